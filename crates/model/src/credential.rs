@@ -1,0 +1,181 @@
+//! The texts that open doors: API keys and personal access tokens.
+//!
+//! Both are a prefix, 42 random base62 characters and 6 check characters. The check characters are the CRC-32 of
+//! everything before them, so that garbage is refused without asking a cache or a database; they prove nothing.
+//! A secret held in these types cannot be printed by accident: there is no `Display`, and `Debug` hides it.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Random characters in a credential.
+pub const RANDOM_LEN: usize = 42;
+/// Check characters in a credential.
+pub const CHECK_LEN: usize = 6;
+
+/// The class of a credential. One class is never accepted where the other is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Opens the model API and `GET /api/usage/token`.
+    ApiKey,
+    /// Opens the management API of its account.
+    PersonalAccessToken,
+}
+
+impl Class {
+    /// What every credential of this class begins with.
+    #[must_use]
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::ApiKey => "sk-",
+            Self::PersonalAccessToken => "pat_",
+        }
+    }
+}
+
+/// A credential of a known class, in the clear.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    class: Class,
+    text: Zeroizing<String>,
+}
+
+impl Credential {
+    /// A new credential. `random` fills a buffer from the operating system's generator.
+    ///
+    /// # Errors
+    /// What `random` returns, unchanged.
+    pub fn generate<E>(class: Class, mut random: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
+        let mut text = Zeroizing::new(String::with_capacity(class.prefix().len() + RANDOM_LEN + CHECK_LEN));
+        text.push_str(class.prefix());
+        let mut byte = [0_u8; 1];
+        while text.len() < class.prefix().len() + RANDOM_LEN {
+            random(&mut byte)?;
+            // 248 is the largest multiple of 62 in a byte: rejecting the rest keeps every character equally likely.
+            if byte[0] < 248 {
+                text.push(base62(u32::from(byte[0])));
+            }
+        }
+        let check = check_characters(&text);
+        text.push_str(&check);
+        Ok(Self { class, text })
+    }
+
+    /// Reads a credential of `class`, or `None` when its form or its check characters are wrong.
+    ///
+    /// The prefix of an API key may be missing, because clients of this family strip it.
+    #[must_use]
+    pub fn parse(class: Class, input: &str) -> Option<Self> {
+        let body = match (input.strip_prefix(class.prefix()), class) {
+            (Some(body), _) => body,
+            (None, Class::ApiKey) => input,
+            (None, Class::PersonalAccessToken) => return None,
+        };
+        if body.len() != RANDOM_LEN + CHECK_LEN || !body.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return None;
+        }
+        let text = Zeroizing::new(format!("{}{body}", class.prefix()));
+        let (checked, check) = text.split_at_checked(text.len() - CHECK_LEN)?;
+        (check_characters(checked) == check).then(|| Self { class, text: text.clone() })
+    }
+
+    /// The class.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        self.class
+    }
+
+    /// The secret itself. Name every use of it with care.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credential({:?}, hidden)", self.class)
+    }
+}
+
+/// The digit of `value` modulo 62.
+fn base62(value: u32) -> char {
+    ALPHABET.get((value % 62) as usize).copied().map_or('0', char::from)
+}
+
+/// CRC-32 of `text` as six base62 digits, most significant first (62^6 exceeds 2^32).
+fn check_characters(text: &str) -> String {
+    let crc = crc32fast::hash(text.as_bytes());
+    (0..CHECK_LEN as u32).rev().map(|place| base62(crc / 62_u32.pow(place))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn counter(start: u8) -> impl FnMut(&mut [u8]) -> Result<(), std::convert::Infallible> {
+        let mut next = start;
+        move |buffer| {
+            for byte in buffer {
+                *byte = next;
+                next = next.wrapping_add(37);
+            }
+            Ok(())
+        }
+    }
+
+    fn sample(class: Class) -> Credential {
+        let Ok(credential) = Credential::generate(class, counter(7));
+        credential
+    }
+
+    #[test]
+    fn has_the_documented_form() {
+        let key = sample(Class::ApiKey);
+        assert!(key.expose().starts_with("sk-"));
+        assert_eq!(key.expose().len(), 3 + 48);
+        assert!(sample(Class::PersonalAccessToken).expose().starts_with("pat_"));
+    }
+
+    #[test]
+    fn reads_back_with_and_without_the_optional_prefix() {
+        let key = sample(Class::ApiKey);
+        assert_eq!(Credential::parse(Class::ApiKey, key.expose()), Some(key.clone()));
+        assert_eq!(Credential::parse(Class::ApiKey, key.expose().trim_start_matches("sk-")), Some(key));
+    }
+
+    #[test]
+    fn one_class_is_never_the_other() {
+        let key = sample(Class::ApiKey);
+        let token = sample(Class::PersonalAccessToken);
+        assert_eq!(Credential::parse(Class::PersonalAccessToken, key.expose()), None);
+        assert_eq!(Credential::parse(Class::ApiKey, token.expose()), None);
+        let stripped = token.expose().trim_start_matches("pat_");
+        assert_eq!(Credential::parse(Class::ApiKey, stripped), None);
+    }
+
+    #[test]
+    fn debug_hides_the_secret() {
+        assert_eq!(format!("{:?}", sample(Class::ApiKey)), "Credential(ApiKey, hidden)");
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_refused_without_a_panic(input in ".{0,80}") {
+            prop_assert_eq!(Credential::parse(Class::ApiKey, &input), None);
+        }
+
+        #[test]
+        fn any_changed_character_is_noticed(start: u8, at in 0_usize..48, to in 0_u32..62) {
+            let Ok(key) = Credential::generate(Class::ApiKey, counter(start));
+            let changed: String =
+                key.expose().chars().enumerate().map(|(i, c)| if i == at + 3 { base62(to) } else { c }).collect();
+            prop_assume!(changed != key.expose());
+            prop_assert_eq!(Credential::parse(Class::ApiKey, &changed), None);
+        }
+    }
+}
