@@ -1,0 +1,93 @@
+//! What a request used, and the record of it.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Timestamp,
+    id::{AccountId, ChannelId, KeyId, PriceId},
+    money::Units,
+    price::Ratio,
+};
+
+/// Tokens by kind. The kinds of input do not overlap; reasoning is a part of output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Input that no cache served.
+    pub input: u64,
+    /// Input that a cache served.
+    pub cached_input: u64,
+    /// Input written to a cache.
+    pub cache_write: u64,
+    /// Output, reasoning included.
+    pub output: u64,
+    /// The part of output that was reasoning.
+    pub reasoning: u64,
+}
+
+/// Who says how many tokens there were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Provenance {
+    /// The upstream, plausibly.
+    Reported,
+    /// We counted what was delivered.
+    Counted,
+    /// We estimated it from what was delivered.
+    Estimated,
+}
+
+/// What is known of a request when its hold is taken. It is written with the hold, so that a settlement after a
+/// crash needs nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageContext {
+    /// The request id that the caller sees. It need not be unique.
+    pub request_id: String,
+    /// Whose key it was.
+    pub account: AccountId,
+    /// The key.
+    pub key: KeyId,
+    /// The name of the key at that moment.
+    pub key_name: String,
+    /// The group that serves.
+    pub group: String,
+    /// The channel that serves.
+    pub channel: ChannelId,
+    /// The model that the caller named.
+    pub model: String,
+    /// The model that the upstream was asked for.
+    pub upstream_model: String,
+    /// The path of the door, such as `/v1/chat/completions`.
+    pub door: String,
+    /// Whether the answer is a stream.
+    pub stream: bool,
+    /// The version of the price.
+    pub price: PriceId,
+    /// The price ratio of the group.
+    pub ratio: Ratio,
+    /// The caller's address.
+    pub client: IpAddr,
+    /// When the request arrived.
+    pub started: Timestamp,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageOutcome {
+    /// What was used.
+    pub tokens: Tokens,
+    /// Who says so.
+    pub provenance: Provenance,
+    /// What it costs; at most the hold.
+    pub units: Units,
+    /// What the upstream claims beyond the hold. 0 with honest upstreams.
+    pub overrun: Units,
+    /// The HTTP status that the caller got; 499 when it left first.
+    pub status: u16,
+    /// A stable word for what went wrong.
+    pub error: Option<String>,
+    /// Milliseconds from arrival to the first byte of the answer.
+    pub first_byte_ms: Option<i64>,
+    /// When the request ended.
+    pub ended: Timestamp,
+}
