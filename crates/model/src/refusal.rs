@@ -21,6 +21,8 @@ pub enum Refusal {
     IpNotAllowed,
     /// The body exceeds this many bytes.
     RequestTooLarge(u64),
+    /// The body did not arrive in time.
+    RequestTimeout,
     /// The body is not what the door takes. The text says what is wrong.
     InvalidRequest(String),
     /// No model is named.
@@ -66,6 +68,8 @@ pub enum Refusal {
         code: Option<String>,
         /// The upstream's own message.
         message: String,
+        /// Seconds after which the upstream says to try again.
+        retry_after: Option<u32>,
     },
     /// A fault of ours.
     Internal,
@@ -84,6 +88,7 @@ impl Refusal {
             | Self::QuotaExhausted { .. }
             | Self::InsufficientBalance { .. } => 403,
             Self::RequestTooLarge(_) => 413,
+            Self::RequestTimeout => 408,
             Self::ConflictingCredentials
             | Self::InvalidRequest(_)
             | Self::ModelRequired
@@ -108,6 +113,7 @@ impl Refusal {
             Self::AccountDisabled => "account_disabled",
             Self::IpNotAllowed => "ip_not_allowed",
             Self::RequestTooLarge(_) => "request_too_large",
+            Self::RequestTimeout => "request_timeout",
             Self::InvalidRequest(_) => "invalid_request",
             Self::ModelRequired => "model_required",
             Self::GroupNotAvailable(_) => "group_not_available",
@@ -128,7 +134,11 @@ impl Refusal {
     #[must_use]
     pub const fn may_retry(&self) -> bool {
         match self {
-            Self::Unavailable | Self::UpstreamError | Self::UpstreamTimeout | Self::Internal => true,
+            Self::RequestTimeout
+            | Self::Unavailable
+            | Self::UpstreamError
+            | Self::UpstreamTimeout
+            | Self::Internal => true,
             Self::Upstream { status, .. } => matches!(status, 408 | 409 | 429 | 500..),
             _ => false,
         }
@@ -147,6 +157,7 @@ impl fmt::Display for Refusal {
             Self::AccountDisabled => f.write_str("the account of this API key is disabled"),
             Self::IpNotAllowed => f.write_str("this API key may not be used from your address"),
             Self::RequestTooLarge(limit) => write!(f, "the request body exceeds {limit} bytes"),
+            Self::RequestTimeout => f.write_str("the request body did not arrive in time"),
             Self::InvalidRequest(what) => f.write_str(what),
             Self::ModelRequired => f.write_str("model name is required"),
             Self::GroupNotAvailable(group) => write!(f, "no access to group {group}"),
