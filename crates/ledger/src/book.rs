@@ -2,7 +2,7 @@
 //!
 //! The ledger never sees SQL. `store` implements [`Book`]; every call is one transaction there.
 
-use std::future::Future;
+use std::{future::Future, pin::Pin};
 
 use model::{
     id::{ChargeId, JournalId, LeaseId, PoolId},
@@ -110,4 +110,32 @@ pub enum BookError {
     /// The database does not answer; the text is for the log.
     #[error("the book is unavailable: {0}")]
     Unavailable(String),
+}
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BookError>> + Send + 'a>>;
+
+/// [`Book`] behind a pointer, so that whoever holds a ledger need not name the database.
+pub(crate) trait DynBook: Send + Sync {
+    fn dyn_open_journal(&self, journal: JournalId) -> Answer<'_, u64>;
+    fn dyn_lease(&self, journal: JournalId, pool: PoolId, need: Units) -> Answer<'_, LeaseState>;
+    fn dyn_apply<'a>(&'a self, batch: &'a Batch) -> Answer<'a, Applied>;
+    fn dyn_close_leases(&self, journal: JournalId) -> Answer<'_, ()>;
+}
+
+impl<B: Book> DynBook for B {
+    fn dyn_open_journal(&self, journal: JournalId) -> Answer<'_, u64> {
+        Box::pin(self.open_journal(journal))
+    }
+
+    fn dyn_lease(&self, journal: JournalId, pool: PoolId, need: Units) -> Answer<'_, LeaseState> {
+        Box::pin(self.lease(journal, pool, need))
+    }
+
+    fn dyn_apply<'a>(&'a self, batch: &'a Batch) -> Answer<'a, Applied> {
+        Box::pin(self.apply(batch))
+    }
+
+    fn dyn_close_leases(&self, journal: JournalId) -> Answer<'_, ()> {
+        Box::pin(self.close_leases(journal))
+    }
 }

@@ -1,5 +1,28 @@
 //! Pools, holds, leases and the journal: what is owed.
+//!
+//! A request takes a [`Hold`] on the pools of its key and its account, and ends it with a settlement. Both are
+//! records in the journal of this node; the journal is moved into the [`Book`] — the database — behind the
+//! requests' back. The files, from the outside in: `ledger` (what others call), `hold` (one request), `pool` (balances in
+//! memory), `journal` (writing), `reader` and `applier` (into the book), `recovery` and `life` (after a crash),
+//! `record`, `segment`, `disk` (bytes).
 
+mod applier;
 mod book;
+mod disk;
+mod flaw;
+mod hold;
+mod journal;
+mod ledger;
+mod life;
+mod pool;
+mod reader;
+mod record;
+mod recovery;
+mod segment;
+#[cfg(test)]
+mod simulation;
 
 pub use book::{Applied, Batch, Book, BookError, Charge, Draw, LeaseState};
+pub use hold::Hold;
+pub use ledger::{FatalError, FlushError, HoldError, Ledger, OpenError, Options, Stats};
+pub use reader::ReadError;

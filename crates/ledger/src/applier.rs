@@ -1,0 +1,136 @@
+//! Moves the journal into the book: every 200 ms, or sooner when somebody waits. It never gives up.
+
+use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
+
+use crate::{
+    book::{Applied, Batch},
+    flaw::Flaws,
+    ledger::{Ledger, OpenError, nonce},
+    life,
+    reader::{ReadError, Reader},
+};
+
+/// The longest pause between two tries while the book is away.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The one reader of the journal and its way into the book.
+pub(crate) struct Applier {
+    ledger: Arc<Ledger>,
+    reader: Reader,
+}
+
+impl Applier {
+    pub(crate) const fn new(ledger: Arc<Ledger>, reader: Reader) -> Self {
+        Self { ledger, reader }
+    }
+
+    /// Brings everything that is durable into the book, at start.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or the book does not answer: then the start fails.
+    pub(crate) async fn replay(&mut self) -> Result<(), OpenError> {
+        let limit = self.ledger.journal.durable();
+        while let Some(batch) = self.reader.batch(limit, self.ledger.options.apply_records)? {
+            match self.ledger.book.dyn_apply(&batch).await? {
+                Applied::Now => self.reader.set_applied(batch.to),
+                Applied::Already(cursor) => {
+                    return Err(OpenError::Disagree(format!(
+                        "the book's cursor stands at {cursor}, not at {}",
+                        batch.from
+                    )));
+                }
+            }
+        }
+        self.reach(limit);
+        Ok(())
+    }
+
+    /// Runs until the ledger is closed.
+    pub(crate) async fn run(mut self) {
+        let ledger = Arc::clone(&self.ledger);
+        while !ledger.stopping.load(Ordering::Acquire) {
+            // Whichever comes first; both only say that it is time to look.
+            drop(tokio::time::timeout(ledger.options.apply_every, ledger.hurry.notified()).await);
+            self.make_room().await;
+            if let Err(what) = self.turn().await {
+                tracing::error!(what, "the journal cannot be brought into the database any more");
+                ledger.journal.close();
+                ledger.reached.send_modify(|reached| reached.broken = Some(what));
+                return;
+            }
+        }
+    }
+
+    /// Keeps one segment ready ahead of the writer.
+    async fn make_room(&self) {
+        let journal = Arc::clone(&self.ledger.journal);
+        let made = tokio::task::spawn_blocking(move || journal.prepare(nonce())).await;
+        let failed = match made {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        let before = self.ledger.no_room.swap(failed.is_some(), Ordering::AcqRel);
+        match failed {
+            Some(error) if !before => {
+                tracing::error!(
+                    error,
+                    "cannot make a journal segment; admission stops when the last one is full"
+                );
+            }
+            None if before => tracing::info!("journal segments can be made again"),
+            _ => {}
+        }
+    }
+
+    /// Applies all that there is. An error is final.
+    async fn turn(&mut self) -> Result<(), String> {
+        let journal = Arc::clone(&self.ledger.journal);
+        if journal.last() > self.ledger.reached.borrow().seq {
+            let Some(limit) = journal.synced().await else {
+                return Err(self.ledger.fatal().0);
+            };
+            while !self.reader.has_read(limit) {
+                let batch = self.reader.batch(limit, self.ledger.options.apply_records);
+                if let Some(batch) = batch.map_err(|error: ReadError| error.to_string())? {
+                    self.apply(&batch).await?;
+                }
+            }
+            self.reach(limit);
+        } else if let Some(failure) = journal.failure() {
+            return Err(failure);
+        }
+        if let Err(error) = life::tidy(&journal, &mut self.reader, Flaws::default()) {
+            tracing::warn!(%error, "cannot remove an old journal segment");
+        }
+        Ok(())
+    }
+
+    async fn apply(&mut self, batch: &Batch) -> Result<(), String> {
+        let mut pause = Duration::from_millis(50);
+        loop {
+            match self.ledger.book.dyn_apply(batch).await {
+                Ok(Applied::Now) => break,
+                // The answer to an earlier try was lost; the work was not.
+                Ok(Applied::Already(cursor)) if cursor == batch.to => break,
+                Ok(Applied::Already(cursor)) => {
+                    return Err(format!(
+                        "the database has this journal at {cursor}, not at {}: is another process using it?",
+                        batch.from
+                    ));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the journal waits for the database");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+        self.reader.set_applied(batch.to);
+        Ok(())
+    }
+
+    fn reach(&self, seq: u64) {
+        self.ledger.reached.send_modify(|reached| reached.seq = seq);
+    }
+}

@@ -1,0 +1,447 @@
+//! The ledger: pools in memory, the journal on disk, the book behind them.
+
+use std::{
+    collections::HashMap,
+    fmt, io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use model::{
+    clock::Clock,
+    id::{JournalId, PoolId},
+    money::Units,
+    usage::UsageContext,
+};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    applier,
+    book::{Book, BookError, DynBook},
+    disk::{Directory, Disk},
+    flaw::Flaws,
+    hold::{Hold, OpenHold, Taken},
+    journal::{Journal, NotTaken},
+    life::{Beginning, Life},
+    pool::Pool,
+    reader::ReadError,
+    recovery,
+};
+
+/// For how long an empty pool is not asked about again, in milliseconds. An edit ends it at once.
+const DRY_MILLIS: i64 = 1_000;
+
+/// How the ledger is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory of the journal. Only one process may use it; the caller sees to that.
+    pub dir: PathBuf,
+    /// Size of a segment in bytes, at least 1 MiB. Every open hold reserves 256 bytes of one.
+    pub segment_bytes: u64,
+    /// The longest time until a settlement is in the book.
+    pub apply_every: Duration,
+    /// Records in one transaction at most.
+    pub apply_records: usize,
+    /// How long [`Ledger::flush`] waits for the book.
+    pub flush_limit: Duration,
+}
+
+impl Options {
+    /// The defaults, in `dir`.
+    #[must_use]
+    pub const fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            segment_bytes: 8 << 20,
+            apply_every: Duration::from_millis(200),
+            apply_records: 4096,
+            flush_limit: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Why the ledger cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The journal is damaged or cannot be read.
+    #[error(transparent)]
+    Journal(#[from] ReadError),
+    /// The operating system says no.
+    #[error("cannot open the journal: {0}")]
+    Io(#[from] io::Error),
+    /// The database does not answer.
+    #[error(transparent)]
+    Book(#[from] BookError),
+    /// The journal does not agree with the book.
+    #[error("the journal and the database disagree: {0}")]
+    Disagree(String),
+}
+
+/// Why a hold was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HoldError {
+    /// A pool does not cover it.
+    #[error("pool {pool} does not cover {need} units: {have} remain")]
+    NotAffordable {
+        /// The pool.
+        pool: PoolId,
+        /// Units needed.
+        need: Units,
+        /// Units there are.
+        have: Units,
+    },
+    /// The journal takes no holds now.
+    #[error("the journal takes no holds now")]
+    NotAdmitting,
+    /// There is no such pool.
+    #[error("there is no pool {0}")]
+    UnknownPool(PoolId),
+    /// The database does not answer.
+    #[error("{0}")]
+    Book(String),
+}
+
+/// The journal failed for good: the process must end and start again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the journal failed: {0}")]
+pub struct FatalError(pub String);
+
+/// Why what was settled could not be brought into the book in time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FlushError {
+    /// The journal failed for good.
+    #[error(transparent)]
+    Fatal(#[from] FatalError),
+    /// The database did not answer in time.
+    #[error("the database did not answer in time")]
+    Late,
+    /// The database does not answer.
+    #[error(transparent)]
+    Book(#[from] BookError),
+}
+
+/// Figures for metrics.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    /// Holds without a settlement.
+    pub open_holds: usize,
+    /// Pools in memory.
+    pub pools: usize,
+    /// Records that the book does not have yet.
+    pub unapplied: u64,
+    /// Syncs of the journal so far.
+    pub syncs: u64,
+}
+
+/// What the applier has reached.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reached {
+    /// Everything up to here is in the book.
+    pub(crate) seq: u64,
+    /// The applier cannot go on.
+    pub(crate) broken: Option<String>,
+}
+
+/// The ledger of one node.
+pub struct Ledger {
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) book: Arc<dyn DynBook>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) options: Options,
+    pools: RwLock<HashMap<PoolId, Arc<Pool>>>,
+    asking: tokio::sync::Mutex<()>,
+    pub(crate) hurry: Notify,
+    pub(crate) reached: watch::Sender<Reached>,
+    ended: Notify,
+    sync_thread: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) stopping: AtomicBool,
+    /// Whether a segment could not be made lately: said once, not every 200 ms.
+    pub(crate) no_room: AtomicBool,
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ledger({})", self.journal.id())
+    }
+}
+
+impl Ledger {
+    /// Opens the journal in `options.dir`: replays what is not in the book yet, settles what a dead process left
+    /// open, returns its leases, and begins a new segment.
+    ///
+    /// # Errors
+    /// A damaged journal, with the file, the place and the remedy; the disk; the book.
+    pub async fn open<B: Book>(
+        book: Arc<B>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Result<Arc<Self>, OpenError> {
+        let disk: Arc<dyn Disk> = Arc::new(Directory::new(options.dir.clone())?);
+        let fresh = || JournalId(uuid::Uuid::new_v4().as_u128());
+        let id = recovery::identify(&*disk)?.unwrap_or_else(fresh);
+        let book: Arc<dyn DynBook> = book;
+        let cursor = book.dyn_open_journal(id).await?;
+        let beginning = Beginning {
+            disk,
+            journal: id,
+            cursor,
+            segment_bytes: options.segment_bytes.max(1 << 20),
+            nonce: nonce(),
+            now: clock.now(),
+            flaws: Flaws::default(),
+        };
+        let Life { journal, reader } = Life::begin(beginning)?;
+        if let Some(failure) = journal.failure() {
+            return Err(OpenError::Disagree(failure));
+        }
+        journal.prepare(nonce())?;
+        let ledger = Arc::new(Self {
+            journal: Arc::new(journal),
+            book,
+            clock,
+            options,
+            pools: RwLock::default(),
+            asking: tokio::sync::Mutex::default(),
+            hurry: Notify::new(),
+            reached: watch::Sender::new(Reached { seq: cursor, broken: None }),
+            ended: Notify::new(),
+            sync_thread: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            no_room: AtomicBool::new(false),
+        });
+        let mut applier = applier::Applier::new(Arc::clone(&ledger), reader);
+        applier.replay().await?;
+        ledger.book.dyn_close_leases(id).await?;
+        let journal = Arc::clone(&ledger.journal);
+        let thread = std::thread::Builder::new().name("journal-sync".to_owned());
+        *ledger.sync_thread.lock() = Some(thread.spawn(move || journal.run_sync())?);
+        tokio::spawn(applier.run());
+        Ok(ledger)
+    }
+
+    /// The identity of the journal.
+    #[must_use]
+    pub fn journal(&self) -> JournalId {
+        self.journal.id()
+    }
+
+    /// Takes `units` from both pools, in their order, and journals the hold. Returns before the hold is durable.
+    ///
+    /// # Errors
+    /// A pool does not cover it, is unknown, or cannot be asked for; or nothing is admitted. Then nothing was taken.
+    pub async fn hold(
+        self: &Arc<Self>,
+        pools: [PoolId; 2],
+        units: Units,
+        context: UsageContext,
+    ) -> Result<Hold, HoldError> {
+        let pools = self.pools(pools).await?;
+        let taken = self.take_guarded(&pools, units).await?;
+        let open = OpenHold::begin(&self.journal, pools.clone(), units, context.clone(), Flaws::default());
+        match open {
+            Ok(open) => {
+                taken.keep();
+                Ok(Hold::new(open, Arc::clone(self), context, self.clock.now()))
+            }
+            Err(NotTaken::Full | NotTaken::Closed) => Err(HoldError::NotAdmitting),
+        }
+    }
+
+    /// What a hold on both pools could take now, after asking the book when that is below `need`.
+    ///
+    /// # Errors
+    /// A pool is unknown or cannot be asked for.
+    pub async fn affordable(&self, pools: [PoolId; 2], need: Units) -> Result<Units, HoldError> {
+        let mut least = Units::MAX;
+        for pool in &self.pools(pools).await? {
+            if pool.left() < need {
+                self.grow(pool, need).await?;
+            }
+            least = least.min(pool.left());
+        }
+        Ok(least)
+    }
+
+    pub(crate) async fn take(&self, pools: &[Arc<Pool>; 2], units: Units) -> Result<(), HoldError> {
+        self.take_guarded(pools, units).await.map(Taken::keep)
+    }
+
+    async fn take_guarded<'a>(
+        &self,
+        pools: &'a [Arc<Pool>; 2],
+        units: Units,
+    ) -> Result<Taken<'a>, HoldError> {
+        let [first, second] = pools;
+        let mut taken = Taken::none([first, second], units);
+        for pool in pools {
+            if taken.take(pool) {
+                continue;
+            }
+            self.grow(pool, units).await?;
+            if !taken.take(pool) {
+                return Err(HoldError::NotAffordable { pool: pool.id(), need: units, have: pool.left() });
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn pools(&self, ids: [PoolId; 2]) -> Result<[Arc<Pool>; 2], HoldError> {
+        let [first, second] = ids;
+        Ok([self.pool(first).await?, self.pool(second).await?])
+    }
+
+    async fn pool(&self, id: PoolId) -> Result<Arc<Pool>, HoldError> {
+        if let Some(pool) = self.pools.read().get(&id).filter(|pool| !pool.is_stale()) {
+            return Ok(Arc::clone(pool));
+        }
+        // One first lease at a time: rare, and two of them must not make two pools.
+        let _asking = self.asking.lock().await;
+        let known = self.pools.read().get(&id).cloned();
+        if let Some(pool) = known.as_ref().filter(|pool| !pool.is_stale()) {
+            return Ok(Arc::clone(pool));
+        }
+        let state = self.ask(id, Units::ZERO).await?;
+        if let Some(pool) = known.filter(|pool| pool.refresh(&state, self.clock.now(), 0)) {
+            return Ok(pool);
+        }
+        let pool = Arc::new(Pool::new(id, &state));
+        self.pools.write().insert(id, Arc::clone(&pool));
+        Ok(pool)
+    }
+
+    async fn ask(&self, id: PoolId, need: Units) -> Result<crate::LeaseState, HoldError> {
+        self.book.dyn_lease(self.journal.id(), id, need).await.map_err(|error| match error {
+            BookError::UnknownPool => HoldError::UnknownPool(id),
+            BookError::Unavailable(what) => HoldError::Book(what),
+        })
+    }
+
+    /// Asks the book for more, once for all who miss at the same moment.
+    async fn grow(&self, pool: &Arc<Pool>, need: Units) -> Result<(), HoldError> {
+        if !pool.may_grow(self.clock.now()) {
+            return Ok(());
+        }
+        let _asking = self.asking.lock().await;
+        if pool.left() >= need || !pool.may_grow(self.clock.now()) {
+            return Ok(());
+        }
+        let state = self.ask(pool.id(), need).await?;
+        if !pool.refresh(&state, self.clock.now(), DRY_MILLIS) {
+            // The lease was voided: the request in hand still sees the old pool and is refused; the next sees the new.
+            self.pools.write().insert(pool.id(), Arc::new(Pool::new(pool.id(), &state)));
+        }
+        Ok(())
+    }
+
+    /// Somebody has edited this pool: the book is asked before the next hold on it. Open holds settle as they were
+    /// taken.
+    pub fn forget(&self, pool: PoolId) {
+        if let Some(pool) = self.pools.read().get(&pool) {
+            pool.mark_stale();
+        }
+    }
+
+    /// Whether a hold could be taken now.
+    #[must_use]
+    pub fn is_admitting(&self) -> bool {
+        self.journal.is_admitting() && self.reached.borrow().broken.is_none()
+    }
+
+    /// Brings everything that was settled before this call into the book.
+    ///
+    /// # Errors
+    /// The journal failed, or the book did not take it within [`Options::flush_limit`].
+    pub async fn flush(&self) -> Result<(), FlushError> {
+        tokio::time::timeout(self.options.flush_limit, self.flush_for_ever())
+            .await
+            .map_err(|_| FlushError::Late)?
+    }
+
+    async fn flush_for_ever(&self) -> Result<(), FlushError> {
+        let seq = self.journal.last();
+        let mut reached = self.reached.subscribe();
+        if reached.borrow().seq < seq {
+            self.hurry.notify_one();
+        }
+        let found = reached.wait_for(|reached| reached.seq >= seq || reached.broken.is_some()).await;
+        let broken = found.ok().and_then(|reached| reached.broken.clone());
+        broken.map_or(Ok(()), |what| Err(FatalError(what).into()))
+    }
+
+    pub(crate) fn fatal(&self) -> FatalError {
+        FatalError(self.journal.failure().unwrap_or_else(|| "it is closed".to_owned()))
+    }
+
+    /// Resolves when the journal has failed for good: stop admitting, fail health, exit.
+    pub async fn failed(&self) -> FatalError {
+        let mut reached = self.reached.subscribe();
+        match reached.wait_for(|reached| reached.broken.is_some()).await {
+            Ok(reached) => FatalError(reached.broken.clone().unwrap_or_default()),
+            Err(_) => self.fatal(),
+        }
+    }
+
+    pub(crate) fn hold_ended(&self) {
+        self.ended.notify_waiters();
+    }
+
+    /// Takes no more holds. Open ones go on.
+    pub fn stop_admitting(&self) {
+        self.journal.close();
+    }
+
+    /// Resolves when no hold is open.
+    pub async fn idle(&self) {
+        loop {
+            let ended = self.ended.notified();
+            if self.journal.open_holds() == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// Takes no more holds, brings everything into the book, returns the leases if no hold is open, and ends the
+    /// threads. What is still open is settled by the next start.
+    ///
+    /// # Errors
+    /// As [`Ledger::flush`]; then the next start does the rest.
+    pub async fn close(&self) -> Result<(), FlushError> {
+        self.journal.close();
+        let flushed = self.flush().await;
+        if flushed.is_ok() && self.journal.open_holds() == 0 {
+            self.book.dyn_close_leases(self.journal.id()).await?;
+        }
+        self.stopping.store(true, Ordering::Release);
+        self.hurry.notify_one();
+        self.journal.stop();
+        if let Some(thread) = self.sync_thread.lock().take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the journal's sync thread panicked");
+        }
+        flushed
+    }
+
+    /// Figures for metrics.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            open_holds: self.journal.open_holds(),
+            pools: self.pools.read().len(),
+            unapplied: self.journal.last().saturating_sub(self.reached.borrow().seq),
+            syncs: self.journal.syncs(),
+        }
+    }
+}
+
+/// A number that no earlier segment of this disk had.
+pub(crate) fn nonce() -> u32 {
+    uuid::Uuid::new_v4().as_fields().0
+}

@@ -1,0 +1,238 @@
+//! The journal's reading end: joins each settlement with its hold and makes batches for the book.
+//!
+//! It is the same for the living and for what a dead process left, so what every request exercises is what runs
+//! after a crash. It reads only what is durable: otherwise the book's cursor could run ahead of a journal that loses
+//! its unsynced tail, and later records would be taken for applied.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    io,
+    sync::Arc,
+};
+
+use model::{
+    id::{ChargeId, JournalId},
+    usage::UsageOutcome,
+};
+
+use crate::{
+    book::{Batch, Charge},
+    disk::Disk,
+    record::{self, HEADER, Held, MAX_BODY, Record},
+    segment::{START, Segment},
+};
+
+/// Bytes that are read at a time; at least one whole record.
+const WINDOW: usize = 4 * (HEADER + MAX_BODY);
+
+/// Why the journal cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The operating system says no.
+    #[error("cannot read the journal: {0}")]
+    Io(#[from] io::Error),
+    /// Something that was durable is not there any more.
+    #[error(
+        "journal segment {segment} is damaged at byte {position}: {what}. Restore this file from a copy; \
+         or, to give up the charges after this point, move it and every later segment out of the directory"
+    )]
+    Corrupt {
+        /// Number of the segment; the file is `<number>.journal`.
+        segment: u64,
+        /// Where in it.
+        position: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+/// A hold without a settlement, as the journal tells it.
+#[derive(Debug)]
+pub(crate) struct OpenHold {
+    /// The segment of its newest full record.
+    segment: u64,
+    pub(crate) held: Held,
+    pub(crate) progress: Option<UsageOutcome>,
+}
+
+/// The reading end.
+pub(crate) struct Reader {
+    disk: Arc<dyn Disk>,
+    journal: JournalId,
+    segment: Option<Segment>,
+    at: u64,
+    window: Vec<u8>,
+    window_at: u64,
+    seq: u64,
+    applied: u64,
+    open: HashMap<u64, OpenHold>,
+    /// Segments that were read to their end, with their last position.
+    finished: VecDeque<(u64, u64)>,
+    carried: HashSet<u64>,
+}
+
+impl Reader {
+    /// Reads on after position `seq`, with the book's cursor at `applied`.
+    pub(crate) fn new(disk: Arc<dyn Disk>, journal: JournalId, seq: u64, applied: u64) -> Self {
+        Self {
+            disk,
+            journal,
+            segment: None,
+            at: START,
+            window: Vec::new(),
+            window_at: 0,
+            seq,
+            applied,
+            open: HashMap::new(),
+            finished: VecDeque::new(),
+            carried: HashSet::new(),
+        }
+    }
+
+    /// Notes that the book's cursor stands at `to`.
+    pub(crate) fn set_applied(&mut self, to: u64) {
+        self.applied = to;
+    }
+
+    /// The next batch: records up to `limit`, at most about `records` of them. `None` when there is nothing new to
+    /// tell the book.
+    pub(crate) fn batch(&mut self, limit: u64, records: usize) -> Result<Option<Batch>, ReadError> {
+        let mut charges = Vec::new();
+        let mut read = 0;
+        while self.seq < limit && read < records {
+            let record = self.next()?;
+            read += 1;
+            if let Some(charge) = self.take_in(record)? {
+                charges.push(charge);
+            }
+        }
+        if charges.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Batch { journal: self.journal, from: self.applied, to: self.seq, charges }))
+    }
+
+    /// Whether everything up to `limit` was read.
+    pub(crate) const fn has_read(&self, limit: u64) -> bool {
+        self.seq >= limit
+    }
+
+    fn take_in(&mut self, record: Record) -> Result<Option<Charge>, ReadError> {
+        let segment = self.segment.as_ref().map_or(0, |segment| segment.number);
+        match record {
+            Record::Hold(held) => {
+                self.open.insert(self.seq, OpenHold { segment, held, progress: None });
+            }
+            Record::Carry { hold, held, progress } => {
+                self.carried.remove(&hold);
+                self.open.insert(hold, OpenHold { segment, held, progress });
+            }
+            Record::Retarget { hold, context } => {
+                if let Some(open) = self.open.get_mut(&hold) {
+                    open.held.context = context;
+                }
+            }
+            Record::Progress { hold, outcome } => {
+                if let Some(open) = self.open.get_mut(&hold) {
+                    open.progress = Some(outcome);
+                }
+            }
+            Record::Settle { hold, outcome } => {
+                let open = self.open.remove(&hold);
+                if self.seq <= self.applied {
+                    return Ok(None);
+                }
+                let Some(OpenHold { held, .. }) = open else {
+                    return Err(self.corrupt("a settlement has no hold"));
+                };
+                let id = ChargeId { journal: self.journal, seq: hold };
+                return Ok(Some(Charge { id, draws: held.draws.to_vec(), context: held.context, outcome }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn next(&mut self) -> Result<Record, ReadError> {
+        loop {
+            if let Some(record) = self.record_here()? {
+                return Ok(record);
+            }
+            let here = self.segment.as_ref().map_or(0, |segment| segment.number);
+            let next = self.disk.list()?.into_iter().find(|number| *number > here);
+            let Some(number) = next else { return Err(self.corrupt("records are missing")) };
+            let segment = Segment::open(&*self.disk, number)?;
+            let Some(segment) = segment.filter(|segment| segment.journal == self.journal) else {
+                return Err(self.corrupt("the next segment's header is not ours"));
+            };
+            if self.segment.is_some() {
+                self.finished.push_back((here, self.seq));
+            }
+            (self.segment, self.at, self.window_at) = (Some(segment), START, 0);
+            self.window.clear();
+        }
+    }
+
+    /// The record at the present place, if it is the next one.
+    fn record_here(&mut self) -> Result<Option<Record>, ReadError> {
+        let Some(segment) = &self.segment else { return Ok(None) };
+        let nonce = segment.nonce;
+        for fresh in [false, true] {
+            if fresh {
+                self.window = segment.file.read_at(self.at, WINDOW)?;
+                self.window_at = self.at;
+            }
+            let offset = usize::try_from(self.at - self.window_at).unwrap_or(usize::MAX);
+            let bytes = self.window.get(offset..).unwrap_or_default();
+            let Some(found) = record::find(bytes, nonce) else { continue };
+            // A record of another position is what an earlier life lost; it counts as nothing. A window may be older
+            // than the record, so only a fresh one decides.
+            if found.seq != self.seq + 1 {
+                continue;
+            }
+            let Some(record) = record::read(found.body) else {
+                return Err(self.corrupt("a record of an unknown kind; was it written by a newer version?"));
+            };
+            self.at += found.len() as u64;
+            self.seq += 1;
+            return Ok(Some(record));
+        }
+        Ok(None)
+    }
+
+    fn corrupt(&self, what: &'static str) -> ReadError {
+        let segment = self.segment.as_ref().map_or(0, |segment| segment.number);
+        ReadError::Corrupt { segment, position: self.at, what }
+    }
+
+    /// Open holds whose only full record is in a segment that could go otherwise; each is named once.
+    pub(crate) fn stranded(&mut self, current: u64) -> Vec<(u64, Held, Option<UsageOutcome>)> {
+        let applied = self.applied;
+        let ready = self.finished.iter().take_while(|(number, last)| *number < current && *last <= applied);
+        let Some((newest, _)) = ready.last().copied() else { return Vec::new() };
+        let mut carry = Vec::new();
+        for (hold, open) in &self.open {
+            if open.segment <= newest && self.carried.insert(*hold) {
+                carry.push((*hold, open.held.clone(), open.progress.clone()));
+            }
+        }
+        carry
+    }
+
+    /// A hold that could not be carried now may be named again.
+    pub(crate) fn not_carried(&mut self, hold: u64) {
+        self.carried.remove(&hold);
+    }
+
+    /// Removes segments that nobody needs: all applied, and no open hold in them unless `regardless`.
+    pub(crate) fn drop_segments(&mut self, current: u64, regardless: bool) -> io::Result<()> {
+        let needed = self.open.values().map(|open| open.segment).min().unwrap_or(u64::MAX);
+        while let Some((number, last)) = self.finished.front().copied() {
+            if number >= current || last > self.applied || (number >= needed && !regardless) {
+                break;
+            }
+            self.disk.remove(number)?;
+            self.finished.pop_front();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! The journal's records: how a hold, its progress and its settlement look as bytes.
+//!
+//! A record is a header of [`HEADER`] bytes — length of the body, checksum, position, and the position that was
+//! durable when it was written — and a body. The checksum is seeded with the nonce of the segment, so bytes from
+//! elsewhere never pass for a record. A length of 0 is the end.
+
+use model::{
+    money::Units,
+    usage::{UsageContext, UsageOutcome},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::book::Draw;
+
+/// Bytes before the body.
+pub(crate) const HEADER: usize = 24;
+/// The longest body. A context is bounded by what the doors let in; anything larger is no record.
+pub(crate) const MAX_BODY: usize = 64 * 1024;
+/// What every open hold reserves, so that its settlement always has room. An outcome without its error word has at
+/// most 112 bytes; [`crate::journal`] cuts the word to 64.
+pub(crate) const SETTLEMENT: u64 = 256;
+
+/// What a hold is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Held {
+    pub(crate) draws: [Draw; 2],
+    pub(crate) units: Units,
+    pub(crate) context: UsageContext,
+}
+
+/// One record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Record {
+    /// A hold; its position is its identity.
+    Hold(Held),
+    /// Another way is tried: what is known of the request changes.
+    Retarget { hold: u64, context: UsageContext },
+    /// What was delivered so far, and what that costs.
+    Progress { hold: u64, outcome: UsageOutcome },
+    /// The end of a hold.
+    Settle { hold: u64, outcome: UsageOutcome },
+    /// A hold that is still open, written again so that its old segment can go.
+    Carry { hold: u64, held: Held, progress: Option<UsageOutcome> },
+}
+
+/// A record found in a segment.
+pub(crate) struct Found<'a> {
+    pub(crate) seq: u64,
+    pub(crate) durable: u64,
+    pub(crate) body: &'a [u8],
+}
+
+impl Found<'_> {
+    /// Bytes it takes in the segment.
+    pub(crate) fn len(&self) -> usize {
+        HEADER + self.body.len()
+    }
+}
+
+/// The body of `record`.
+///
+/// # Errors
+/// Only when memory or the format fails; the text is for the log.
+pub(crate) fn body(record: &Record) -> Result<Vec<u8>, String> {
+    let body = postcard::to_allocvec(record).map_err(|error| error.to_string())?;
+    if body.len() > MAX_BODY {
+        return Err(format!("a record of {} bytes is too long", body.len()));
+    }
+    Ok(body)
+}
+
+/// Appends header and body to `buffer`.
+pub(crate) fn append(buffer: &mut Vec<u8>, nonce: u32, seq: u64, durable: u64, body: &[u8]) {
+    let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+    buffer.reserve(HEADER + body.len());
+    buffer.extend_from_slice(&length.to_le_bytes());
+    buffer.extend_from_slice(&checksum(nonce, length, seq, durable, body).to_le_bytes());
+    buffer.extend_from_slice(&seq.to_le_bytes());
+    buffer.extend_from_slice(&durable.to_le_bytes());
+    buffer.extend_from_slice(body);
+}
+
+/// The record that begins at the start of `bytes`, or `None` when there is no whole, right one.
+pub(crate) fn find(bytes: &[u8], nonce: u32) -> Option<Found<'_>> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let length = u32::from_le_bytes(*length);
+    let size = usize::try_from(length).ok().filter(|size| (1..=MAX_BODY).contains(size))?;
+    let (sum, rest) = rest.split_first_chunk::<4>()?;
+    let (seq, rest) = rest.split_first_chunk::<8>()?;
+    let (durable, rest) = rest.split_first_chunk::<8>()?;
+    let (seq, durable, body) = (u64::from_le_bytes(*seq), u64::from_le_bytes(*durable), rest.get(..size)?);
+    (checksum(nonce, length, seq, durable, body) == u32::from_le_bytes(*sum)).then_some(Found {
+        seq,
+        durable,
+        body,
+    })
+}
+
+/// Reads a body.
+pub(crate) fn read(body: &[u8]) -> Option<Record> {
+    postcard::from_bytes(body).ok()
+}
+
+fn checksum(nonce: u32, length: u32, seq: u64, durable: u64, body: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(nonce);
+    hasher.update(&length.to_le_bytes());
+    hasher.update(&seq.to_le_bytes());
+    hasher.update(&durable.to_le_bytes());
+    hasher.update(body);
+    hasher.finalize()
+}
