@@ -1,1 +1,31 @@
-//! store
+//! All persistent state, in SQL.
+//!
+//! One file for each aggregate, with its named queries and private rows. The SQL uses `$1` parameters and nothing that
+//! only SQLite knows, so that PostgreSQL can run the same text. Secrets are sealed or digested by the [`Vault`]
+//! before they come here.
+
+mod account;
+mod book;
+mod change;
+mod channel;
+mod group;
+mod key;
+mod pool;
+mod price;
+mod store;
+mod token;
+mod usage;
+mod vault;
+mod verify;
+
+pub use account::{Account, AccountChange, NewAccount, Role};
+pub use change::{Change, Kind};
+pub use channel::{Channel, NewChannel};
+pub use group::Group;
+pub use key::{KeyChange, KeyView, Page};
+pub use price::{ModelPrice, NewPrice};
+pub use store::{Store, StoreError};
+pub use token::Token;
+pub use usage::UsageRecord;
+pub use vault::{MasterKey, NotAKey};
+pub use verify::Discrepancy;

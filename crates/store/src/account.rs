@@ -1,0 +1,335 @@
+//! Accounts: owners of keys, tokens and a balance.
+
+use model::{
+    clock::Timestamp,
+    id::{AccountId, PoolId},
+    money::Units,
+};
+
+use crate::{
+    change::{self, Kind},
+    pool,
+    store::{Store, StoreError, Tx, unique},
+};
+
+/// What an account may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// 1: its own things.
+    Member,
+    /// 10: everybody's things.
+    Administrator,
+    /// 100: also administrators.
+    Root,
+}
+
+impl Role {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::Member => 1,
+            Self::Administrator => 10,
+            Self::Root => 100,
+        }
+    }
+
+    /// The role of a number on the wire.
+    #[must_use]
+    pub const fn from_number(number: i64) -> Option<Self> {
+        match number {
+            1 => Some(Self::Member),
+            10 => Some(Self::Administrator),
+            100 => Some(Self::Root),
+            _ => None,
+        }
+    }
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its identity.
+    pub id: AccountId,
+    /// Its unique name.
+    pub username: String,
+    /// Its name for people.
+    pub display_name: String,
+    /// An address, or nothing.
+    pub email: String,
+    /// What it may do.
+    pub role: Role,
+    /// Whether it is shut out.
+    pub disabled: bool,
+    /// Its own group.
+    pub group: String,
+    /// Further groups that its keys may name.
+    pub groups: Vec<String>,
+    /// Its balance.
+    pub pool: PoolId,
+    /// Whether the balance has no limit.
+    pub unlimited: bool,
+    /// What remains, in the book.
+    pub remaining: Units,
+    /// What was used, in the book.
+    pub used: Units,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// A new account.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// Its unique name: 1 to 64 characters.
+    pub username: String,
+    /// Its name for people.
+    pub display_name: String,
+    /// An address, or nothing.
+    pub email: String,
+    /// What it may do.
+    pub role: Role,
+    /// Its own group.
+    pub group: String,
+    /// What it begins with; `None` for no limit.
+    pub balance: Option<Units>,
+}
+
+/// What changes about an account; `None` keeps.
+#[derive(Clone, Debug, Default)]
+pub struct AccountChange {
+    /// Its name for people.
+    pub display_name: Option<String>,
+    /// An address, or nothing.
+    pub email: Option<String>,
+    /// What it may do.
+    pub role: Option<Role>,
+    /// Whether it is shut out.
+    pub disabled: Option<bool>,
+    /// Its own group.
+    pub group: Option<String>,
+    /// Further groups that its keys may name.
+    pub groups: Option<Vec<String>>,
+    /// What remains from this moment on.
+    pub remaining: Option<Units>,
+    /// Whether the balance has no limit.
+    pub unlimited: Option<bool>,
+}
+
+#[derive(sqlx::FromRow)]
+pub(crate) struct Row {
+    account_id: i64,
+    username: String,
+    display_name: String,
+    email: String,
+    role: i64,
+    disabled: i64,
+    account_group: String,
+    usable_groups: String,
+    account_pool: i64,
+    account_unlimited: i64,
+    account_granted: i64,
+    account_used: i64,
+    account_created: i64,
+}
+
+impl Row {
+    pub(crate) fn account(self) -> Result<Account, StoreError> {
+        Ok(Account {
+            id: AccountId(self.account_id),
+            username: self.username,
+            display_name: self.display_name,
+            email: self.email,
+            role: Role::from_number(self.role).ok_or(StoreError::Corrupt("an unknown role"))?,
+            disabled: self.disabled != 0,
+            group: self.account_group,
+            groups: split(&self.usable_groups),
+            pool: PoolId(self.account_pool),
+            unlimited: self.account_unlimited != 0,
+            remaining: Units::new(self.account_granted - self.account_used),
+            used: Units::new(self.account_used),
+            created: Timestamp::from_millis(self.account_created),
+        })
+    }
+}
+
+pub(crate) fn split(list: &str) -> Vec<String> {
+    list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+}
+
+/// The account's columns in a query that joins `account a` with its pool `p`.
+macro_rules! account_columns {
+    () => {
+        "a.id AS account_id, a.username, a.display_name, a.email, a.role, a.disabled, \
+         a.own_group AS account_group, a.usable_groups, a.pool AS account_pool, \
+         p.unlimited AS account_unlimited, p.granted AS account_granted, p.used AS account_used, \
+         a.created AS account_created"
+    };
+}
+pub(crate) use account_columns;
+
+macro_rules! select_account {
+    ($tail:literal) => {
+        concat!("SELECT ", account_columns!(), " FROM account a JOIN pool p ON p.id = a.pool ", $tail)
+    };
+}
+
+impl Store {
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// The name is taken or not allowed; the group does not exist.
+    pub async fn create_account(&self, new: NewAccount, now: Timestamp) -> Result<Account, StoreError> {
+        let mut tx = self.write().await?;
+        let id = insert(&mut tx, &new, now).await?;
+        tx.commit().await?;
+        self.account(id).await?.ok_or(StoreError::NotFound)
+    }
+
+    /// Makes the root account of an empty database, with the digest of a one-time set-up token. `None` when there
+    /// is an account already.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn create_root(
+        &self,
+        setup_token: &str,
+        now: Timestamp,
+    ) -> Result<Option<AccountId>, StoreError> {
+        let mut tx = self.write().await?;
+        let accounts: i64 = sqlx::query_scalar("SELECT count(*) FROM account").fetch_one(&mut *tx).await?;
+        if accounts > 0 {
+            return Ok(None);
+        }
+        let root = NewAccount {
+            username: "root".to_owned(),
+            display_name: "Root".to_owned(),
+            email: String::new(),
+            role: Role::Root,
+            group: "default".to_owned(),
+            balance: None,
+        };
+        let id = insert(&mut tx, &root, now).await?;
+        sqlx::query("INSERT INTO setup_token (digest, account) VALUES ($1, $2)")
+            .bind(self.vault().digest(setup_token).as_slice())
+            .bind(id.0)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Some(id))
+    }
+
+    /// Uses up the set-up token. `None` when it is not the one, or was used.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn take_setup_token(&self, setup_token: &str) -> Result<Option<AccountId>, StoreError> {
+        let mut tx = self.write().await?;
+        let account: Option<i64> =
+            sqlx::query_scalar("DELETE FROM setup_token WHERE digest = $1 RETURNING account")
+                .bind(self.vault().digest(setup_token).as_slice())
+                .fetch_optional(&mut *tx)
+                .await?;
+        tx.commit().await?;
+        Ok(account.map(AccountId))
+    }
+
+    /// One account.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        let row: Option<Row> = sqlx::query_as(select_account!("WHERE a.id = $1"))
+            .bind(id.0)
+            .fetch_optional(self.reader())
+            .await?;
+        row.map(Row::account).transpose()
+    }
+
+    /// One account, by its unique name.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn account_by_username(&self, username: &str) -> Result<Option<Account>, StoreError> {
+        let row: Option<Row> = sqlx::query_as(select_account!("WHERE a.username = $1"))
+            .bind(username)
+            .fetch_optional(self.reader())
+            .await?;
+        row.map(Row::account).transpose()
+    }
+
+    /// Accounts, newest first, and how many there are.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn list_accounts(&self, offset: i64, limit: i64) -> Result<(Vec<Account>, i64), StoreError> {
+        let total = sqlx::query_scalar("SELECT count(*) FROM account").fetch_one(self.reader()).await?;
+        let rows: Vec<Row> = sqlx::query_as(select_account!("ORDER BY a.id DESC LIMIT $1 OFFSET $2"))
+            .bind(limit)
+            .bind(offset)
+            .fetch_all(self.reader())
+            .await?;
+        Ok((rows.into_iter().map(Row::account).collect::<Result<_, _>>()?, total))
+    }
+
+    /// Changes an account in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; a group that does not exist.
+    pub async fn update_account(
+        &self,
+        id: AccountId,
+        change: AccountChange,
+        now: Timestamp,
+    ) -> Result<Account, StoreError> {
+        let mut tx = self.write().await?;
+        let pool: Option<i64> = sqlx::query_scalar(
+            "UPDATE account SET display_name = coalesce($2, display_name), email = coalesce($3, email),
+                role = coalesce($4, role), disabled = coalesce($5, disabled),
+                own_group = coalesce($6, own_group), usable_groups = coalesce($7, usable_groups)
+             WHERE id = $1 RETURNING pool",
+        )
+        .bind(id.0)
+        .bind(change.display_name)
+        .bind(change.email)
+        .bind(change.role.map(Role::number))
+        .bind(change.disabled.map(i64::from))
+        .bind(change.group.clone())
+        .bind(change.groups.as_ref().map(|groups| groups.join(",")))
+        .fetch_optional(&mut *tx)
+        .await?;
+        let pool = PoolId(pool.ok_or(StoreError::NotFound)?);
+        for group in change.group.iter().chain(change.groups.iter().flatten()) {
+            crate::group::must_exist(&mut tx, group).await?;
+        }
+        if change.remaining.is_some() || change.unlimited.is_some() {
+            pool::set(&mut tx, pool, change.remaining, change.unlimited).await?;
+        }
+        change::record(&mut tx, Kind::Account, id.0, now).await?;
+        tx.commit().await?;
+        self.account(id).await?.ok_or(StoreError::NotFound)
+    }
+}
+
+async fn insert(tx: &mut Tx, new: &NewAccount, now: Timestamp) -> Result<AccountId, StoreError> {
+    if new.username.is_empty() || new.username.chars().count() > 64 {
+        return Err(StoreError::Invalid("username must have 1 to 64 characters".to_owned()));
+    }
+    crate::group::must_exist(tx, &new.group).await?;
+    let pool = pool::create(tx, new.balance.unwrap_or(Units::ZERO), new.balance.is_none()).await?;
+    let id = sqlx::query_scalar(
+        "INSERT INTO account (username, display_name, email, role, disabled, own_group, usable_groups, pool, created)
+         VALUES ($1, $2, $3, $4, 0, $5, '', $6, $7) RETURNING id",
+    )
+    .bind(&new.username)
+    .bind(&new.display_name)
+    .bind(&new.email)
+    .bind(new.role.number())
+    .bind(&new.group)
+    .bind(pool.0)
+    .bind(now.millis())
+    .fetch_one(&mut **tx)
+    .await
+    .map_err(unique(|| format!("the username {} is taken", new.username)))?;
+    change::record(tx, Kind::Account, id, now).await?;
+    Ok(AccountId(id))
+}

@@ -1,0 +1,82 @@
+//! The record of changes, which running servers read to learn what they must read again.
+
+use model::clock::Timestamp;
+
+use crate::store::{Store, StoreError, Tx};
+
+/// Changes are kept this long; every server asks far more often.
+const KEPT_MILLIS: i64 = 3_600_000;
+
+/// What has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An API key.
+    Key,
+    /// An account.
+    Account,
+    /// A group, a channel or a price.
+    Routing,
+}
+
+impl Kind {
+    const fn number(self) -> i64 {
+        match self {
+            Self::Key => 1,
+            Self::Account => 2,
+            Self::Routing => 3,
+        }
+    }
+}
+
+/// One change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its place in the order.
+    pub seq: i64,
+    /// What kind of thing.
+    pub kind: Kind,
+    /// Which one.
+    pub id: i64,
+}
+
+pub(crate) async fn record(tx: &mut Tx, kind: Kind, id: i64, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO change (kind, id, at) VALUES ($1, $2, $3)")
+        .bind(kind.number())
+        .bind(id)
+        .bind(now.millis())
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query("DELETE FROM change WHERE at < $1")
+        .bind(now.millis().saturating_sub(KEPT_MILLIS))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+impl Store {
+    /// The place of the newest change; 0 when there is none.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn last_change(&self) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM change").fetch_one(self.reader()).await?)
+    }
+
+    /// What has changed after `seq`, in order.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn changes_since(&self, seq: i64) -> Result<Vec<Change>, StoreError> {
+        let rows: Vec<(i64, i64, i64)> =
+            sqlx::query_as("SELECT seq, kind, id FROM change WHERE seq > $1 ORDER BY seq")
+                .bind(seq)
+                .fetch_all(self.reader())
+                .await?;
+        let kinds = [Kind::Key, Kind::Account, Kind::Routing];
+        let known = |number| kinds.into_iter().find(|kind| kind.number() == number);
+        Ok(rows
+            .into_iter()
+            .filter_map(|(seq, kind, id)| known(kind).map(|kind| Change { seq, kind, id }))
+            .collect())
+    }
+}

@@ -1,0 +1,226 @@
+//! Channels: the ways to upstreams. A channel's credential is written and never shown again.
+
+use std::collections::BTreeMap;
+
+use model::{clock::Timestamp, id::ChannelId};
+use zeroize::Zeroizing;
+
+use crate::{
+    account::split,
+    change::{self, Kind},
+    group,
+    store::{Store, StoreError, Tx},
+    vault::Place,
+};
+
+/// A channel, without its credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Its identity.
+    pub id: ChannelId,
+    /// A name for people.
+    pub name: String,
+    /// The upstream's base URL, such as `https://api.openai.com/v1`.
+    pub base_url: String,
+    /// The models that it serves.
+    pub models: Vec<String>,
+    /// The upstream's names of models that have another name here.
+    pub mapping: BTreeMap<String, String>,
+    /// The groups that may use it.
+    pub groups: Vec<String>,
+    /// Higher comes first.
+    pub priority: i64,
+    /// Whether it is used.
+    pub enabled: bool,
+}
+
+/// A channel to be made or changed, whole.
+#[derive(Clone)]
+pub struct NewChannel {
+    /// A name for people.
+    pub name: String,
+    /// The upstream's base URL: http or https, without credentials, query and fragment.
+    pub base_url: String,
+    /// What is sent as bearer credential; empty for none. `None` keeps the one that is there.
+    pub credential: Option<Zeroizing<String>>,
+    /// The models that it serves.
+    pub models: Vec<String>,
+    /// The upstream's names of models that have another name here.
+    pub mapping: BTreeMap<String, String>,
+    /// The groups that may use it.
+    pub groups: Vec<String>,
+    /// Higher comes first.
+    pub priority: i64,
+    /// Whether it is used.
+    pub enabled: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    name: String,
+    base_url: String,
+    models: String,
+    mapping: String,
+    groups: String,
+    priority: i64,
+    enabled: i64,
+}
+
+impl From<Row> for Channel {
+    fn from(row: Row) -> Self {
+        Self {
+            id: ChannelId(row.id),
+            name: row.name,
+            base_url: row.base_url,
+            models: split(&row.models),
+            // What this program wrote is JSON; anything else maps nothing.
+            mapping: serde_json::from_str(&row.mapping).unwrap_or_default(),
+            groups: split(&row.groups),
+            priority: row.priority,
+            enabled: row.enabled != 0,
+        }
+    }
+}
+
+const fn place(row: i64) -> Place {
+    Place { table: "channel", row, account: 0 }
+}
+
+impl Store {
+    /// All channels.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn list_channels(&self) -> Result<Vec<Channel>, StoreError> {
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT id, name, base_url, models, mapping, groups, priority, enabled FROM channel ORDER BY id",
+        )
+        .fetch_all(self.reader())
+        .await?;
+        Ok(rows.into_iter().map(Channel::from).collect())
+    }
+
+    /// One channel.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn channel(&self, id: ChannelId) -> Result<Option<Channel>, StoreError> {
+        Ok(self.list_channels().await?.into_iter().find(|channel| channel.id == id))
+    }
+
+    /// The credential that a channel sends upstream; empty for none.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; a value that does not open.
+    pub async fn channel_credential(&self, id: ChannelId) -> Result<Zeroizing<String>, StoreError> {
+        let sealed: Option<Vec<u8>> = sqlx::query_scalar("SELECT sealed FROM channel WHERE id = $1")
+            .bind(id.0)
+            .fetch_optional(self.reader())
+            .await?;
+        self.vault().open_sealed(place(id.0), &sealed.ok_or(StoreError::NotFound)?)
+    }
+
+    /// Makes a channel.
+    ///
+    /// # Errors
+    /// A value that is not allowed; a group that does not exist.
+    pub async fn create_channel(&self, new: &NewChannel, now: Timestamp) -> Result<Channel, StoreError> {
+        check(new)?;
+        let mut tx = self.write().await?;
+        let id: i64 = sqlx::query_scalar(
+            "INSERT INTO channel (name, base_url, sealed, models, mapping, groups, priority, enabled)
+             VALUES ('', '', $1, '', '', '', 0, 0) RETURNING id",
+        )
+        .bind([].as_slice())
+        .fetch_one(&mut *tx)
+        .await?;
+        let none = Zeroizing::new(String::new());
+        let new = NewChannel { credential: Some(new.credential.clone().unwrap_or(none)), ..new.clone() };
+        self.write_channel(&mut tx, id, &new, now).await?;
+        tx.commit().await?;
+        self.channel(ChannelId(id)).await?.ok_or(StoreError::NotFound)
+    }
+
+    /// Changes a channel.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; a value that is not allowed; a group that does not exist.
+    pub async fn update_channel(
+        &self,
+        id: ChannelId,
+        new: &NewChannel,
+        now: Timestamp,
+    ) -> Result<Channel, StoreError> {
+        check(new)?;
+        let mut tx = self.write().await?;
+        self.write_channel(&mut tx, id.0, new, now).await?;
+        tx.commit().await?;
+        self.channel(id).await?.ok_or(StoreError::NotFound)
+    }
+
+    async fn write_channel(
+        &self,
+        tx: &mut Tx,
+        id: i64,
+        new: &NewChannel,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        for name in &new.groups {
+            group::must_exist(tx, name).await?;
+        }
+        let sealed = new.credential.as_ref().map(|text| self.vault().seal(place(id), text)).transpose()?;
+        let mapping = serde_json::to_string(&new.mapping).map_err(|_| StoreError::Corrupt("a mapping"))?;
+        let written = sqlx::query(
+            "UPDATE channel SET name = $2, base_url = $3, sealed = coalesce($4, sealed), models = $5,
+                mapping = $6, groups = $7, priority = $8, enabled = $9 WHERE id = $1",
+        )
+        .bind(id)
+        .bind(&new.name)
+        .bind(&new.base_url)
+        .bind(sealed)
+        .bind(new.models.join(","))
+        .bind(mapping)
+        .bind(new.groups.join(","))
+        .bind(new.priority)
+        .bind(i64::from(new.enabled))
+        .execute(&mut **tx)
+        .await?;
+        if written.rows_affected() == 0 {
+            return Err(StoreError::NotFound);
+        }
+        change::record(tx, Kind::Routing, id, now).await
+    }
+
+    /// Deletes a channel. `false` when there is none.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn delete_channel(&self, id: ChannelId, now: Timestamp) -> Result<bool, StoreError> {
+        let mut tx = self.write().await?;
+        let gone = sqlx::query("DELETE FROM channel WHERE id = $1").bind(id.0).execute(&mut *tx).await?;
+        change::record(&mut tx, Kind::Routing, id.0, now).await?;
+        tx.commit().await?;
+        Ok(gone.rows_affected() > 0)
+    }
+}
+
+fn check(new: &NewChannel) -> Result<(), StoreError> {
+    let invalid = |what: &str| Err(StoreError::Invalid(what.to_owned()));
+    let rest = new.base_url.strip_prefix("https://").or_else(|| new.base_url.strip_prefix("http://"));
+    let authority = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let plain = new.base_url.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\\".contains(&byte));
+    if authority.is_empty() || !plain {
+        return invalid("base_url must be an http or https URL without credentials, query and fragment");
+    }
+    if new.name.is_empty() || new.name.chars().count() > 64 {
+        return invalid("a channel's name must have 1 to 64 characters");
+    }
+    if new.models.iter().chain(&new.groups).any(|name| name.is_empty() || name.contains(',')) {
+        return invalid("names of models and groups must not be empty and must not contain a comma");
+    }
+    if new.credential.as_ref().is_some_and(|text| !text.bytes().all(|byte| byte.is_ascii_graphic())) {
+        return invalid("a credential must consist of printable ASCII characters without blanks");
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! Groups: what decides price and route.
+
+use model::{clock::Timestamp, price::Ratio};
+
+use crate::{
+    change::{self, Kind},
+    store::{Store, StoreError, Tx},
+};
+
+/// A group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its unique name: 1 to 64 characters, no comma.
+    pub name: String,
+    /// A sentence for people.
+    pub description: String,
+    /// What every price is multiplied with.
+    pub ratio: Ratio,
+}
+
+pub(crate) async fn must_exist(tx: &mut Tx, group: &str) -> Result<(), StoreError> {
+    let found: Option<i64> = sqlx::query_scalar("SELECT id FROM price_group WHERE name = $1")
+        .bind(group)
+        .fetch_optional(&mut **tx)
+        .await?;
+    match found {
+        Some(_) => Ok(()),
+        None => Err(StoreError::Invalid(format!("there is no group {group}"))),
+    }
+}
+
+impl Store {
+    /// All groups, in the order of their names.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn list_groups(&self) -> Result<Vec<Group>, StoreError> {
+        let rows: Vec<(String, String, i64)> =
+            sqlx::query_as("SELECT name, description, ratio FROM price_group ORDER BY name")
+                .fetch_all(self.reader())
+                .await?;
+        let group = |(name, description, ratio)| Group { name, description, ratio: Ratio(ratio) };
+        Ok(rows.into_iter().map(group).collect())
+    }
+
+    /// Makes a group, or changes the one of this name.
+    ///
+    /// # Errors
+    /// A name or a ratio that is not allowed.
+    pub async fn put_group(&self, group: &Group, now: Timestamp) -> Result<(), StoreError> {
+        let length = group.name.chars().count();
+        if !(1..=64).contains(&length) || group.name.contains(',') || group.name.trim() != group.name {
+            return Err(StoreError::Invalid(
+                "a group's name must have 1 to 64 characters, no comma and no blanks around it".to_owned(),
+            ));
+        }
+        if !(0..=Ratio::MAX.0).contains(&group.ratio.0) {
+            return Err(StoreError::Invalid("a ratio must be between 0 and 1000".to_owned()));
+        }
+        let mut tx = self.write().await?;
+        let id: i64 = sqlx::query_scalar(
+            "INSERT INTO price_group (name, description, ratio) VALUES ($1, $2, $3)
+             ON CONFLICT (name) DO UPDATE SET description = excluded.description, ratio = excluded.ratio
+             RETURNING id",
+        )
+        .bind(&group.name)
+        .bind(&group.description)
+        .bind(group.ratio.0)
+        .fetch_one(&mut *tx)
+        .await?;
+        change::record(&mut tx, Kind::Routing, id, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Removes a group that nothing names.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Conflict`] while an account, a key or a channel names it.
+    pub async fn delete_group(&self, name: &str, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        let list = format!("%,{name},%");
+        let users: i64 = sqlx::query_scalar(
+            "SELECT (SELECT count(*) FROM account WHERE own_group = $1 OR ',' || usable_groups || ',' LIKE $2)
+                  + (SELECT count(*) FROM api_key WHERE own_group = $1)
+                  + (SELECT count(*) FROM channel WHERE ',' || groups || ',' LIKE $2)",
+        )
+        .bind(name)
+        .bind(list)
+        .fetch_one(&mut *tx)
+        .await?;
+        if users > 0 {
+            return Err(StoreError::Conflict(format!(
+                "group {name} is named by {users} accounts, keys or channels"
+            )));
+        }
+        let id: Option<i64> = sqlx::query_scalar("DELETE FROM price_group WHERE name = $1 RETURNING id")
+            .bind(name)
+            .fetch_optional(&mut *tx)
+            .await?;
+        change::record(&mut tx, Kind::Routing, id.ok_or(StoreError::NotFound)?, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}

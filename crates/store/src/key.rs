@@ -1,0 +1,358 @@
+//! API keys.
+
+use model::{
+    clock::Timestamp,
+    credential::{Class, Credential},
+    id::{AccountId, KeyId, PoolId},
+    key::{ApiKey, Settings, Status},
+    money::Units,
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    account::{self, Account, account_columns},
+    change::{self, Kind},
+    pool,
+    store::{Store, StoreError, Tx, unique},
+    vault::Place,
+};
+
+/// A key as its owner sees it.
+#[derive(Clone)]
+pub struct KeyView {
+    /// The key.
+    pub key: ApiKey,
+    /// Its secret, in the clear.
+    pub secret: Zeroizing<String>,
+    /// What was used, in the book.
+    pub used: Units,
+    /// What remains, in the book.
+    pub remaining: Units,
+}
+
+/// A part of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// From 1.
+    pub number: i64,
+    /// Entries on a page.
+    pub size: i64,
+}
+
+impl Page {
+    const fn offset(self) -> i64 {
+        self.number.saturating_sub(1).saturating_mul(self.size)
+    }
+}
+
+/// What changes about a key.
+#[derive(Clone, Debug)]
+pub struct KeyChange {
+    /// The new settings, whole.
+    pub settings: Settings,
+    /// The new status, 1 to 4.
+    pub status: Status,
+    /// What remains from this moment on; `None` keeps.
+    pub quota: Option<Units>,
+}
+
+macro_rules! key_columns {
+    () => {
+        "k.id, k.account, k.pool, k.sealed, k.status, k.name, k.expires, k.model_limits_enabled, \
+         k.model_limits, k.allow_ips, k.own_group, k.cross_group_retry, k.created, k.accessed, \
+         kp.unlimited, kp.granted, kp.used"
+    };
+}
+
+macro_rules! select_key {
+    ($tail:literal) => {
+        concat!("SELECT ", key_columns!(), " FROM api_key k JOIN pool kp ON kp.id = k.pool ", $tail)
+    };
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    account: i64,
+    pool: i64,
+    sealed: Vec<u8>,
+    status: i64,
+    name: String,
+    expires: Option<i64>,
+    model_limits_enabled: i64,
+    model_limits: String,
+    allow_ips: Option<String>,
+    own_group: String,
+    cross_group_retry: i64,
+    created: i64,
+    accessed: i64,
+    unlimited: i64,
+    granted: i64,
+    used: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct OwnedRow {
+    #[sqlx(flatten)]
+    key: Row,
+    #[sqlx(flatten)]
+    account: account::Row,
+}
+
+const fn place(row: i64, account: i64) -> Place {
+    Place { table: "api_key", row, account }
+}
+
+impl Row {
+    fn view(self, store: &Store) -> Result<KeyView, StoreError> {
+        let secret = store.vault().open_sealed(place(self.id, self.account), &self.sealed)?;
+        let (used, remaining) = (Units::new(self.used), Units::new(self.granted - self.used));
+        Ok(KeyView { key: self.key()?, secret, used, remaining })
+    }
+
+    fn key(self) -> Result<ApiKey, StoreError> {
+        Ok(ApiKey {
+            id: KeyId(self.id),
+            account: AccountId(self.account),
+            pool: PoolId(self.pool),
+            set_status: Status::from_number(self.status).ok_or(StoreError::Corrupt("an unknown status"))?,
+            settings: Settings {
+                name: self.name,
+                expires: self.expires.map(Timestamp::from_millis),
+                unlimited_quota: self.unlimited != 0,
+                model_limits_enabled: self.model_limits_enabled != 0,
+                model_limits: self.model_limits,
+                allow_ips: self.allow_ips,
+                group: self.own_group,
+                cross_group_retry: self.cross_group_retry != 0,
+            },
+            created: Timestamp::from_millis(self.created),
+            accessed: Timestamp::from_millis(self.accessed),
+        })
+    }
+}
+
+impl Store {
+    /// What an API key is looked up by; `None` for a text that no key of ours can be.
+    #[must_use]
+    pub fn api_key_digest(&self, text: &str) -> Option<[u8; 32]> {
+        let credential = Credential::parse(Class::ApiKey, text)?;
+        Some(self.vault().digest(credential.expose()))
+    }
+
+    /// Makes a key.
+    ///
+    /// # Errors
+    /// The account does not exist.
+    pub async fn create_key(
+        &self,
+        account: AccountId,
+        settings: &Settings,
+        quota: Units,
+        credential: &Credential,
+        now: Timestamp,
+    ) -> Result<KeyView, StoreError> {
+        let mut tx = self.write().await?;
+        let pool = pool::create(&mut tx, quota, settings.unlimited_quota).await?;
+        let id: i64 = sqlx::query_scalar(
+            "INSERT INTO api_key (account, pool, digest, sealed, status, name, name_folded, expires,
+                model_limits_enabled, model_limits, allow_ips, own_group, cross_group_retry, created, accessed)
+             VALUES ($1, $2, $3, $4, 1, '', '', NULL, 0, '', NULL, '', 0, $5, $5) RETURNING id",
+        )
+        .bind(account.0)
+        .bind(pool.0)
+        .bind(self.vault().digest(credential.expose()).as_slice())
+        .bind([].as_slice())
+        .bind(now.millis())
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(unique(|| "this key exists already".to_owned()))?;
+        let sealed = self.vault().seal(place(id, account.0), credential.expose())?;
+        sqlx::query("UPDATE api_key SET sealed = $1 WHERE id = $2")
+            .bind(sealed)
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
+        set(&mut tx, id, settings, Status::Enabled).await?;
+        change::record(&mut tx, Kind::Key, id, now).await?;
+        tx.commit().await?;
+        self.key(account, KeyId(id)).await?.ok_or(StoreError::NotFound)
+    }
+
+    /// One key of an account.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn key(&self, account: AccountId, id: KeyId) -> Result<Option<KeyView>, StoreError> {
+        let row: Option<Row> = sqlx::query_as(select_key!("WHERE k.account = $1 AND k.id = $2"))
+            .bind(account.0)
+            .bind(id.0)
+            .fetch_optional(self.reader())
+            .await?;
+        row.map(|row| row.view(self)).transpose()
+    }
+
+    /// The pool of a key, whoever owns it.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn pool_of_key(&self, id: KeyId) -> Result<Option<PoolId>, StoreError> {
+        let pool: Option<i64> = sqlx::query_scalar("SELECT pool FROM api_key WHERE id = $1")
+            .bind(id.0)
+            .fetch_optional(self.reader())
+            .await?;
+        Ok(pool.map(PoolId))
+    }
+
+    /// Keys of an account whose name contains `keyword`, in any case, newest first, and how many there are.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn search_keys(
+        &self,
+        account: AccountId,
+        keyword: &str,
+        page: Page,
+    ) -> Result<(Vec<KeyView>, i64), StoreError> {
+        let pattern = format!("%{}%", escape(&keyword.to_lowercase()));
+        let total = sqlx::query_scalar(
+            "SELECT count(*) FROM api_key WHERE account = $1 AND name_folded LIKE $2 ESCAPE '\\'",
+        )
+        .bind(account.0)
+        .bind(&pattern)
+        .fetch_one(self.reader())
+        .await?;
+        let rows: Vec<Row> = sqlx::query_as(select_key!(
+            "WHERE k.account = $1 AND k.name_folded LIKE $2 ESCAPE '\\' ORDER BY k.id DESC LIMIT $3 OFFSET $4"
+        ))
+        .bind(account.0)
+        .bind(&pattern)
+        .bind(page.size)
+        .bind(page.offset())
+        .fetch_all(self.reader())
+        .await?;
+        Ok((rows.into_iter().map(|row| row.view(self)).collect::<Result<_, _>>()?, total))
+    }
+
+    /// Keys of an account, newest first, and how many there are.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn list_keys(&self, account: AccountId, page: Page) -> Result<(Vec<KeyView>, i64), StoreError> {
+        let total = sqlx::query_scalar("SELECT count(*) FROM api_key WHERE account = $1")
+            .bind(account.0)
+            .fetch_one(self.reader())
+            .await?;
+        let rows: Vec<Row> =
+            sqlx::query_as(select_key!("WHERE k.account = $1 ORDER BY k.id DESC LIMIT $2 OFFSET $3"))
+                .bind(account.0)
+                .bind(page.size)
+                .bind(page.offset())
+                .fetch_all(self.reader())
+                .await?;
+        Ok((rows.into_iter().map(|row| row.view(self)).collect::<Result<_, _>>()?, total))
+    }
+
+    /// Changes a key in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], also for somebody else's key.
+    pub async fn update_key(
+        &self,
+        account: AccountId,
+        id: KeyId,
+        change: &KeyChange,
+        now: Timestamp,
+    ) -> Result<KeyView, StoreError> {
+        let mut tx = self.write().await?;
+        let row: Option<Row> = sqlx::query_as(select_key!("WHERE k.account = $1 AND k.id = $2"))
+            .bind(account.0)
+            .bind(id.0)
+            .fetch_optional(&mut *tx)
+            .await?;
+        let row = row.ok_or(StoreError::NotFound)?;
+        let unlimited = change.settings.unlimited_quota;
+        let flips = (row.unlimited != 0) != unlimited;
+        if flips || change.quota.is_some() {
+            pool::set(&mut tx, PoolId(row.pool), change.quota, Some(unlimited)).await?;
+        }
+        set(&mut tx, id.0, &change.settings, change.status).await?;
+        change::record(&mut tx, Kind::Key, id.0, now).await?;
+        tx.commit().await?;
+        self.key(account, id).await?.ok_or(StoreError::NotFound)
+    }
+
+    /// Deletes keys of an account for good; others are left alone. Returns how many. Their pools stay: the books
+    /// must add up.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn delete_keys(
+        &self,
+        account: AccountId,
+        ids: &[KeyId],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut tx = self.write().await?;
+        let mut deleted = 0;
+        for id in ids {
+            let gone = sqlx::query("DELETE FROM api_key WHERE account = $1 AND id = $2")
+                .bind(account.0)
+                .bind(id.0)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+            if gone > 0 {
+                change::record(&mut tx, Kind::Key, id.0, now).await?;
+            }
+            deleted += gone;
+        }
+        tx.commit().await?;
+        Ok(deleted)
+    }
+
+    /// The key that `digest` stands for, with its owner.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn key_by_digest(&self, digest: &[u8; 32]) -> Result<Option<(ApiKey, Account)>, StoreError> {
+        let row: Option<OwnedRow> = sqlx::query_as(concat!(
+            "SELECT ",
+            key_columns!(),
+            ", ",
+            account_columns!(),
+            " FROM api_key k JOIN pool kp ON kp.id = k.pool JOIN account a ON a.id = k.account \
+              JOIN pool p ON p.id = a.pool WHERE k.digest = $1"
+        ))
+        .bind(digest.as_slice())
+        .fetch_optional(self.reader())
+        .await?;
+        row.map(|row| Ok((row.key.key()?, row.account.account()?))).transpose()
+    }
+}
+
+/// Writes the settings, all but the limit, which is the pool's.
+async fn set(tx: &mut Tx, id: i64, settings: &Settings, status: Status) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE api_key SET status = $2, name = $3, name_folded = $4, expires = $5, model_limits_enabled = $6,
+            model_limits = $7, allow_ips = $8, own_group = $9, cross_group_retry = $10 WHERE id = $1",
+    )
+    .bind(id)
+    .bind(status.number())
+    .bind(&settings.name)
+    .bind(settings.name.to_lowercase())
+    .bind(settings.expires.map(Timestamp::millis))
+    .bind(i64::from(settings.model_limits_enabled))
+    .bind(&settings.model_limits)
+    .bind(&settings.allow_ips)
+    .bind(&settings.group)
+    .bind(i64::from(settings.cross_group_retry))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// A text that stands for itself in a LIKE pattern.
+fn escape(text: &str) -> String {
+    text.chars().flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c])).collect()
+}

@@ -1,0 +1,54 @@
+//! Pools: making them, and setting what remains in one while traffic flows.
+
+use model::{id::PoolId, money::Units};
+
+use crate::store::{StoreError, Tx};
+
+pub(crate) async fn create(tx: &mut Tx, units: Units, unlimited: bool) -> Result<PoolId, StoreError> {
+    let id = sqlx::query_scalar(
+        "INSERT INTO pool (granted, used, leased, suspense, available, unlimited)
+         VALUES ($1, 0, 0, 0, $1, $2) RETURNING id",
+    )
+    .bind(units.get())
+    .bind(i64::from(unlimited))
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(PoolId(id))
+}
+
+/// Sets what remains from this moment on, and whether there is a limit; `None` keeps.
+///
+/// Open leases are voided: what was admitted before the edit settles against them, which raises granted and used
+/// together, so it takes nothing from what is set here.
+pub(crate) async fn set(
+    tx: &mut Tx,
+    pool: PoolId,
+    remaining: Option<Units>,
+    unlimited: Option<bool>,
+) -> Result<(), StoreError> {
+    let leased: i64 = sqlx::query_scalar(
+        "SELECT coalesce(sum(amount - spent), 0) FROM lease WHERE pool = $1 AND state = 'open'",
+    )
+    .bind(pool.0)
+    .fetch_one(&mut **tx)
+    .await?;
+    sqlx::query("UPDATE lease SET state = 'void' WHERE pool = $1 AND state = 'open'")
+        .bind(pool.0)
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query(
+        "UPDATE pool SET
+            available = coalesce($2, available + $3),
+            granted = used + suspense + (leased - $3) + coalesce($2, available + $3),
+            leased = leased - $3,
+            unlimited = coalesce($4, unlimited)
+         WHERE id = $1",
+    )
+    .bind(pool.0)
+    .bind(remaining.map(Units::get))
+    .bind(leased)
+    .bind(unlimited.map(i64::from))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

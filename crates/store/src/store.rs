@@ -1,0 +1,104 @@
+//! The database: opening it, its two pools of connections, and what can go wrong.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use sqlx::{
+    Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::vault::{MasterKey, Vault};
+
+/// Why the store could not do what was asked. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such thing, or it belongs to somebody else.
+    #[error("not found")]
+    NotFound,
+    /// It would contradict something that is there.
+    #[error("{0}")]
+    Conflict(String),
+    /// A value that is not allowed.
+    #[error("{0}")]
+    Invalid(String),
+    /// The master key does not open what it sealed.
+    #[error(
+        "the master key does not fit this database: use the key that it was made with \
+         (master.key in its data directory, or the one given by configuration)"
+    )]
+    WrongMasterKey,
+    /// Something in the database is not what this program wrote.
+    #[error("the database is damaged: {0}")]
+    Corrupt(&'static str),
+    /// The database does not answer, or says no.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The schema cannot be brought up to date.
+    #[error("database schema: {0}")]
+    Schema(#[from] sqlx::migrate::MigrateError),
+    /// The operating system gives no random numbers.
+    #[error("no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+pub(crate) type Tx = Transaction<'static, Sqlite>;
+
+/// All persistent state. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    writer: SqlitePool,
+    reader: SqlitePool,
+    vault: Vault,
+}
+
+impl Store {
+    /// Opens the SQLite database at `path`, makes it if it is missing, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongMasterKey`]; a database that cannot be opened or migrated.
+    pub async fn open(path: &Path, master: &MasterKey) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5));
+        // SQLite has one writer at a time: one connection makes them queue here, where it is cheap.
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        sqlx::migrate!().run(&writer).await?;
+        let reader =
+            SqlitePoolOptions::new().max_connections(4).min_connections(0).connect_lazy_with(options);
+        let vault = Vault::open(&writer, master).await?;
+        Ok(Self(Arc::new(Inner { writer, reader, vault })))
+    }
+
+    pub(crate) async fn write(&self) -> Result<Tx, StoreError> {
+        Ok(self.0.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    pub(crate) fn reader(&self) -> &SqlitePool {
+        &self.0.reader
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.0.vault
+    }
+
+    /// Closes the connections, so that the files are as small as they can be.
+    pub async fn close(&self) {
+        self.0.reader.close().await;
+        self.0.writer.close().await;
+    }
+}
+
+/// A unique column already has this value.
+pub(crate) fn unique(what: impl FnOnce() -> String) -> impl FnOnce(sqlx::Error) -> StoreError {
+    |error| match &error {
+        sqlx::Error::Database(database) if database.is_unique_violation() => StoreError::Conflict(what()),
+        _ => error.into(),
+    }
+}
