@@ -1,0 +1,65 @@
+//! A whole answer: what it reports, and how much text it carries.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    estimate,
+    usage::{self, Reported},
+};
+
+/// What was read from an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The provider's own report.
+    pub reported: Reported,
+    /// An estimate of the output tokens from the text that is there.
+    pub estimated_output: u64,
+}
+
+#[derive(Deserialize)]
+struct Members<'a> {
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    choices: Option<Vec<Choice<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow, default)]
+    message: Option<super::stream::Text<'a>>,
+}
+
+/// Reads the body of an answer. A body that is no JSON has an [`Answer`] too: it reports nothing that can be true.
+#[must_use]
+pub fn read(body: &[u8]) -> Answer {
+    let Ok(members) = serde_json::from_slice::<Members<'_>>(body) else {
+        return Answer { reported: Reported::Absurd, estimated_output: estimate(body.len() as u64) };
+    };
+    let choices = members.choices.unwrap_or_default();
+    Answer {
+        reported: members.usage.map_or(Reported::Absent, |usage| usage::read(usage.get())),
+        estimated_output: choices
+            .iter()
+            .filter_map(|choice| choice.message.as_ref())
+            .map(|text| text.tokens())
+            .sum(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::usage::Tokens;
+
+    use super::*;
+
+    #[test]
+    fn reads_usage_and_text() {
+        let answer = read(br#"{"id":"x","choices":[{"message":{"role":"assistant","content":"12345"}},{"message":{"content":null,"tool_calls":[{"id":"a"}]}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#);
+        assert_eq!(answer.reported, Reported::Good(Tokens { input: 3, output: 4, ..Tokens::default() }));
+        assert_eq!(answer.estimated_output, 2 + 3);
+        assert_eq!(read(br#"{"data":[]}"#).reported, Reported::Absent);
+        assert_eq!(read(br#"{"usage":{"prompt_tokens":NaN}}"#).reported, Reported::Absurd);
+    }
+}
