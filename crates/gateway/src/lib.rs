@@ -1,1 +1,29 @@
-//! gateway
+//! Everything the product decides and does.
+//!
+//! The model API: [`exchange`] is the story of one request, top to bottom; `admission` says who may, `routing` which
+//! way, `bound` how much is held, `upstream` talks to providers, `relay` passes an answer on and settles it. The
+//! management API: [`access`] says who calls, and one module for each aggregate holds its use cases.
+
+pub mod access;
+pub mod accounts;
+mod admission;
+mod bound;
+pub mod channels;
+pub mod entry;
+pub mod exchange;
+mod failure;
+mod gateway;
+pub mod groups;
+mod key_cache;
+pub mod keys;
+pub mod metrics;
+pub mod models;
+pub mod prices;
+mod relay;
+mod routing;
+pub mod tokens;
+mod upstream;
+
+pub use admission::Credentials;
+pub use failure::Failure;
+pub use gateway::{Gateway, Parts, Settings};

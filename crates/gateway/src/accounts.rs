@@ -1,0 +1,140 @@
+//! Accounts: what administrators do with them.
+
+use model::{id::AccountId, key, money::Units};
+use store::{Account, AccountChange, NewAccount, Page, Role};
+
+use crate::{Failure, Gateway, access::Caller};
+
+const THING: &str = "account";
+
+/// The caller's own account, with what it has used up to now.
+///
+/// # Errors
+/// The database.
+pub async fn own(gateway: &Gateway, caller: &Caller) -> Result<Account, Failure> {
+    find(gateway, caller.account.id).await
+}
+
+async fn find(gateway: &Gateway, id: AccountId) -> Result<Account, Failure> {
+    gateway.ledger.flush().await?;
+    let found = gateway.store.account(id).await;
+    found.map_err(|error| Failure::of(error, THING))?.ok_or(Failure::NotFound(THING))
+}
+
+/// Any account.
+///
+/// # Errors
+/// [`Failure::Forbidden`], [`Failure::NotFound`].
+pub async fn get(gateway: &Gateway, caller: &Caller, id: AccountId) -> Result<Account, Failure> {
+    caller.must_be(Role::Administrator)?;
+    find(gateway, id).await
+}
+
+/// All accounts, newest first.
+///
+/// # Errors
+/// [`Failure::Forbidden`].
+pub async fn list(gateway: &Gateway, caller: &Caller, page: Page) -> Result<(Vec<Account>, i64), Failure> {
+    caller.must_be(Role::Administrator)?;
+    gateway.ledger.flush().await?;
+    let offset = page.number.saturating_sub(1).saturating_mul(page.size);
+    gateway.store.list_accounts(offset, page.size).await.map_err(|error| Failure::of(error, THING))
+}
+
+/// What an administrator says about an account; what is `None` was not said.
+#[derive(Clone, Debug, Default)]
+pub struct AccountInput {
+    /// Its unique name; only when it is made.
+    pub username: Option<String>,
+    /// Its name for people.
+    pub display_name: Option<String>,
+    /// An address, or nothing.
+    pub email: Option<String>,
+    /// 1, 10 or 100.
+    pub role: Option<i64>,
+    /// 1 enabled, 2 disabled.
+    pub status: Option<i64>,
+    /// Its own group.
+    pub group: Option<String>,
+    /// Further groups that its keys may name.
+    pub groups: Option<Vec<String>>,
+    /// What remains from now on.
+    pub quota: Option<i64>,
+    /// Whether its balance has no limit.
+    pub unlimited_quota: Option<bool>,
+}
+
+fn role(caller: &Caller, number: Option<i64>) -> Result<Option<Role>, Failure> {
+    let Some(number) = number else { return Ok(None) };
+    let role =
+        Role::from_number(number).ok_or_else(|| Failure::Invalid("role must be 1, 10 or 100".to_owned()))?;
+    // Nobody makes somebody as mighty as themselves, but root.
+    if role >= caller.account.role && caller.account.role < Role::Root {
+        return Err(Failure::Forbidden);
+    }
+    Ok(Some(role))
+}
+
+fn quota(units: Option<i64>) -> Result<Option<Units>, Failure> {
+    let checked = units.map(key::quota).transpose();
+    checked.map_err(|error| Failure::Invalid(error.to_string().replace("remain_quota", "quota")))
+}
+
+/// Makes an account.
+///
+/// # Errors
+/// [`Failure::Forbidden`]; a value that is not allowed; a name that is taken.
+pub async fn create(gateway: &Gateway, caller: &Caller, input: AccountInput) -> Result<Account, Failure> {
+    caller.must_be(Role::Administrator)?;
+    let balance = quota(input.quota)?.unwrap_or(Units::ZERO);
+    let new = NewAccount {
+        username: input.username.ok_or_else(|| Failure::Invalid("username is required".to_owned()))?,
+        display_name: input.display_name.unwrap_or_default(),
+        email: input.email.unwrap_or_default(),
+        role: role(caller, input.role)?.unwrap_or(Role::Member),
+        group: input.group.unwrap_or_else(|| "default".to_owned()),
+        balance: (!input.unlimited_quota.unwrap_or(false)).then_some(balance),
+    };
+    gateway.store.create_account(new, gateway.now()).await.map_err(|error| Failure::of(error, THING))
+}
+
+/// Changes an account.
+///
+/// # Errors
+/// [`Failure::Forbidden`] also for an account as mighty as the caller; [`Failure::NotFound`]; a value that is not
+/// allowed.
+pub async fn update(
+    gateway: &Gateway,
+    caller: &Caller,
+    id: AccountId,
+    input: AccountInput,
+) -> Result<Account, Failure> {
+    caller.must_be(Role::Administrator)?;
+    let before = find(gateway, id).await?;
+    if before.role >= caller.account.role && caller.account.role < Role::Root {
+        return Err(Failure::Forbidden);
+    }
+    let disabled = match input.status {
+        None => None,
+        Some(1) => Some(false),
+        Some(2) => Some(true),
+        Some(_) => return Err(Failure::Invalid("status must be 1 or 2".to_owned())),
+    };
+    if disabled == Some(true) && id == caller.account.id {
+        return Err(Failure::Conflict("nobody can disable their own account".to_owned()));
+    }
+    let change = AccountChange {
+        display_name: input.display_name,
+        email: input.email,
+        role: role(caller, input.role)?,
+        disabled,
+        group: input.group,
+        groups: input.groups,
+        remaining: quota(input.quota)?,
+        unlimited: input.unlimited_quota,
+    };
+    let updated = gateway.store.update_account(id, change, gateway.now()).await;
+    let updated = updated.map_err(|error| Failure::of(error, THING))?;
+    gateway.account_changed(id).await.map_err(|error| Failure::of(error, THING))?;
+    Ok(updated)
+}

@@ -1,0 +1,125 @@
+//! Who may: the checks of a model request, in the contract's order. The first that fails answers.
+
+use std::{net::IpAddr, sync::Arc};
+
+use model::{clock::Timestamp, key::Status, price::Ratio, refusal::Refusal};
+use store::ModelPrice;
+
+use crate::{
+    gateway::Gateway,
+    key_cache::Known,
+    routing::{Channel, Snapshot},
+};
+
+/// The credentials of one request: every place where an API key may stand, already taken apart.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials(Vec<Secret>);
+
+/// A credential as it was sent. It never prints itself.
+#[derive(Clone)]
+struct Secret(zeroize::Zeroizing<String>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl Credentials {
+    /// Adds one. An empty text counts as none.
+    pub fn add(&mut self, text: &str) {
+        let text = text.trim();
+        if !text.is_empty() {
+            self.0.push(Secret(zeroize::Zeroizing::new(text.to_owned())));
+        }
+    }
+
+    /// The one credential that was sent.
+    fn one(&self) -> Result<&str, Refusal> {
+        let [first, rest @ ..] = self.0.as_slice() else { return Err(Refusal::MissingApiKey) };
+        let bare = |secret: &Secret| secret.0.strip_prefix("sk-").unwrap_or(&secret.0).to_owned();
+        match rest.iter().all(|other| bare(other) == bare(first)) {
+            true => Ok(&first.0),
+            false => Err(Refusal::ConflictingCredentials),
+        }
+    }
+}
+
+/// The key that was sent, whatever its state: what `GET /api/usage/token` asks for.
+///
+/// # Errors
+/// [`Refusal::MissingApiKey`], [`Refusal::InvalidApiKey`], [`Refusal::ConflictingCredentials`], and
+/// [`Refusal::Unavailable`] when the database does not answer for a key that is not in memory.
+pub(crate) async fn identify(gateway: &Gateway, credentials: &Credentials) -> Result<Arc<Known>, Refusal> {
+    let text = credentials.one()?;
+    let Some(digest) = gateway.store.api_key_digest(text) else { return Err(Refusal::InvalidApiKey) };
+    let known = gateway.keys.get(&digest, || gateway.load_key(digest)).await.map_err(|error| {
+        tracing::error!(%error, "cannot look up an API key");
+        Refusal::Unavailable
+    })?;
+    known.ok_or(Refusal::InvalidApiKey)
+}
+
+/// The checks that need no body: key, expiry, account, address.
+pub(crate) async fn admit(
+    gateway: &Gateway,
+    credentials: &Credentials,
+    client: IpAddr,
+    now: Timestamp,
+) -> Result<Arc<Known>, Refusal> {
+    let known = identify(gateway, credentials).await?;
+    match known.key.set_status {
+        Status::Enabled => {}
+        Status::Expired => return Err(Refusal::KeyExpired),
+        Status::Disabled | Status::Exhausted => return Err(Refusal::KeyDisabled),
+    }
+    if known.key.is_expired(now) {
+        return Err(Refusal::KeyExpired);
+    }
+    if known.account.disabled {
+        return Err(Refusal::AccountDisabled);
+    }
+    if !known.rules.allow(client) {
+        return Err(Refusal::IpNotAllowed);
+    }
+    Ok(known)
+}
+
+/// Which way a request goes and what it costs.
+pub(crate) struct Way {
+    /// The group that serves.
+    pub(crate) group: String,
+    /// Its price ratio.
+    pub(crate) ratio: Ratio,
+    /// The channel.
+    pub(crate) channel: Arc<Channel>,
+    /// The model's price.
+    pub(crate) price: Arc<ModelPrice>,
+}
+
+/// The group that a key calls in: its own, else its account's.
+pub(crate) fn group_of<'a>(known: &'a Known, snapshot: &Snapshot) -> Result<(&'a str, Ratio), Refusal> {
+    let account = &known.account;
+    let group = match known.key.settings.group.as_str() {
+        "" => account.group.as_str(),
+        group => group,
+    };
+    let usable = group == account.group || account.groups.iter().any(|usable| usable == group);
+    match snapshot.ratio(group) {
+        Some(ratio) if usable => Ok((group, ratio)),
+        _ => Err(Refusal::GroupNotAvailable(group.to_owned())),
+    }
+}
+
+/// The checks that need the model: group, model list, channel, price.
+pub(crate) fn way(known: &Known, snapshot: &Snapshot, model: &str) -> Result<Way, Refusal> {
+    let (group, ratio) = group_of(known, snapshot)?;
+    if !known.key.settings.allows_model(model) {
+        return Err(Refusal::ModelNotAllowed(model.to_owned()));
+    }
+    let channel = snapshot
+        .channel(group, model)
+        .ok_or_else(|| Refusal::ModelNotFound { group: group.to_owned(), model: model.to_owned() })?;
+    let price = snapshot.price(model).ok_or_else(|| Refusal::PriceUnknown(model.to_owned()))?;
+    Ok(Way { group: group.to_owned(), ratio, channel: Arc::clone(channel), price: Arc::clone(price) })
+}

@@ -1,0 +1,153 @@
+//! How much one request may cost at most: what is held before anything is sent.
+
+use std::sync::Arc;
+
+use ledger::{Hold, HoldError};
+use model::{
+    id::PoolId,
+    money::Units,
+    price::{CostOverflow, Ratio},
+    refusal::Refusal,
+    usage::UsageContext,
+};
+use store::ModelPrice;
+use wire::openai::request::Scan;
+
+use crate::{gateway::Gateway, key_cache::Known};
+
+/// How often a hold is tried again after others took what was affordable a moment ago.
+const TRIES: usize = 3;
+
+/// What a request is priced by.
+#[derive(Clone)]
+pub(crate) struct Tariff {
+    pub(crate) price: Arc<ModelPrice>,
+    pub(crate) ratio: Ratio,
+    /// An upper bound of the input tokens.
+    pub(crate) input: u64,
+}
+
+impl Tariff {
+    /// The most that the input and `output` tokens can cost.
+    pub(crate) fn bound(&self, output: u64) -> Result<Units, CostOverflow> {
+        self.price.price.bound(self.ratio, self.input, output)
+    }
+}
+
+/// A hold, and what it is good for.
+pub(crate) struct Held {
+    pub(crate) hold: Hold,
+    /// Output tokens that are held.
+    pub(crate) output: u64,
+    /// The limit that the upstream must keep, for each choice, when it is not the caller's own.
+    pub(crate) limit: Option<u64>,
+}
+
+/// What the request may produce.
+struct Wanted {
+    /// Output tokens of all choices together.
+    most: u64,
+    /// Output tokens of the first step.
+    step: u64,
+    choices: u64,
+}
+
+impl Wanted {
+    fn new(gateway: &Gateway, scan: &Scan, price: &ModelPrice, has_output: bool) -> Self {
+        if !has_output {
+            return Self { most: 0, step: 0, choices: 1 };
+        }
+        let each = scan.output_limit.unwrap_or(u64::MAX).min(price.max_output);
+        let most = each.saturating_mul(scan.choices);
+        // Reasoning is charged but not seen while it is streamed, so it cannot be followed in steps.
+        let steps = scan.stream && !price.reasoning;
+        let step = if steps { most.min(gateway.settings.stream_step) } else { most };
+        Self { most, step, choices: scan.choices }
+    }
+}
+
+/// Holds what `scan` may cost. When the balance affords only part of the output, that part is held and becomes the
+/// limit that the upstream must keep.
+pub(crate) async fn hold(
+    gateway: &Gateway,
+    known: &Known,
+    tariff: &Tariff,
+    scan: &Scan,
+    has_output: bool,
+    context: UsageContext,
+) -> Result<Held, Refusal> {
+    let wanted = Wanted::new(gateway, scan, &tariff.price, has_output);
+    let pools = [known.key.pool, known.account.pool];
+    let full = tariff.bound(wanted.most).map_err(|CostOverflow| too_large())?;
+    let step = tariff.bound(wanted.step).map_err(|CostOverflow| too_large())?;
+    let mut refused = None;
+    for _ in 0..TRIES {
+        let affordable = affordable(gateway, known, pools, full).await?;
+        let (units, output, limit) = if affordable >= full || !has_output {
+            (step, wanted.step, None)
+        } else {
+            let least = gateway.settings.minimum_output.saturating_mul(wanted.choices).min(wanted.most);
+            let price = &tariff.price.price;
+            let output = price.affordable_output(tariff.ratio, tariff.input, affordable, wanted.most);
+            let Some(output) = output.filter(|output| *output >= least && *output > 0) else {
+                let need = tariff.bound(least).map_err(|CostOverflow| too_large())?;
+                return Err(not_affordable(known, known.key.pool, need, affordable, pools, gateway).await);
+            };
+            let each = output / wanted.choices;
+            let held = wanted.step.min(each.saturating_mul(wanted.choices));
+            let units = tariff.bound(held).map_err(|CostOverflow| too_large())?;
+            (units, held, Some(each))
+        };
+        match gateway.ledger.hold(pools, units, context.clone()).await {
+            Ok(hold) => return Ok(Held { hold, output, limit }),
+            Err(error @ HoldError::NotAffordable { .. }) => refused = Some(error),
+            Err(error) => return Err(refusal(known, error)),
+        }
+    }
+    Err(refused.map_or(Refusal::Internal, |error| refusal(known, error)))
+}
+
+fn too_large() -> Refusal {
+    Refusal::InvalidRequest("the output limit is beyond what can be counted".to_owned())
+}
+
+async fn affordable(
+    gateway: &Gateway,
+    known: &Known,
+    pools: [PoolId; 2],
+    need: Units,
+) -> Result<Units, Refusal> {
+    gateway.ledger.affordable(pools, need).await.map_err(|error| refusal(known, error))
+}
+
+/// Says which of the two pools it was.
+async fn not_affordable(
+    known: &Known,
+    key: PoolId,
+    need: Units,
+    have: Units,
+    pools: [PoolId; 2],
+    gateway: &Gateway,
+) -> Refusal {
+    let of_key = affordable(gateway, known, [key, key], Units::ZERO).await.unwrap_or(have);
+    let [key_pool, account_pool] = pools;
+    let pool = if of_key <= have { key_pool } else { account_pool };
+    refusal(known, HoldError::NotAffordable { pool, need, have })
+}
+
+/// The outside of a hold that was not given.
+pub(crate) fn refusal(known: &Known, error: HoldError) -> Refusal {
+    match error {
+        HoldError::NotAffordable { pool, need, have } if pool == known.key.pool => {
+            Refusal::QuotaExhausted { need: need.get(), have: have.get() }
+        }
+        HoldError::NotAffordable { need, have, .. } => {
+            Refusal::InsufficientBalance { need: need.get(), have: have.get() }
+        }
+        HoldError::NotAdmitting => Refusal::Unavailable,
+        error @ (HoldError::Book(_) | HoldError::UnknownPool(_)) => {
+            tracing::error!(%error, "cannot take a hold");
+            Refusal::Unavailable
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The gateway: its parts, and how it learns what others have changed.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use ledger::Ledger;
+use model::{
+    clock::{Clock, Timestamp},
+    id::{AccountId, KeyId},
+    ip::IpRules,
+};
+use store::{Kind, Store, StoreError};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    key_cache::{Digest, KeyCache, Known},
+    metrics::Metrics,
+    routing::Snapshot,
+    upstream::Upstream,
+};
+
+/// How often changes are looked for. They must be live everywhere within a second.
+const LOOK_EVERY: Duration = Duration::from_millis(400);
+
+/// What an operator decides about model requests.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Largest body of a model request, in bytes.
+    pub body_limit: u64,
+    /// Longest pause between two parts of a request body.
+    pub body_idle: Duration,
+    /// Longest time to connect to an upstream.
+    pub connect: Duration,
+    /// Longest time from the request to the first byte of an upstream's answer.
+    pub first_byte: Duration,
+    /// Longest pause between two parts of an upstream's answer.
+    pub idle: Duration,
+    /// Largest whole answer of an upstream, in bytes.
+    pub answer_limit: u64,
+    /// Output tokens that a stream holds ahead of what is delivered.
+    pub stream_step: u64,
+    /// Smallest output that is worth asking for, when that is all a quota affords.
+    pub minimum_output: u64,
+    /// The word in the `type` member of an error.
+    pub error_type: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            body_limit: 32 << 20,
+            body_idle: Duration::from_secs(30),
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(120),
+            idle: Duration::from_secs(60),
+            answer_limit: 64 << 20,
+            stream_step: 2048,
+            minimum_output: 16,
+            error_type: "comet_api_error".to_owned(),
+        }
+    }
+}
+
+/// What a gateway is made of.
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// The ledger.
+    pub ledger: Arc<Ledger>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// What the operator decides.
+    pub settings: Settings,
+}
+
+/// The gateway of one node.
+pub struct Gateway {
+    pub(crate) store: Store,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: Settings,
+    pub(crate) keys: KeyCache,
+    pub(crate) upstream: Upstream,
+    pub(crate) metrics: Metrics,
+    routing: ArcSwap<Snapshot>,
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Gateway")
+    }
+}
+
+impl Gateway {
+    /// Reads the routing snapshot and begins to watch for changes, in a task of `tracker`.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn open(parts: Parts, tracker: &TaskTracker) -> Result<Arc<Self>, StoreError> {
+        let Parts { store, ledger, clock, settings } = parts;
+        let seen = store.last_change().await?;
+        let snapshot = Snapshot::load(&store, clock.now()).await?;
+        let gateway = Arc::new(Self {
+            upstream: Upstream::new(settings.connect),
+            store,
+            ledger,
+            clock,
+            settings,
+            keys: KeyCache::new(),
+            metrics: Metrics::default(),
+            routing: ArcSwap::from_pointee(snapshot),
+        });
+        let watching = Arc::downgrade(&gateway);
+        tracker.spawn(async move {
+            let mut seen = seen;
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                let Some(gateway) = watching.upgrade() else { return };
+                match gateway.notice(seen).await {
+                    Ok(newest) => seen = newest,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot look for changes; the last good copy serves on")
+                    }
+                }
+            }
+        });
+        Ok(gateway)
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// What the operator decides.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The figures, in the text format of Prometheus.
+    ///
+    /// # Errors
+    /// Only when formatting itself fails.
+    pub fn metrics_text(&self) -> Result<String, fmt::Error> {
+        self.metrics.text(&self.ledger.stats(), self.ledger.is_admitting())
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn routing(&self) -> Arc<Snapshot> {
+        self.routing.load_full()
+    }
+
+    pub(crate) async fn load_key(&self, digest: Digest) -> Result<Option<Known>, StoreError> {
+        let Some((key, account)) = self.store.key_by_digest(&digest).await? else { return Ok(None) };
+        let list = key.settings.allow_ips.as_deref().unwrap_or_default();
+        let rules = IpRules::parse(list).map_err(|_| StoreError::Corrupt("an address list"))?;
+        Ok(Some(Known { key, account, rules }))
+    }
+
+    /// Takes in what has changed after `seen`; returns the newest change.
+    async fn notice(&self, seen: i64) -> Result<i64, StoreError> {
+        let changes = self.store.changes_since(seen).await?;
+        let Some(newest) = changes.last().map(|change| change.seq) else { return Ok(seen) };
+        if changes.iter().any(|change| change.kind == Kind::Routing) {
+            self.routing_changed().await?;
+        }
+        for change in changes {
+            match change.kind {
+                Kind::Key => self.key_changed(KeyId(change.id)).await?,
+                Kind::Account => self.account_changed(AccountId(change.id)).await?,
+                Kind::Routing => {}
+            }
+        }
+        Ok(newest)
+    }
+
+    pub(crate) async fn key_changed(&self, key: KeyId) -> Result<(), StoreError> {
+        self.keys.forget_key(key);
+        if let Some(pool) = self.store.pool_of_key(key).await? {
+            self.ledger.forget(pool);
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn account_changed(&self, account: AccountId) -> Result<(), StoreError> {
+        self.keys.forget_account(account);
+        if let Some(account) = self.store.account(account).await? {
+            self.ledger.forget(account.pool);
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn routing_changed(&self) -> Result<(), StoreError> {
+        let snapshot = Snapshot::load(&self.store, self.clock.now()).await?;
+        self.routing.store(Arc::new(snapshot));
+        Ok(())
+    }
+}

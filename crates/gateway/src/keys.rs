@@ -1,0 +1,208 @@
+//! API keys: what their owner can do with them.
+
+use model::{
+    clock::Timestamp,
+    credential::{Class, Credential},
+    id::KeyId,
+    key::{self, Settings, Status},
+    money::Units,
+};
+use store::{KeyChange, KeyView, Page};
+
+use crate::{Credentials, Failure, Gateway, access::Caller, admission};
+
+const THING: &str = "API key";
+
+/// What a caller says about a key; what is `None` was not said.
+#[derive(Clone, Debug, Default)]
+pub struct KeyInput {
+    /// A name for people.
+    pub name: Option<String>,
+    /// Unix seconds; -1 and 0 for never.
+    pub expired_time: Option<i64>,
+    /// What remains from now on.
+    pub remain_quota: Option<i64>,
+    /// Whether only the account's balance limits it.
+    pub unlimited_quota: Option<bool>,
+    /// Whether the list of models is in force.
+    pub model_limits_enabled: Option<bool>,
+    /// The models, comma separated.
+    pub model_limits: Option<String>,
+    /// The address list; `Some(None)` for none.
+    pub allow_ips: Option<Option<String>>,
+    /// The group; empty for the account's own.
+    pub group: Option<String>,
+    /// Whether automatic routing may leave a group.
+    pub cross_group_retry: Option<bool>,
+    /// 1 to 4.
+    pub status: Option<i64>,
+}
+
+impl KeyInput {
+    /// These values over `settings`.
+    fn over(self, settings: Settings) -> Result<Settings, Failure> {
+        let expires = match self.expired_time {
+            None => settings.expires,
+            Some(-1 | 0) => None,
+            Some(..0) => {
+                return Err(Failure::Invalid(
+                    "expired_time must be Unix seconds, or -1 for never".to_owned(),
+                ));
+            }
+            Some(seconds) if seconds > MAX_TIME => {
+                return Err(Failure::Invalid("expired_time is beyond the year 9999".to_owned()));
+            }
+            Some(seconds) => Some(Timestamp::from_secs(seconds)),
+        };
+        let settings = Settings {
+            name: self.name.unwrap_or(settings.name),
+            expires,
+            unlimited_quota: self.unlimited_quota.unwrap_or(settings.unlimited_quota),
+            model_limits_enabled: self.model_limits_enabled.unwrap_or(settings.model_limits_enabled),
+            model_limits: self.model_limits.unwrap_or(settings.model_limits),
+            allow_ips: self.allow_ips.unwrap_or(settings.allow_ips).filter(|list| !list.is_empty()),
+            group: self.group.unwrap_or(settings.group),
+            cross_group_retry: self.cross_group_retry.unwrap_or(settings.cross_group_retry),
+        };
+        Ok(settings.validated()?)
+    }
+}
+
+/// The last second of the year 9999.
+const MAX_TIME: i64 = 253_402_300_799;
+
+fn status(number: Option<i64>) -> Result<Option<Status>, Failure> {
+    number
+        .map(|number| {
+            Status::from_number(number)
+                .ok_or_else(|| Failure::Invalid("status must be 1, 2, 3 or 4".to_owned()))
+        })
+        .transpose()
+}
+
+fn may_use_group(gateway: &Gateway, caller: &Caller, group: &str) -> Result<(), Failure> {
+    let account = &caller.account;
+    let granted =
+        group.is_empty() || group == account.group || account.groups.iter().any(|name| name == group);
+    let exists = group.is_empty() || gateway.routing().ratio(group).is_some();
+    if granted && exists { Ok(()) } else { Err(Failure::NoAccessToGroup(group.to_owned())) }
+}
+
+/// Makes a key.
+///
+/// # Errors
+/// A value that is not allowed.
+pub async fn create(gateway: &Gateway, caller: &Caller, input: KeyInput) -> Result<KeyView, Failure> {
+    let quota = key::quota(input.remain_quota.unwrap_or(0))?;
+    status(input.status)?;
+    let settings = input.over(Settings::default())?;
+    may_use_group(gateway, caller, &settings.group)?;
+    let credential = Credential::generate(Class::ApiKey, getrandom::fill).map_err(|error| {
+        tracing::error!(%error, "no random numbers");
+        Failure::Unavailable
+    })?;
+    let made =
+        gateway.store.create_key(caller.account.id, &settings, quota, &credential, gateway.now()).await;
+    made.map_err(|error| Failure::of(error, THING))
+}
+
+/// One own key, with what it has used up to now.
+///
+/// # Errors
+/// [`Failure::NotFound`].
+pub async fn get(gateway: &Gateway, caller: &Caller, id: KeyId) -> Result<KeyView, Failure> {
+    gateway.ledger.flush().await?;
+    let found = gateway.store.key(caller.account.id, id).await;
+    found.map_err(|error| Failure::of(error, THING))?.ok_or(Failure::NotFound(THING))
+}
+
+/// Own keys, newest first, those whose name contains `keyword`; and how many there are in all.
+///
+/// # Errors
+/// The database.
+pub async fn list(
+    gateway: &Gateway,
+    caller: &Caller,
+    keyword: &str,
+    page: Page,
+) -> Result<(Vec<KeyView>, i64), Failure> {
+    gateway.ledger.flush().await?;
+    let account = caller.account.id;
+    let found = match keyword {
+        "" => gateway.store.list_keys(account, page).await,
+        keyword => gateway.store.search_keys(account, keyword, page).await,
+    };
+    found.map_err(|error| Failure::of(error, THING))
+}
+
+/// Changes a key; `status_only` changes nothing but the status.
+///
+/// # Errors
+/// [`Failure::NotFound`]; a value that is not allowed.
+pub async fn update(
+    gateway: &Gateway,
+    caller: &Caller,
+    id: KeyId,
+    input: KeyInput,
+    status_only: bool,
+) -> Result<KeyView, Failure> {
+    let now = gateway.now();
+    let set = status(input.status)?;
+    if status_only && set.is_none() {
+        return Err(Failure::Invalid("status is required".to_owned()));
+    }
+    let before = get(gateway, caller, id).await?;
+    let input = if status_only { KeyInput::default() } else { input };
+    let quota = input.remain_quota.map(key::quota).transpose()?;
+    let settings = input.over(before.key.settings.clone())?;
+    if settings.group != before.key.settings.group {
+        may_use_group(gateway, caller, &settings.group)?;
+    }
+    let status = set.unwrap_or_else(|| revived(&before, &settings, quota, now));
+    let change = KeyChange { settings, status, quota };
+    let updated = gateway.store.update_key(caller.account.id, id, &change, now).await;
+    let updated = updated.map_err(|error| Failure::of(error, THING))?;
+    gateway.key_changed(id).await.map_err(|error| Failure::of(error, THING))?;
+    Ok(updated)
+}
+
+/// A key that was marked expired or exhausted works again when its time or its quota was raised.
+fn revived(before: &KeyView, settings: &Settings, quota: Option<Units>, now: Timestamp) -> Status {
+    let lives = settings.expires.is_none_or(|expires| expires > now);
+    let funded = settings.unlimited_quota || quota.unwrap_or(before.remaining) > Units::ZERO;
+    match before.key.set_status {
+        Status::Expired | Status::Exhausted if lives && funded => Status::Enabled,
+        status => status,
+    }
+}
+
+/// Deletes own keys for good; returns how many.
+///
+/// # Errors
+/// The database.
+pub async fn delete(gateway: &Gateway, caller: &Caller, ids: &[KeyId]) -> Result<u64, Failure> {
+    let deleted = gateway.store.delete_keys(caller.account.id, ids, gateway.now()).await;
+    let deleted = deleted.map_err(|error| Failure::of(error, THING))?;
+    ids.iter().for_each(|id| gateway.keys.forget_key(*id));
+    Ok(deleted)
+}
+
+/// The key that somebody holds, whatever its state, with what it has used up to now.
+///
+/// # Errors
+/// [`Failure::Unauthenticated`] for everything that is no key.
+pub async fn of_holder(gateway: &Gateway, credentials: &Credentials) -> Result<KeyView, Failure> {
+    let known = admission::identify(gateway, credentials).await.map_err(|refusal| match refusal {
+        model::refusal::Refusal::Unavailable => Failure::Unavailable,
+        _ => Failure::Unauthenticated,
+    })?;
+    gateway.ledger.flush().await?;
+    let found = gateway.store.key(known.key.account, known.key.id).await;
+    found.map_err(|error| Failure::of(error, THING))?.ok_or(Failure::Unauthenticated)
+}
+
+/// The status of a key now.
+#[must_use]
+pub fn status_now(gateway: &Gateway, view: &KeyView) -> Status {
+    view.key.status(gateway.now(), view.remaining)
+}

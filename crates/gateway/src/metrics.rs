@@ -1,0 +1,88 @@
+//! Figures for Prometheus. Every label has a bounded set of values.
+
+use std::{
+    fmt::{self, Write},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use ledger::Stats;
+use parking_lot::Mutex;
+
+/// Counters of the model API.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Requests by door and class of status.
+    requests: Mutex<std::collections::BTreeMap<(&'static str, u16), u64>>,
+    units: AtomicU64,
+    overrun: AtomicU64,
+    panics: AtomicU64,
+}
+
+impl Metrics {
+    /// Counts a request that was answered with `status`.
+    pub(crate) fn request(&self, door: &'static str, status: u16) {
+        *self.requests.lock().entry((door, status / 100)).or_default() += 1;
+    }
+
+    /// Counts a settlement.
+    pub(crate) fn settled(&self, units: i64, overrun: i64) {
+        self.units.fetch_add(units.unsigned_abs(), Ordering::Relaxed);
+        self.overrun.fetch_add(overrun.unsigned_abs(), Ordering::Relaxed);
+    }
+
+    /// Everything as text. The exposition format has few words, so they are written here.
+    pub(crate) fn text(&self, ledger: &Stats, admitting: bool) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        writeln!(text, "# HELP apsis_requests_total Model requests by door and class of status.")?;
+        writeln!(text, "# TYPE apsis_requests_total counter")?;
+        for ((door, class), count) in self.requests.lock().iter() {
+            writeln!(text, "apsis_requests_total{{door=\"{door}\",status=\"{class}xx\"}} {count}")?;
+        }
+        let figures: [(&str, &str, &str, u64); 8] = [
+            (
+                "apsis_units_charged_total",
+                "counter",
+                "Quota units charged.",
+                self.units.load(Ordering::Relaxed),
+            ),
+            (
+                "apsis_units_overrun_total",
+                "counter",
+                "Quota units that upstreams claimed beyond holds.",
+                self.overrun.load(Ordering::Relaxed),
+            ),
+            (
+                "apsis_panics_total",
+                "counter",
+                "Requests that ended in a panic.",
+                self.panics.load(Ordering::Relaxed),
+            ),
+            ("apsis_holds_open", "gauge", "Requests in flight.", ledger.open_holds as u64),
+            ("apsis_pools", "gauge", "Pools in memory.", ledger.pools as u64),
+            (
+                "apsis_journal_unapplied",
+                "gauge",
+                "Journal records that the database does not have yet.",
+                ledger.unapplied,
+            ),
+            ("apsis_journal_syncs_total", "counter", "Syncs of the journal.", ledger.syncs),
+            ("apsis_admitting", "gauge", "1 while new requests are taken.", u64::from(admitting)),
+        ];
+        for (name, kind, help, value) in figures {
+            writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")?;
+        }
+        Ok(text)
+    }
+
+    /// Counts a panic that was caught.
+    pub(crate) fn panicked(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl crate::Gateway {
+    /// Counts a request that ended in a panic.
+    pub fn panicked(&self) {
+        self.metrics.panicked();
+    }
+}

@@ -1,0 +1,453 @@
+//! Passing an answer on, and ending its hold.
+//!
+//! A stream is passed event by event: what is delivered stays below what is held, the settlement is written before
+//! the last byte leaves, and a caller that goes away ends the upstream's work at once because the body is dropped.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use hyper::body::{Body, Frame, Incoming};
+use ledger::{Hold, HoldError};
+use model::{
+    clock::Timestamp,
+    money::Units,
+    refusal::Refusal,
+    usage::{Provenance, Tokens, UsageOutcome},
+};
+use tokio::time::{Instant, Sleep};
+use wire::{
+    error::{Dialect, Setting},
+    openai::{
+        estimate,
+        stream::{self, Tap},
+        usage::Reported,
+    },
+    sse::Splitter,
+};
+
+use crate::{bound::Tariff, entry::Entry, gateway::Gateway};
+
+/// What a settlement needs to know beside the hold.
+pub(crate) struct Bill {
+    gateway: Arc<Gateway>,
+    tariff: Tariff,
+    entry: Entry,
+    started: Timestamp,
+    first_byte_ms: Option<i64>,
+    request_id: String,
+    model: String,
+}
+
+impl Bill {
+    pub(crate) fn new(
+        gateway: &Arc<Gateway>,
+        tariff: Tariff,
+        entry: Entry,
+        started: Timestamp,
+        request_id: String,
+        model: String,
+    ) -> Self {
+        let gateway = Arc::clone(gateway);
+        Self { gateway, tariff, entry, started, first_byte_ms: None, request_id, model }
+    }
+
+    fn first_byte(&mut self) {
+        let elapsed = self.gateway.now().millis_since(self.started);
+        self.first_byte_ms = Some(elapsed);
+        self.entry.note(|facts| facts.first_byte_ms = Some(elapsed));
+    }
+
+    /// What a use costs: by the provider's report where it can be true, else by what was delivered.
+    fn outcome(&self, reported: Reported, delivered: u64, status: u16) -> UsageOutcome {
+        let (tokens, provenance) = match reported {
+            Reported::Good(tokens) => (tokens, Provenance::Reported),
+            Reported::Absent | Reported::Absurd => {
+                let input = estimate(self.tariff.input);
+                (Tokens { input, output: delivered, ..Tokens::default() }, Provenance::Estimated)
+            }
+        };
+        // A report whose cost cannot be counted is beyond every hold; the settlement caps it.
+        let units = self.tariff.price.price.cost(self.tariff.ratio, &tokens).unwrap_or(Units::MAX);
+        UsageOutcome {
+            tokens,
+            provenance,
+            units,
+            overrun: Units::ZERO,
+            status,
+            error: None,
+            first_byte_ms: self.first_byte_ms,
+            ended: self.gateway.now(),
+        }
+    }
+
+    /// Ends a hold for nothing. Returns the refusal, for the caller.
+    pub(crate) fn refuse(&self, hold: Hold, refusal: Refusal) -> Refusal {
+        self.free(hold, refusal.status(), refusal.code());
+        refusal
+    }
+
+    fn free(&self, hold: Hold, status: u16, word: &str) {
+        let outcome = UsageOutcome {
+            tokens: Tokens::default(),
+            provenance: Provenance::Counted,
+            units: Units::ZERO,
+            overrun: Units::ZERO,
+            status,
+            error: Some(word.to_owned()),
+            first_byte_ms: self.first_byte_ms,
+            ended: self.gateway.now(),
+        };
+        self.end(hold, outcome);
+    }
+
+    fn end(&self, hold: Hold, outcome: UsageOutcome) {
+        let charged = hold.settle(outcome);
+        if charged.overrun > Units::ZERO {
+            tracing::warn!(
+                request_id = self.request_id,
+                overrun = charged.overrun.get(),
+                "an upstream claims more than was held"
+            );
+        }
+        self.gateway.metrics.settled(charged.units.get(), charged.overrun.get());
+        self.entry.note(|facts| {
+            facts.units = Some(charged.units.get());
+            facts.tokens = Some(charged.tokens);
+            facts.error = charged.error;
+        });
+    }
+
+    /// Settles a whole answer. What it costs beyond the hold is held first, if there is that much.
+    pub(crate) async fn settle(mut self, mut hold: Hold, reported: Reported, delivered: u64, status: u16) {
+        self.first_byte();
+        let outcome = self.outcome(reported, delivered, status);
+        if let Some(more) = beyond(&hold, &outcome)
+            && let Err(error) = hold.raise(more).await
+        {
+            tracing::debug!(%error, "the rest of an answer is not affordable");
+        }
+        self.end(hold, outcome);
+    }
+
+    fn event(&self, refusal: &Refusal) -> Bytes {
+        let error_type = &self.gateway.settings.error_type;
+        let setting = Setting { request_id: &self.request_id, error_type };
+        Bytes::from(wire::error::event(refusal, Dialect::OpenAi, setting))
+    }
+}
+
+/// What an outcome costs beyond its hold.
+fn beyond(hold: &Hold, outcome: &UsageOutcome) -> Option<Units> {
+    let more = outcome.units.get().saturating_sub(hold.units().get());
+    (more > 0 && outcome.units < Units::MAX).then_some(Units::new(more))
+}
+
+type Raising = Pin<Box<dyn Future<Output = (Hold, Result<(), HoldError>)> + Send>>;
+
+/// What is done when more is held, or not.
+#[derive(Clone, Copy)]
+enum Then {
+    /// Go on, with this many output tokens held if it worked.
+    GoOn(u64),
+    /// Settle a stream that has ended.
+    Settle,
+}
+
+/// A stream on its way from the upstream to the caller.
+pub(crate) struct Relay {
+    bill: Bill,
+    hold: Option<Hold>,
+    upstream: Option<Incoming>,
+    splitter: Splitter,
+    tap: Tap,
+    raising: Option<(Raising, Then)>,
+    /// Output tokens that are held, and the most that there can be.
+    held: u64,
+    most: u64,
+    /// What the caller gets next, whole events.
+    out: BytesMut,
+    single: Option<Bytes>,
+    /// Bytes that may leave only after the settlement.
+    last: Option<Bytes>,
+    idle: Pin<Box<Sleep>>,
+    ended: bool,
+}
+
+impl Relay {
+    pub(crate) fn new(
+        mut bill: Bill,
+        hold: Hold,
+        upstream: Incoming,
+        asked: bool,
+        held: u64,
+        most: u64,
+    ) -> Self {
+        bill.first_byte();
+        let idle = Box::pin(tokio::time::sleep(bill.gateway.settings.idle));
+        Self {
+            bill,
+            hold: Some(hold),
+            upstream: Some(upstream),
+            splitter: Splitter::default(),
+            tap: Tap::new(asked),
+            raising: None,
+            held,
+            most,
+            out: BytesMut::new(),
+            single: None,
+            last: None,
+            idle,
+            ended: false,
+        }
+    }
+
+    fn put(&mut self, bytes: Bytes) {
+        // One event in one piece of the upstream's is the rule, and is not copied.
+        if self.out.is_empty() && self.single.is_none() {
+            self.single = Some(bytes);
+            return;
+        }
+        if let Some(first) = self.single.take() {
+            self.out.extend_from_slice(&first);
+        }
+        self.out.extend_from_slice(&bytes);
+    }
+
+    fn take_out(&mut self) -> Option<Bytes> {
+        self.single.take().or_else(|| (!self.out.is_empty()).then(|| self.out.split().freeze()))
+    }
+
+    fn outcome(&self, status: u16) -> UsageOutcome {
+        self.bill.outcome(self.tap.reported(), self.tap.delivered(), status)
+    }
+
+    fn take_event(&mut self, event: Bytes) {
+        let pass = self.tap.event(event);
+        if pass.done {
+            self.last = pass.bytes;
+            self.finish();
+            return;
+        }
+        if let Some(bytes) = pass.bytes {
+            self.put(bytes);
+        }
+        if pass.error {
+            // The upstream has said itself what went wrong, in the caller's dialect.
+            self.break_off("upstream_error", None);
+            return;
+        }
+        self.note_progress();
+        self.look_ahead();
+    }
+
+    fn note_progress(&mut self) {
+        let now = self.bill.gateway.now();
+        if self.hold.as_ref().is_some_and(|hold| hold.wants_progress(now)) {
+            let outcome = self.outcome(499);
+            if let Some(hold) = &mut self.hold {
+                hold.progress(outcome);
+            }
+        }
+    }
+
+    /// Holds a further step before what is held runs out.
+    fn look_ahead(&mut self) {
+        let step = self.bill.gateway.settings.stream_step.max(2);
+        if self.held >= self.most || self.tap.delivered() + step / 2 < self.held {
+            return;
+        }
+        let Some(mut hold) = self.hold.take() else { return };
+        let (price, tariff) = (&self.bill.tariff.price.price, &self.bill.tariff);
+        let wanted = self.held.saturating_add(step).min(self.most);
+        let affordable = Units::new(hold.units().get().saturating_add(hold.spare().get()));
+        let most = price.affordable_output(tariff.ratio, tariff.input, affordable, wanted);
+        let next = most.unwrap_or(0).max(self.held);
+        let by = tariff.bound(next).unwrap_or(Units::MAX).get().saturating_sub(hold.units().get());
+        if next == self.held {
+            self.hold = Some(hold);
+            // Nothing more is affordable: go on to the end of what is held.
+            if self.tap.delivered() >= self.held {
+                self.last = Some(stream::stopped(&self.bill.model));
+                self.finish();
+            }
+            return;
+        }
+        hold.progress(self.outcome(499));
+        let raising = async move {
+            let raised = hold.raise(Units::new(by.max(0))).await;
+            (hold, raised)
+        };
+        self.raising = Some((Box::pin(raising), Then::GoOn(next)));
+    }
+
+    /// The stream has come to its end: settle it, then let the last bytes go.
+    fn finish(&mut self) {
+        self.upstream = None;
+        let outcome = self.outcome(200);
+        let Some(mut hold) = self.hold.take() else { return };
+        match beyond(&hold, &outcome) {
+            None => {
+                self.bill.end(hold, outcome);
+                self.ended = true;
+            }
+            Some(more) => {
+                hold.progress(outcome);
+                let raising = async move {
+                    let raised = hold.raise(more).await;
+                    (hold, raised)
+                };
+                self.raising = Some((Box::pin(raising), Then::Settle));
+            }
+        }
+    }
+
+    /// The stream broke: what was delivered is charged, and the caller is told unless it was told already.
+    fn break_off(&mut self, word: &str, refusal: Option<&Refusal>) {
+        self.upstream = None;
+        self.ended = true;
+        let Some(hold) = self.hold.take() else { return };
+        if self.tap.delivered() == 0 && !matches!(self.tap.reported(), Reported::Good(_)) {
+            self.bill.free(hold, 200, word);
+        } else {
+            let outcome = self.outcome(200);
+            self.bill.end(hold, UsageOutcome { error: Some(word.to_owned()), ..outcome });
+        }
+        if let Some(refusal) = refusal {
+            self.put(self.bill.event(refusal));
+        }
+    }
+
+    fn raised(&mut self, hold: Hold, raised: Result<(), HoldError>, then: Then) {
+        match (then, raised) {
+            (Then::Settle, raised) => {
+                if let Err(error) = raised {
+                    tracing::debug!(%error, "the rest of an answer is not affordable");
+                }
+                let outcome = self.outcome(200);
+                self.bill.end(hold, outcome);
+                self.ended = true;
+            }
+            (Then::GoOn(held), Ok(())) => {
+                self.held = held;
+                self.hold = Some(hold);
+            }
+            // Somebody else was faster; look again when what is held has run out.
+            (Then::GoOn(_), Err(_)) => self.hold = Some(hold),
+        }
+    }
+
+    fn upstream_ended(&mut self) {
+        if let Some(rest) = self.splitter.finish() {
+            self.take_event(rest);
+        }
+        if self.hold.is_none() {
+            return;
+        }
+        // Some upstreams end without the mark; a choice that says why it ended is an end too.
+        if self.tap.finished() {
+            self.finish();
+        } else {
+            self.break_off("upstream_error", Some(&Refusal::UpstreamError));
+        }
+    }
+
+    /// Waits for the upstream. `Ready` when there is something to do.
+    fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(upstream) = &mut self.upstream else { return Poll::Ready(()) };
+        match Pin::new(upstream).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                let next = Instant::now() + self.bill.gateway.settings.idle;
+                self.idle.as_mut().reset(next);
+                if let Ok(data) = frame.into_data() {
+                    self.splitter.push(data);
+                }
+            }
+            Poll::Ready(Some(Err(error))) => {
+                tracing::info!(%error, request_id = self.bill.request_id, "an upstream broke off a stream");
+                self.break_off("upstream_error", Some(&Refusal::UpstreamError));
+            }
+            Poll::Ready(None) => {
+                self.upstream = None;
+                self.upstream_ended();
+            }
+            Poll::Pending => {
+                ready!(self.idle.as_mut().poll(context));
+                self.break_off("upstream_timeout", Some(&Refusal::UpstreamTimeout));
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Body for Relay {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = &mut *self;
+        loop {
+            if let Some((raising, then)) = &mut this.raising {
+                let then = *then;
+                let Poll::Ready((hold, raised)) = raising.as_mut().poll(context) else {
+                    // What passed before must not wait for the database.
+                    return this
+                        .take_out()
+                        .map_or(Poll::Pending, |out| Poll::Ready(Some(Ok(Frame::data(out)))));
+                };
+                this.raising = None;
+                this.raised(hold, raised, then);
+                continue;
+            }
+            if this.ended {
+                if let Some(last) = this.last.take() {
+                    this.put(last);
+                }
+                return Poll::Ready(this.take_out().map(|out| Ok(Frame::data(out))));
+            }
+            match this.splitter.next_event() {
+                Ok(Some(event)) => {
+                    this.take_event(event);
+                    continue;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(%error, request_id = this.bill.request_id, "an upstream's stream is broken");
+                    this.break_off("upstream_error", Some(&Refusal::UpstreamError));
+                    continue;
+                }
+            }
+            if let Some(out) = this.take_out() {
+                return Poll::Ready(Some(Ok(Frame::data(out))));
+            }
+            ready!(this.poll_upstream(context));
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended && self.last.is_none() && self.single.is_none() && self.out.is_empty()
+    }
+}
+
+impl Drop for Relay {
+    /// The caller has left: what was delivered is charged.
+    fn drop(&mut self) {
+        if let Some(hold) = self.hold.take() {
+            if self.tap.delivered() == 0 {
+                self.bill.free(hold, 499, "client_closed");
+            } else {
+                let outcome = self.outcome(499);
+                let error = Some("client_closed".to_owned());
+                self.bill.end(hold, UsageOutcome { error, ..outcome });
+            }
+        }
+    }
+}
