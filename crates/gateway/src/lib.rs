@@ -27,3 +27,4 @@ mod upstream;
 pub use admission::Credentials;
 pub use failure::Failure;
 pub use gateway::{Gateway, Parts, Settings};
+pub use store::{Account, Channel, Group, KeyView, ModelPrice, NewChannel, NewPrice, Page, Token};

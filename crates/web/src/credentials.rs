@@ -1,0 +1,27 @@
+//! Where API keys may stand in a request.
+
+use gateway::Credentials;
+use http::{HeaderMap, Uri};
+
+/// The prefix of a key in the realtime subprotocol.
+const SUBPROTOCOL: &str = "openai-insecure-api-key.";
+
+/// Every API key that a request carries.
+pub(crate) fn of(headers: &HeaderMap, uri: &Uri) -> Credentials {
+    let mut credentials = Credentials::default();
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"));
+    if let Some(value) = text("authorization") {
+        let scheme = value.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+        credentials.add(scheme.map_or(value, |_| value.get(7..).unwrap_or_default()));
+    }
+    for name in ["x-api-key", "x-goog-api-key", "api-key"] {
+        credentials.add(text(name).unwrap_or_default());
+    }
+    let protocols = text("sec-websocket-protocol").unwrap_or_default().split(',');
+    protocols
+        .filter_map(|protocol| protocol.trim().strip_prefix(SUBPROTOCOL))
+        .for_each(|key| credentials.add(key));
+    let pairs = uri.query().unwrap_or_default().split('&');
+    pairs.filter_map(|pair| pair.strip_prefix("key=")).for_each(|key| credentials.add(key));
+    credentials
+}

@@ -1,0 +1,150 @@
+//! Accounts, for administrators.
+
+use axum::extract::{Path, State};
+use gateway::Account;
+use gateway::accounts::{self, AccountInput};
+use model::id::AccountId;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Authenticated, Input, Listed, PageQuery, Paging, id, required};
+use crate::{
+    envelope::{Envelope, Failed, Reply, ok},
+    routes::AppState,
+};
+
+/// An account.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Record {
+    /// Its identity.
+    id: i64,
+    /// Its unique name.
+    username: String,
+    /// Its name for people.
+    display_name: String,
+    /// An address, or nothing.
+    email: String,
+    /// 1 member, 10 administrator, 100 root.
+    role: i64,
+    /// 1 enabled, 2 disabled.
+    status: i64,
+    /// Quota units that remain.
+    quota: i64,
+    /// Quota units that were used.
+    used_quota: i64,
+    /// Whether the balance has no limit.
+    unlimited_quota: bool,
+    /// Its own group.
+    group: String,
+    /// Further groups that its keys may name.
+    groups: Vec<String>,
+    /// Unix seconds.
+    created_time: i64,
+}
+
+impl From<Account> for Record {
+    fn from(account: Account) -> Self {
+        Self {
+            id: account.id.0,
+            username: account.username,
+            display_name: account.display_name,
+            email: account.email,
+            role: account.role.number(),
+            status: if account.disabled { 2 } else { 1 },
+            quota: account.remaining.get(),
+            used_quota: account.used.get(),
+            unlimited_quota: account.unlimited,
+            group: account.group,
+            groups: account.groups,
+            created_time: account.created.secs(),
+        }
+    }
+}
+
+/// What is said about an account.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub(crate) struct Body {
+    /// Which account; only for an update.
+    id: Option<i64>,
+    /// Its unique name; only when it is made.
+    username: Option<String>,
+    /// Its name for people.
+    display_name: Option<String>,
+    /// An address, or nothing.
+    email: Option<String>,
+    /// 1 member, 10 administrator, 100 root.
+    role: Option<i64>,
+    /// 1 enabled, 2 disabled.
+    status: Option<i64>,
+    /// Its own group.
+    group: Option<String>,
+    /// Further groups that its keys may name.
+    groups: Option<Vec<String>>,
+    /// Quota units that remain from now on.
+    quota: Option<i64>,
+    /// Whether the balance has no limit.
+    unlimited_quota: Option<bool>,
+}
+
+impl From<Body> for AccountInput {
+    fn from(body: Body) -> Self {
+        Self {
+            username: body.username,
+            display_name: body.display_name,
+            email: body.email,
+            role: body.role,
+            status: body.status,
+            group: body.group,
+            groups: body.groups,
+            quota: body.quota,
+            unlimited_quota: body.unlimited_quota,
+        }
+    }
+}
+
+/// All accounts, newest first.
+#[utoipa::path(get, path = "/api/user", tag = "Operators", params(PageQuery),
+    responses((status = 200, body = Envelope<Listed<Record>>), (status = 401, body = Failed)), security(("personal_access_token" = [])))]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    paging: Paging,
+) -> Reply<Listed<Record>> {
+    let (accounts, total) = accounts::list(&state.gateway, &caller, paging.page).await?;
+    ok(Listed::new(paging.page, total, accounts.into_iter().map(Record::from).collect()))
+}
+
+/// One account.
+#[utoipa::path(get, path = "/api/user/{id}", tag = "Operators", params(("id" = i64, Path, description = "The account")),
+    responses((status = 200, body = Envelope<Record>), (status = 401, body = Failed)), security(("personal_access_token" = [])))]
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Path(account): Path<String>,
+) -> Reply<Record> {
+    ok(accounts::get(&state.gateway, &caller, AccountId(id(&account)?)).await?.into())
+}
+
+/// Makes an account.
+#[utoipa::path(post, path = "/api/user", tag = "Operators", request_body = Body,
+    responses((status = 200, body = Envelope<Record>), (status = 401, body = Failed)), security(("personal_access_token" = [])))]
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Input(body): Input<Body>,
+) -> Reply<Record> {
+    ok(accounts::create(&state.gateway, &caller, body.into()).await?.into())
+}
+
+/// Changes an account; members that are absent keep their value.
+#[utoipa::path(put, path = "/api/user", tag = "Operators", request_body = Body,
+    responses((status = 200, body = Envelope<Record>), (status = 401, body = Failed)), security(("personal_access_token" = [])))]
+pub(crate) async fn update(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Input(body): Input<Body>,
+) -> Reply<Record> {
+    let account = AccountId(required(body.id)?);
+    ok(accounts::update(&state.gateway, &caller, account, body.into()).await?.into())
+}

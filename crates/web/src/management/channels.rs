@@ -1,0 +1,172 @@
+//! Channels, for administrators. A credential goes in and never comes out.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, State};
+use gateway::{Channel, NewChannel};
+use gateway::{Failure, channels};
+use model::id::ChannelId;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Authenticated, Input, id, required};
+use crate::{
+    envelope::{Done, Envelope, Failed, Problem, Reply, done, ok},
+    routes::AppState,
+};
+
+/// A channel.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Record {
+    /// Its identity.
+    id: i64,
+    /// A name for people.
+    name: String,
+    /// The upstream's base URL.
+    base_url: String,
+    /// The models that it serves.
+    models: Vec<String>,
+    /// The upstream's names of models that have another name here.
+    model_mapping: BTreeMap<String, String>,
+    /// The groups that may use it.
+    groups: Vec<String>,
+    /// Higher comes first.
+    priority: i64,
+    /// 1 enabled, 2 disabled.
+    status: i64,
+}
+
+impl From<Channel> for Record {
+    fn from(channel: Channel) -> Self {
+        Self {
+            id: channel.id.0,
+            name: channel.name,
+            base_url: channel.base_url,
+            models: channel.models,
+            model_mapping: channel.mapping,
+            groups: channel.groups,
+            priority: channel.priority,
+            status: if channel.enabled { 1 } else { 2 },
+        }
+    }
+}
+
+/// What is said about a channel.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub(crate) struct Body {
+    /// Which channel; only for an update.
+    id: Option<i64>,
+    /// A name for people.
+    name: Option<String>,
+    /// The upstream's base URL, such as `https://api.openai.com/v1`.
+    base_url: Option<String>,
+    /// The upstream's API key. Never shown again.
+    key: Option<String>,
+    /// The models that it serves.
+    models: Option<Vec<String>>,
+    /// The upstream's names of models that have another name here.
+    model_mapping: Option<BTreeMap<String, String>>,
+    /// The groups that may use it.
+    groups: Option<Vec<String>>,
+    /// Higher comes first.
+    priority: Option<i64>,
+    /// 1 enabled, 2 disabled.
+    status: Option<i64>,
+}
+
+impl Body {
+    /// These values over those of `before`.
+    fn over(self, before: Option<Channel>) -> Result<NewChannel, Failure> {
+        let missing = |name: &str| Failure::Invalid(format!("{name} is required"));
+        let before = before.as_ref();
+        let enabled = match self.status {
+            None => before.is_none_or(|channel| channel.enabled),
+            Some(1) => true,
+            Some(2) => false,
+            Some(_) => return Err(Failure::Invalid("status must be 1 or 2".to_owned())),
+        };
+        let kept = |read: fn(&Channel) -> &String| before.map(|channel| read(channel).clone());
+        Ok(NewChannel {
+            name: self.name.or_else(|| kept(|channel| &channel.name)).ok_or_else(|| missing("name"))?,
+            base_url: self
+                .base_url
+                .or_else(|| kept(|channel| &channel.base_url))
+                .ok_or_else(|| missing("base_url"))?,
+            credential: self.key.map(Into::into),
+            models: self
+                .models
+                .or_else(|| before.map(|channel| channel.models.clone()))
+                .ok_or_else(|| missing("models"))?,
+            mapping: self
+                .model_mapping
+                .or_else(|| before.map(|channel| channel.mapping.clone()))
+                .unwrap_or_default(),
+            groups: self
+                .groups
+                .or_else(|| before.map(|channel| channel.groups.clone()))
+                .unwrap_or_else(|| vec!["default".to_owned()]),
+            priority: self.priority.or(before.map(|channel| channel.priority)).unwrap_or(0),
+            enabled,
+        })
+    }
+}
+
+/// All channels.
+#[utoipa::path(get, path = "/api/channel", tag = "Operators",
+    responses((status = 200, body = Envelope<Vec<Record>>), (status = 401, body = Failed)), security(("personal_access_token" = [])))]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+) -> Reply<Vec<Record>> {
+    let channels = channels::list(&state.gateway, &caller).await?;
+    ok(channels.into_iter().map(Record::from).collect())
+}
+
+/// One channel.
+#[utoipa::path(get, path = "/api/channel/{id}", tag = "Operators", params(("id" = i64, Path, description = "The channel")),
+    responses((status = 200, body = Envelope<Record>), (status = 401, body = Failed)), security(("personal_access_token" = [])))]
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Path(channel): Path<String>,
+) -> Reply<Record> {
+    ok(channels::get(&state.gateway, &caller, ChannelId(id(&channel)?)).await?.into())
+}
+
+/// Makes a channel.
+#[utoipa::path(post, path = "/api/channel", tag = "Operators", request_body = Body,
+    responses((status = 200, body = Envelope<Record>), (status = 401, body = Failed)), security(("personal_access_token" = [])))]
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Input(body): Input<Body>,
+) -> Reply<Record> {
+    ok(channels::create(&state.gateway, &caller, &body.over(None)?).await?.into())
+}
+
+/// Changes a channel; members that are absent keep their value.
+#[utoipa::path(put, path = "/api/channel", tag = "Operators", request_body = Body,
+    responses((status = 200, body = Envelope<Record>), (status = 401, body = Failed)), security(("personal_access_token" = [])))]
+pub(crate) async fn update(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Input(body): Input<Body>,
+) -> Reply<Record> {
+    let channel = ChannelId(required(body.id)?);
+    let before = channels::get(&state.gateway, &caller, channel).await?;
+    let new = body.over(Some(before))?;
+    ok(channels::update(&state.gateway, &caller, channel, &new).await?.into())
+}
+
+/// Deletes a channel.
+#[utoipa::path(delete, path = "/api/channel/{id}", tag = "Operators", params(("id" = i64, Path, description = "The channel")),
+    responses((status = 200, body = Done), (status = 401, body = Failed)), security(("personal_access_token" = [])))]
+pub(crate) async fn delete(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Path(channel): Path<String>,
+) -> Result<Done, Problem> {
+    channels::delete(&state.gateway, &caller, ChannelId(id(&channel)?)).await?;
+    done()
+}

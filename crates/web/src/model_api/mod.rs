@@ -1,0 +1,144 @@
+//! The model API in OpenAI's dialect.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, Request, State},
+    response::{IntoResponse, Response},
+};
+use gateway::{
+    exchange::{self, Door, Question},
+    models as callable,
+};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use model::refusal::Refusal;
+use wire::{
+    error::{self, Dialect, Setting},
+    openai,
+};
+
+use crate::{credentials, operation::Operation, routes::AppState};
+
+/// A refusal as an answer of the OpenAI dialect.
+pub(crate) fn refuse(refusal: &Refusal, state: &AppState, operation: &Operation) -> Response {
+    refuse_in(Dialect::OpenAi, refusal, state, operation)
+}
+
+/// A refusal in the dialect that is spoken at `path`.
+pub(crate) fn refuse_at(path: &str, refusal: &Refusal, state: &AppState, operation: &Operation) -> Response {
+    let dialect = match path {
+        path if path.starts_with("/v1beta") => Dialect::Google,
+        path if path.starts_with("/v1/messages") => Dialect::Anthropic,
+        _ => Dialect::OpenAi,
+    };
+    refuse_in(dialect, refusal, state, operation)
+}
+
+fn refuse_in(dialect: Dialect, refusal: &Refusal, state: &AppState, operation: &Operation) -> Response {
+    operation.entry.note(|facts| facts.error = Some(refusal.code().to_owned()));
+    let error_type = state.gateway.settings().error_type.as_str();
+    let setting = Setting { request_id: &operation.request_id, error_type };
+    let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+    let mut response = (status, Json(error::body(refusal, dialect, setting))).into_response();
+    let headers = response.headers_mut();
+    if !refusal.may_retry() {
+        headers.insert("x-should-retry", HeaderValue::from_static("false"));
+    }
+    if let Some(seconds) = error::retry_after(refusal) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+async fn ask(door: Door, state: AppState, operation: Operation, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let question = Question {
+        door,
+        credentials: credentials::of(&parts.headers, &parts.uri),
+        client: operation.client,
+        headers: parts.headers,
+        body,
+        request_id: operation.request_id.clone(),
+        entry: operation.entry.clone(),
+        started: operation.started,
+    };
+    match exchange::answer(&state.gateway, question).await {
+        Ok(answer) => {
+            let mut response = Response::new(Body::new(answer.body));
+            (*response.status_mut(), *response.headers_mut()) = (answer.status, answer.headers);
+            response
+        }
+        Err(refusal) => refuse(&refusal, &state, &operation),
+    }
+}
+
+/// A chat completion, whole or streamed.
+#[utoipa::path(post, path = "/v1/chat/completions", tag = "Models", request_body = serde_json::Value,
+    responses((status = 200, description = "The model's answer", body = serde_json::Value)), security(("api_key" = [])))]
+pub(crate) async fn chat(State(state): State<AppState>, operation: Operation, request: Request) -> Response {
+    ask(Door::Chat, state, operation, request).await
+}
+
+/// Embeddings.
+#[utoipa::path(post, path = "/v1/embeddings", tag = "Models", request_body = serde_json::Value,
+    responses((status = 200, description = "The model's answer", body = serde_json::Value)), security(("api_key" = [])))]
+pub(crate) async fn embeddings(
+    State(state): State<AppState>,
+    operation: Operation,
+    request: Request,
+) -> Response {
+    ask(Door::Embeddings, state, operation, request).await
+}
+
+async fn callable(
+    state: &AppState,
+    operation: &Operation,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<Vec<String>, Refusal> {
+    let credentials = credentials::of(headers, uri);
+    callable::callable(&state.gateway, &credentials, operation.client, &operation.entry).await
+}
+
+/// The models that this key may call.
+#[utoipa::path(get, path = "/v1/models", tag = "Models",
+    responses((status = 200, description = "The list", body = serde_json::Value)), security(("api_key" = [])))]
+pub(crate) async fn models(
+    State(state): State<AppState>,
+    operation: Operation,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    match callable(&state, &operation, &headers, &uri).await {
+        Ok(models) => Json(openai::models::list(models.iter().map(String::as_str))).into_response(),
+        Err(refusal) => refuse(&refusal, &state, &operation),
+    }
+}
+
+/// One model that this key may call.
+#[utoipa::path(get, path = "/v1/models/{id}", tag = "Models", params(("id" = String, Path, description = "The model")),
+    responses((status = 200, description = "The model", body = serde_json::Value)), security(("api_key" = [])))]
+pub(crate) async fn model(
+    State(state): State<AppState>,
+    operation: Operation,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    match callable(&state, &operation, &headers, &uri).await {
+        Ok(models) if models.contains(&id) => Json(openai::models::one(&id)).into_response(),
+        Ok(_) => {
+            let missing = Refusal::Upstream {
+                status: 404,
+                code: Some("model_not_found".to_owned()),
+                message: format!(
+                    "this API key can call no model {}",
+                    id.chars().take(256).collect::<String>()
+                ),
+                retry_after: None,
+            };
+            refuse(&missing, &state, &operation)
+        }
+        Err(refusal) => refuse(&refusal, &state, &operation),
+    }
+}

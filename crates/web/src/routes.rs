@@ -1,0 +1,135 @@
+//! The one list of routes.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::State,
+    middleware,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use gateway::Gateway;
+use http::{StatusCode, Uri, header};
+use ipnet::IpNet;
+use model::refusal::Refusal;
+use tower::{Layer, util::MapRequestLayer};
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{envelope, layers, management as m, model_api, openapi::Document, operation::Operation};
+
+/// What handlers share.
+#[derive(Clone, Debug)]
+pub struct AppState {
+    /// The gateway.
+    pub gateway: Arc<Gateway>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Arc<[IpNet]>,
+    /// Largest body of a management call, in bytes.
+    pub management_body: usize,
+    /// Whether the node takes new requests: false while it drains.
+    pub ready: Arc<std::sync::atomic::AtomicBool>,
+}
+
+fn documented() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        // API keys, for their owner
+        .routes(routes!(m::keys::list, m::keys::create, m::keys::update))
+        .routes(routes!(m::keys::get, m::keys::delete))
+        .routes(routes!(m::keys::search))
+        .routes(routes!(m::keys::delete_batch))
+        // API keys, for their holder
+        .routes(routes!(m::usage::of_key))
+        .routes(routes!(m::usage::subscription))
+        .routes(routes!(m::usage::billing_usage))
+        // the account
+        .routes(routes!(m::user::own))
+        .routes(routes!(m::user::groups))
+        .routes(routes!(m::tokens::list, m::tokens::create))
+        .routes(routes!(m::tokens::revoke))
+        .routes(routes!(m::tokens::set_up))
+        // operators
+        .routes(routes!(m::accounts::list, m::accounts::create, m::accounts::update))
+        .routes(routes!(m::accounts::get))
+        .routes(routes!(m::groups::list, m::groups::put))
+        .routes(routes!(m::groups::delete))
+        .routes(routes!(m::channels::list, m::channels::create, m::channels::update))
+        .routes(routes!(m::channels::get, m::channels::delete))
+        .routes(routes!(m::prices::put))
+        // everybody
+        .routes(routes!(m::catalog::list))
+        .routes(routes!(m::catalog::get))
+        // the model API
+        .routes(routes!(model_api::chat))
+        .routes(routes!(model_api::embeddings))
+        .routes(routes!(model_api::models))
+        .routes(routes!(model_api::model))
+}
+
+/// The whole service.
+pub fn app(state: AppState) -> Router {
+    let (router, document) = documented().split_for_parts();
+    let document: Arc<str> = document.to_json().unwrap_or_default().into();
+    let serve_document = move || {
+        let document = Arc::clone(&document);
+        async move { ([(header::CONTENT_TYPE, "application/json")], document.to_string()) }
+    };
+    let router = router
+        .route("/openapi.json", get(serve_document))
+        .route("/health/live", get(|| async { "ok" }))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(middleware::from_fn_with_state(state.clone(), layers::outermost))
+        .with_state(state);
+    // Around the router, because it changes what is matched.
+    let service = MapRequestLayer::new(layers::without_slash).layer(router);
+    Router::new().fallback_service(service)
+}
+
+async fn ready(State(state): State<AppState>) -> Response {
+    let draining = !state.ready.load(std::sync::atomic::Ordering::Acquire);
+    let status = match (draining, state.gateway.ledger().is_admitting()) {
+        (false, true) => (StatusCode::OK, "ready"),
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+        (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "the journal cannot be written"),
+    };
+    status.into_response()
+}
+
+async fn metrics(State(state): State<AppState>) -> Response {
+    match state.gateway.metrics_text() {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// An unknown path, in the caller's dialect.
+async fn unknown(State(state): State<AppState>, operation: Operation, uri: Uri) -> Response {
+    if uri.path().starts_with("/v1") {
+        let words = Refusal::Upstream {
+            status: 404,
+            code: Some("unknown_path".to_owned()),
+            message: format!("there is nothing at {}", uri.path().chars().take(128).collect::<String>()),
+            retry_after: None,
+        };
+        return model_api::refuse_at(uri.path(), &words, &state, &operation);
+    }
+    envelope::failed(StatusCode::NOT_FOUND, "there is nothing at this path", "not_found")
+}
+
+async fn unknown_method(State(state): State<AppState>, operation: Operation, uri: Uri) -> Response {
+    if uri.path().starts_with("/v1") {
+        let words = Refusal::Upstream {
+            status: 405,
+            code: Some("method_not_allowed".to_owned()),
+            message: "this path does not take this method".to_owned(),
+            retry_after: None,
+        };
+        return model_api::refuse_at(uri.path(), &words, &state, &operation);
+    }
+    let message = "this path does not take this method";
+    envelope::failed(StatusCode::METHOD_NOT_ALLOWED, message, "method_not_allowed")
+}

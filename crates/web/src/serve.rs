@@ -1,0 +1,112 @@
+//! Accepting connections: limits, time-outs, and an end that lets requests finish.
+
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, extract::Request};
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+};
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use crate::address::Peer;
+
+/// How connections are treated.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Longest time for the head of a request.
+    pub header: Duration,
+    /// Connections at a time; further ones wait.
+    pub connections: usize,
+    /// Longest time for open requests after the end was asked for.
+    pub drain: Duration,
+}
+
+/// Largest head of a request, in bytes.
+const HEAD: usize = 64 << 10;
+
+/// Accepts connections until `stop` turns true, then waits for open requests, at most for the drain limit. Returns
+/// whether all of them finished.
+///
+/// # Errors
+/// The listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+    tracker: &TaskTracker,
+) -> io::Result<bool> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header)
+        .max_buf_size(HEAD)
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(256)
+        .max_header_list_size(u32::try_from(HEAD).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(30));
+    let builder = Arc::new(builder);
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(limits.connections));
+    loop {
+        let accepted = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            accepted = accepted => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = connection(&builder, &graceful, stream, peer, app.clone());
+                tracker.spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
+            }
+            // Too many open files and the like pass; what does not will show in the log until it does.
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    let finished = tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_ok();
+    Ok(finished)
+}
+
+fn connection(
+    builder: &Arc<Builder<TokioExecutor>>,
+    graceful: &GracefulShutdown,
+    stream: TcpStream,
+    peer: SocketAddr,
+    app: Router,
+) -> impl Future<Output = ()> + Send + use<> {
+    // Without it a small piece of a stream waits 40 ms for the caller's acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer.ip()));
+        let request: Request = request.map(axum::body::Body::new);
+        app.clone().oneshot(request)
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let watched = graceful.watch(connection);
+    async move {
+        if let Err(error) = watched.await {
+            tracing::debug!(error = %error, "a connection ended");
+        }
+    }
+}
