@@ -1,3 +1,56 @@
-//! `apsis`: the program. It reads configuration, builds the parts, runs and stops them.
+//! The program: command line, configuration, telemetry, start and stop.
 
-fn main() {}
+mod admin;
+mod cli;
+mod config;
+mod data_dir;
+mod demo;
+mod start;
+mod telemetry;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use config::Config;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            // The last words; if even they cannot be written there is nobody to tell.
+            drop(writeln!(io::stderr(), "apsis: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let config = Config::read(&cli.options)?;
+    match cli.command {
+        Command::Check => {
+            config.check()?;
+            writeln!(io::stdout(), "the configuration is valid")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Serve { demo } => {
+            telemetry::start(&config)?;
+            runtime(&config)?.block_on(start::serve(&config, demo))
+        }
+        Command::Admin(command) => runtime(&config)?.block_on(admin::run(&config, command)),
+    }
+}
+
+fn runtime(config: &Config) -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let threads: usize = config.get("worker_threads")?;
+    if threads > 0 {
+        builder.worker_threads(threads);
+    }
+    Ok(builder.enable_all().build()?)
+}

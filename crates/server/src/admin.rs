@@ -1,0 +1,380 @@
+//! Commands that work on the database, beside a running server or without one.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Read, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+use anyhow::{Context, anyhow, bail};
+use model::{
+    clock::{Clock, SystemClock, Timestamp},
+    credential::{Class, Credential},
+    id::{ChannelId, KeyId, TokenId},
+    key::{self, Settings, Status},
+    money::Units,
+    price::Ratio,
+};
+use store::{AccountChange, KeyChange, NewAccount, NewChannel, NewPrice, Page, Role, Store};
+use zeroize::Zeroizing;
+
+use crate::{
+    cli::{Account, Admin, Channel, Group, Key, Ledger, OwnKey, Pat, Price},
+    config::Config,
+    data_dir::DataDir,
+};
+
+/// Everything that a list command may show.
+const ALL: Page = Page { number: 1, size: 1_000_000 };
+
+/// Runs one command.
+pub(crate) async fn run(config: &Config, command: Admin) -> anyhow::Result<ExitCode> {
+    if let Admin::Key(Key::RotateMaster) = command {
+        return rotate(config).await;
+    }
+    let store = DataDir::shared(config)?.store().await?;
+    let now = SystemClock.now();
+    let mut out = io::stdout().lock();
+    let code = match command {
+        Admin::Ledger(Ledger::Verify) => verify(&store, &mut out).await?,
+        Admin::Key(command) => keys(&store, command, now, &mut out).await?,
+        Admin::Account(command) => accounts(&store, command, now, &mut out).await?,
+        Admin::Pat(command) => tokens(&store, command, now, &mut out).await?,
+        Admin::Channel(command) => channels(&store, command, now, &mut out).await?,
+        Admin::Price(command) => prices(&store, command, now, &mut out).await?,
+        Admin::Group(command) => groups(&store, command, now, &mut out).await?,
+    };
+    store.close().await;
+    Ok(code)
+}
+
+const DONE: ExitCode = ExitCode::SUCCESS;
+
+async fn verify(store: &Store, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let found = store.verify().await?;
+    for difference in &found {
+        writeln!(out, "pool {}: {}", difference.pool, difference.what)?;
+    }
+    if found.is_empty() {
+        writeln!(out, "the ledger adds up")?;
+        return Ok(DONE);
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
+    if config.secret("master_key")?.is_some() {
+        bail!(
+            "the master key is given by configuration: to rotate it, run without it from the file master.key"
+        );
+    }
+    let dir = DataDir::alone(config, config.data_dir()?)?;
+    let store = dir.store().await?;
+    let next = dir.prepare_master()?;
+    let sealed = store.reseal(&next).await.context("nothing has changed")?;
+    dir.replace_master(&next)?;
+    store.close().await;
+    writeln!(
+        io::stdout(),
+        "{sealed} values are sealed under a new master key in {}/master.key",
+        dir.path.display()
+    )?;
+    Ok(DONE)
+}
+
+async fn account(store: &Store, username: &str) -> anyhow::Result<store::Account> {
+    store.account_by_username(username).await?.ok_or_else(|| anyhow!("there is no account {username}"))
+}
+
+async fn keys(store: &Store, command: Key, now: Timestamp, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    match command {
+        Key::RotateMaster => {}
+        Key::Create { account: username, name, quota } => {
+            let owner = account(store, &username).await?;
+            let settings =
+                Settings { name, unlimited_quota: quota.is_none(), ..Settings::default() }.validated()?;
+            let units = quota.map(key::quota).transpose()?.unwrap_or(Units::ZERO);
+            let credential = Credential::generate(Class::ApiKey, getrandom::fill)?;
+            store.create_key(owner.id, &settings, units, &credential, now).await?;
+            writeln!(out, "{}", credential.expose())?;
+        }
+        Key::List { account: username } => {
+            let owner = account(store, &username).await?;
+            writeln!(out, "id\tstatus\tremain\tused\tname")?;
+            for view in store.list_keys(owner.id, ALL).await?.0 {
+                let status = view.key.status(now, view.remaining).number();
+                let remain = if view.key.settings.unlimited_quota {
+                    "-".to_owned()
+                } else {
+                    view.remaining.to_string()
+                };
+                writeln!(
+                    out,
+                    "{}\t{status}\t{remain}\t{}\t{}",
+                    view.key.id, view.used, view.key.settings.name
+                )?;
+            }
+        }
+        Key::Disable(own) => set_status(store, &own, Status::Disabled, now).await?,
+        Key::Enable(own) => set_status(store, &own, Status::Enabled, now).await?,
+        Key::Delete(own) => {
+            let owner = account(store, &own.account).await?;
+            if store.delete_keys(owner.id, &[KeyId(own.id)], now).await? == 0 {
+                bail!("account {} has no API key {}", own.account, own.id);
+            }
+        }
+    }
+    Ok(DONE)
+}
+
+async fn set_status(store: &Store, own: &OwnKey, status: Status, now: Timestamp) -> anyhow::Result<()> {
+    let owner = account(store, &own.account).await?;
+    let view = store.key(owner.id, KeyId(own.id)).await?;
+    let view = view.ok_or_else(|| anyhow!("account {} has no API key {}", own.account, own.id))?;
+    let change = KeyChange { settings: view.key.settings, status, quota: None };
+    store.update_key(owner.id, view.key.id, &change, now).await?;
+    Ok(())
+}
+
+async fn accounts(
+    store: &Store,
+    command: Account,
+    now: Timestamp,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    let change = |change: AccountChange, username: String| async move {
+        let id = account(store, &username).await?.id;
+        store.update_account(id, change, now).await.map(drop).map_err(anyhow::Error::from)
+    };
+    match command {
+        Account::Create { username, role, balance, group } => {
+            let new = NewAccount {
+                username,
+                display_name: String::new(),
+                email: String::new(),
+                role: Role::from_number(role).ok_or_else(|| anyhow!("--role must be 1, 10 or 100"))?,
+                group,
+                balance: balance.map(key::quota).transpose()?,
+            };
+            let made = store.create_account(new, now).await?;
+            writeln!(out, "{}", made.id)?;
+        }
+        Account::List => {
+            writeln!(out, "id\trole\tstatus\tremain\tused\tgroup\tusername")?;
+            for account in store.list_accounts(0, ALL.size).await?.0 {
+                let status = if account.disabled { 2 } else { 1 };
+                let remain = if account.unlimited { "-".to_owned() } else { account.remaining.to_string() };
+                let (role, used) = (account.role.number(), account.used);
+                writeln!(
+                    out,
+                    "{}\t{role}\t{status}\t{remain}\t{used}\t{}\t{}",
+                    account.id, account.group, account.username
+                )?;
+            }
+        }
+        Account::SetBalance { username, units } => {
+            let remaining = Some(key::quota(units)?);
+            change(AccountChange { remaining, unlimited: Some(false), ..AccountChange::default() }, username)
+                .await?;
+        }
+        Account::Disable { username } => {
+            change(AccountChange { disabled: Some(true), ..AccountChange::default() }, username).await?;
+        }
+        Account::Enable { username } => {
+            change(AccountChange { disabled: Some(false), ..AccountChange::default() }, username).await?;
+        }
+    }
+    Ok(DONE)
+}
+
+async fn tokens(
+    store: &Store,
+    command: Pat,
+    now: Timestamp,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        Pat::Create { account: username, name } => {
+            let owner = account(store, &username).await?;
+            let credential = Credential::generate(Class::PersonalAccessToken, getrandom::fill)?;
+            store.create_token(owner.id, &name, None, &credential, now).await?;
+            writeln!(out, "{}", credential.expose())?;
+        }
+        Pat::List { account: username } => {
+            let owner = account(store, &username).await?;
+            writeln!(out, "id\tcreated\tname")?;
+            for token in store.list_tokens(owner.id).await? {
+                writeln!(out, "{}\t{}\t{}", token.id, token.created.secs(), token.name)?;
+            }
+        }
+        Pat::Revoke(own) => {
+            let owner = account(store, &own.account).await?;
+            if !store.revoke_token(owner.id, TokenId(own.id)).await? {
+                bail!("account {} has no token {}", own.account, own.id);
+            }
+        }
+    }
+    Ok(DONE)
+}
+
+async fn channels(
+    store: &Store,
+    command: Channel,
+    now: Timestamp,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        Channel::Add { name, base_url, models, groups, key_file, priority } => {
+            let mut mapping = BTreeMap::new();
+            let models = models.into_iter().map(|model| match model.split_once('=') {
+                Some((ours, theirs)) => {
+                    mapping.insert(ours.to_owned(), theirs.to_owned());
+                    ours.to_owned()
+                }
+                None => model,
+            });
+            let models = models.collect();
+            let credential = key_file.as_deref().map(read_secret).transpose()?;
+            let new =
+                NewChannel { name, base_url, credential, models, mapping, groups, priority, enabled: true };
+            let made = store.create_channel(&new, now).await?;
+            writeln!(out, "{}", made.id)?;
+        }
+        Channel::List => {
+            writeln!(out, "id\tstatus\tpriority\tname\tbase_url\tgroups\tmodels")?;
+            for channel in store.list_channels().await? {
+                let status = if channel.enabled { 1 } else { 2 };
+                let (groups, models) = (channel.groups.join(","), channel.models.join(","));
+                let line = [
+                    channel.id.to_string(),
+                    status.to_string(),
+                    channel.priority.to_string(),
+                    channel.name,
+                    channel.base_url,
+                    groups,
+                    models,
+                ];
+                writeln!(out, "{}", line.join("\t"))?;
+            }
+        }
+        Channel::Enable { id } => enable(store, id, true, now).await?,
+        Channel::Disable { id } => enable(store, id, false, now).await?,
+        Channel::Remove { id } => {
+            if !store.delete_channel(ChannelId(id), now).await? {
+                bail!("there is no channel {id}");
+            }
+        }
+    }
+    Ok(DONE)
+}
+
+async fn enable(store: &Store, id: i64, enabled: bool, now: Timestamp) -> anyhow::Result<()> {
+    let channel = store.channel(ChannelId(id)).await?.ok_or_else(|| anyhow!("there is no channel {id}"))?;
+    let new = NewChannel {
+        name: channel.name,
+        base_url: channel.base_url,
+        credential: None,
+        models: channel.models,
+        mapping: channel.mapping,
+        groups: channel.groups,
+        priority: channel.priority,
+        enabled,
+    };
+    store.update_channel(channel.id, &new, now).await?;
+    Ok(())
+}
+
+fn read_secret(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::new());
+    if path == Path::new("-") {
+        io::stdin().read_to_string(&mut text)?;
+    } else {
+        *text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    }
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+async fn prices(
+    store: &Store,
+    command: Price,
+    now: Timestamp,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        Price::Set { model, input, output, cached_input, cache_write, per_call, max_output, reasoning } => {
+            let new =
+                NewPrice { model, input, cached_input, cache_write, output, per_call, max_output, reasoning };
+            store.put_price(&new, now).await?;
+        }
+        Price::List => {
+            writeln!(out, "model\tinput\tcached_input\tcache_write\toutput\tper_call\tmax_output")?;
+            for model in store.prices(now).await? {
+                let price = model.price;
+                let numbers = [
+                    price.input.0,
+                    price.cached_input.0,
+                    price.cache_write.0,
+                    price.output.0,
+                    price.per_call.get(),
+                ];
+                let numbers = numbers.map(|number| number.to_string()).join("\t");
+                writeln!(out, "{}\t{numbers}\t{}", model.model, model.max_output)?;
+            }
+        }
+    }
+    Ok(DONE)
+}
+
+async fn groups(
+    store: &Store,
+    command: Group,
+    now: Timestamp,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        Group::Set { name, ratio, description } => {
+            let group = store::Group { name, description, ratio: millionths(&ratio)? };
+            store.put_group(&group, now).await?;
+        }
+        Group::List => {
+            writeln!(out, "name\tratio_millionths\tdescription")?;
+            for group in store.list_groups().await? {
+                writeln!(out, "{}\t{}\t{}", group.name, group.ratio.0, group.description)?;
+            }
+        }
+        Group::Remove { name } => store.delete_group(&name, now).await?,
+    }
+    Ok(DONE)
+}
+
+/// A decimal ratio as millionths, without a float in between.
+fn millionths(text: &str) -> anyhow::Result<Ratio> {
+    let wrong =
+        || anyhow!("--ratio must be a number such as 1 or 0.85 with at most six decimals, not `{text}`");
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    if decimals.len() > 6
+        || whole.is_empty()
+        || !whole.bytes().chain(decimals.bytes()).all(|b| b.is_ascii_digit())
+    {
+        return Err(wrong());
+    }
+    let whole: i64 = whole.parse().map_err(|_| wrong())?;
+    let decimals: i64 = format!("{decimals:0<6}").parse().map_err(|_| wrong())?;
+    whole.checked_mul(1_000_000).and_then(|whole| whole.checked_add(decimals)).map(Ratio).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_ratios_exactly() {
+        for (text, expected) in [("1", 1_000_000), ("0.85", 850_000), ("2.000001", 2_000_001), ("0", 0)] {
+            assert_eq!(millionths(text).unwrap(), Ratio(expected));
+        }
+        for text in ["", "-1", "1.0000001", "1e3", ".5", "1.", "x"] {
+            assert_eq!(millionths(text).is_ok(), text == "1.", "{text}");
+        }
+    }
+}

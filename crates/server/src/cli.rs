@@ -1,0 +1,271 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// An AI-model API gateway that counts exactly.
+#[derive(Parser)]
+#[command(name = "apsis", version, about)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes. A flag beats the environment, which beats the file.
+#[derive(Args, Default)]
+pub(crate) struct Options {
+    /// Address and port to listen on.
+    #[arg(long, global = true, value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<String>,
+    /// Directory of the database, the journal and the master key.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<String>,
+    /// Configuration file (TOML).
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Any other configuration key; docs/configuration.md lists them.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run the gateway.
+    Serve {
+        /// With a provider of its own, an API key and a token to try, in a fresh directory.
+        #[arg(long)]
+        demo: bool,
+    },
+    /// Validate the configuration and do nothing.
+    Check,
+    #[command(flatten)]
+    Admin(Admin),
+}
+
+/// Commands that work on the database; a running server notices within a second.
+#[derive(Subcommand)]
+pub(crate) enum Admin {
+    /// The ledger.
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// API keys, and the master key.
+    #[command(subcommand)]
+    Key(Key),
+    /// Accounts.
+    #[command(subcommand)]
+    Account(Account),
+    /// Personal access tokens.
+    #[command(subcommand)]
+    Pat(Pat),
+    /// Channels to upstreams.
+    #[command(subcommand)]
+    Channel(Channel),
+    /// Prices of models.
+    #[command(subcommand)]
+    Price(Price),
+    /// Groups.
+    #[command(subcommand)]
+    Group(Group),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Ledger {
+    /// Prove that pools, leases and charges add up; exit 1 if they do not.
+    Verify,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Key {
+    /// Seal everything again under a new master key. The server must be stopped.
+    RotateMaster,
+    /// Make an API key; it is printed.
+    Create {
+        /// Username of its account.
+        #[arg(long, default_value = "root")]
+        account: String,
+        /// A name for people.
+        #[arg(long, default_value = "")]
+        name: String,
+        /// Quota units; without a limit when absent.
+        #[arg(long)]
+        quota: Option<i64>,
+    },
+    /// List the API keys of an account, without the keys themselves.
+    List {
+        /// Username of the account.
+        #[arg(long, default_value = "root")]
+        account: String,
+    },
+    /// Switch an API key off.
+    Disable(OwnKey),
+    /// Switch an API key on.
+    Enable(OwnKey),
+    /// Delete an API key for good.
+    Delete(OwnKey),
+}
+
+#[derive(Args)]
+pub(crate) struct OwnKey {
+    /// Its id.
+    pub(crate) id: i64,
+    /// Username of its account.
+    #[arg(long, default_value = "root")]
+    pub(crate) account: String,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Account {
+    /// Make an account.
+    Create {
+        /// Its unique name.
+        username: String,
+        /// 1 member, 10 administrator, 100 root.
+        #[arg(long, default_value_t = 1)]
+        role: i64,
+        /// Quota units that it begins with; without a limit when absent.
+        #[arg(long)]
+        balance: Option<i64>,
+        /// Its group.
+        #[arg(long, default_value = "default")]
+        group: String,
+    },
+    /// List the accounts.
+    List,
+    /// Set what remains of a balance.
+    SetBalance {
+        /// Its unique name.
+        username: String,
+        /// Quota units.
+        units: i64,
+    },
+    /// Shut an account out.
+    Disable {
+        /// Its unique name.
+        username: String,
+    },
+    /// Let an account in again.
+    Enable {
+        /// Its unique name.
+        username: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Pat {
+    /// Make a personal access token; it is printed this once.
+    Create {
+        /// Username of its account.
+        #[arg(long, default_value = "root")]
+        account: String,
+        /// A name for people.
+        #[arg(long, default_value = "")]
+        name: String,
+    },
+    /// List the tokens of an account.
+    List {
+        /// Username of the account.
+        #[arg(long, default_value = "root")]
+        account: String,
+    },
+    /// End a token.
+    Revoke(OwnKey),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Channel {
+    /// Make a channel. Its credential is read from a file or from standard input, never from an argument.
+    Add {
+        /// A name for people.
+        #[arg(long)]
+        name: String,
+        /// The upstream's base URL, such as https://api.openai.com/v1.
+        #[arg(long)]
+        base_url: String,
+        /// The models that it serves, comma separated; `ours=theirs` where the upstream has another name.
+        #[arg(long, value_delimiter = ',', required = true)]
+        models: Vec<String>,
+        /// The groups that may use it, comma separated.
+        #[arg(long, value_delimiter = ',', default_value = "default")]
+        groups: Vec<String>,
+        /// File with the upstream's API key; `-` for standard input; none when absent.
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+        /// Higher comes first.
+        #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+        priority: i64,
+    },
+    /// List the channels.
+    List,
+    /// Use a channel again.
+    Enable {
+        /// Its id.
+        id: i64,
+    },
+    /// Use a channel no more.
+    Disable {
+        /// Its id.
+        id: i64,
+    },
+    /// Remove a channel.
+    Remove {
+        /// Its id.
+        id: i64,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Price {
+    /// Set the price of a model from now on. Token prices are quota units for a million tokens.
+    Set {
+        /// The model.
+        model: String,
+        /// Input tokens.
+        #[arg(long)]
+        input: i64,
+        /// Output tokens.
+        #[arg(long)]
+        output: i64,
+        /// Input tokens that a cache served; the price of input when absent.
+        #[arg(long)]
+        cached_input: Option<i64>,
+        /// Input tokens written to a cache; the price of input when absent.
+        #[arg(long)]
+        cache_write: Option<i64>,
+        /// A call, in quota units.
+        #[arg(long, default_value_t = 0)]
+        per_call: i64,
+        /// The most output tokens that one answer can have.
+        #[arg(long)]
+        max_output: u64,
+        /// Output may hide reasoning.
+        #[arg(long)]
+        reasoning: bool,
+    },
+    /// List the prices in force.
+    List,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Group {
+    /// Make a group, or change the one of this name.
+    Set {
+        /// Its name.
+        name: String,
+        /// What every price is multiplied with, such as 1 or 0.85.
+        #[arg(long, default_value = "1")]
+        ratio: String,
+        /// A sentence for people.
+        #[arg(long, default_value = "")]
+        description: String,
+    },
+    /// List the groups.
+    List,
+    /// Remove a group that nothing names.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+}

@@ -1,0 +1,104 @@
+//! `apsis serve --demo`: a provider of its own, a key and a token, so that the whole path over HTTP is real.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+};
+
+use anyhow::{Context, anyhow};
+use model::{
+    clock::Clock,
+    credential::{Class, Credential},
+    key::Settings,
+    money::Units,
+};
+use store::{NewChannel, NewPrice, Store};
+use testkit::{Provider, Script};
+
+/// What the key of the demo may spend: two US dollars.
+const QUOTA: Units = Units::new(1_000_000);
+/// Milliseconds between two words, so that a stream can be watched.
+const PACE: u64 = 30;
+const CHAT: &str = "apsis-demo";
+const EMBEDDING: &str = "apsis-demo-embedding";
+
+/// A prepared demo. Its provider runs as long as it lives.
+pub(crate) struct Demo {
+    key: Credential,
+    token: Credential,
+    _provider: Provider,
+}
+
+impl Demo {
+    /// A fresh directory.
+    pub(crate) fn directory() -> anyhow::Result<PathBuf> {
+        let mut name = [0_u8; 8];
+        getrandom::fill(&mut name)?;
+        Ok(std::env::temp_dir().join(format!("apsis-demo-{:016x}", u64::from_le_bytes(name))))
+    }
+
+    /// Starts the provider and makes what leads to it.
+    pub(crate) async fn prepare(store: &Store, clock: &dyn Clock) -> anyhow::Result<Self> {
+        let provider = Provider::start().await.context("cannot start the demo provider")?;
+        provider.script(CHAT, Script { chunk_ms: PACE, ..Script::default() });
+        let now = clock.now();
+        let root =
+            store.account_by_username("root").await?.ok_or_else(|| anyhow!("there is no root account"))?;
+        for channel in store.list_channels().await?.into_iter().filter(|channel| channel.name == "demo") {
+            store.delete_channel(channel.id, now).await?;
+        }
+        let channel = NewChannel {
+            name: "demo".to_owned(),
+            base_url: provider.url(),
+            credential: None,
+            models: vec![CHAT.to_owned(), EMBEDDING.to_owned()],
+            mapping: BTreeMap::new(),
+            groups: vec!["default".to_owned()],
+            priority: 0,
+            enabled: true,
+        };
+        store.create_channel(&channel, now).await?;
+        for (model, output) in [(CHAT, 5_000_000), (EMBEDDING, 0)] {
+            let price = NewPrice {
+                model: model.to_owned(),
+                input: 1_000_000,
+                cached_input: None,
+                cache_write: None,
+                output,
+                per_call: 0,
+                max_output: 4096,
+                reasoning: false,
+            };
+            store.put_price(&price, now).await?;
+        }
+        let key = Credential::generate(Class::ApiKey, getrandom::fill)?;
+        let settings = Settings { name: "demo".to_owned(), ..Settings::default() };
+        store.create_key(root.id, &settings, QUOTA, &key, now).await?;
+        let token = Credential::generate(Class::PersonalAccessToken, getrandom::fill)?;
+        store.create_token(root.id, "demo", None, &token, now).await?;
+        Ok(Self { key, token, _provider: provider })
+    }
+
+    /// Says what can be tried. The key and the token are shown this once.
+    pub(crate) fn greet(&self, out: &mut impl Write, address: SocketAddr) -> io::Result<()> {
+        writeln!(out, "\nAPI key                {}", self.key.expose())?;
+        writeln!(out, "Personal access token  {}\n", self.token.expose())?;
+        writeln!(out, "Try it:\n")?;
+        writeln!(out, "  export APSIS_API_KEY={}", self.key.expose())?;
+        writeln!(
+            out,
+            "  curl -N http://{address}/v1/chat/completions -H \"Authorization: Bearer $APSIS_API_KEY\" \\"
+        )?;
+        writeln!(out, "    -H 'content-type: application/json' \\")?;
+        writeln!(
+            out,
+            "    -d '{{\"model\":\"{CHAT}\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'"
+        )?;
+        writeln!(
+            out,
+            "  curl -s http://{address}/api/usage/token -H \"Authorization: Bearer $APSIS_API_KEY\"\n"
+        )
+    }
+}

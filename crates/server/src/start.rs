@@ -1,0 +1,162 @@
+//! Running the gateway: building the parts, and stopping them in order.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::Context;
+use gateway::{Gateway, Parts, Settings};
+use ledger::{Ledger, Options};
+use model::{
+    clock::{Clock, SystemClock},
+    credential::{Class, Credential},
+};
+use store::Store;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tokio_util::task::TaskTracker;
+use web::{
+    AppState, app,
+    serve::{Limits, serve as accept},
+};
+
+use crate::{config::Config, data_dir::DataDir, demo::Demo};
+
+/// Runs until a signal or a fatal fault of the journal.
+pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCode> {
+    let listen: SocketAddr = config.get("listen")?;
+    let path = if demo { config.data_dir_or(Demo::directory)? } else { config.data_dir()? };
+    let dir = DataDir::alone(config, path)?;
+    let store = dir.store().await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let setup_token = first_start(&store, &*clock).await?;
+    let demo = if demo { Some(Demo::prepare(&store, &*clock).await?) } else { None };
+
+    let ledger = Ledger::open(Arc::new(store.clone()), Arc::clone(&clock), journal(config, &dir)?)
+        .await
+        .with_context(|| format!("cannot open the journal in {}", dir.path.join("journal").display()))?;
+    let tracker = TaskTracker::new();
+    let parts =
+        Parts { store: store.clone(), ledger: Arc::clone(&ledger), clock, settings: settings(config)? };
+    let gateway = Gateway::open(parts, &tracker).await?;
+    let listener =
+        TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (`listen`)"))?;
+    let address = listener.local_addr()?;
+    let ready = Arc::new(AtomicBool::new(true));
+    let state = AppState {
+        gateway,
+        trusted_proxies: config.networks("trusted_proxies")?.into(),
+        management_body: config.get("limits.management_body")?,
+        ready: Arc::clone(&ready),
+    };
+    let limits = Limits {
+        header: config.time("timeouts.header")?,
+        connections: config.get("limits.connections")?,
+        drain: config.time("timeouts.drain")?,
+    };
+    greet(address, &dir, setup_token.as_ref(), demo.as_ref())?;
+
+    let (stop, stopping) = watch::channel(false);
+    let accepting = tokio::spawn({
+        let (tracker, app) = (tracker.clone(), app(state));
+        async move { accept(listener, app, limits, stopping, &tracker).await }
+    });
+    let why = until_the_end(&ledger).await?;
+    ready.store(false, Ordering::Release);
+    ledger.stop_admitting();
+    stop.send_replace(true);
+    let finished = accepting.await.context("the listener panicked")??;
+    if !finished {
+        tracing::warn!(
+            "requests were still open at the end of the drain limit; they are settled at what was delivered"
+        );
+    }
+    let closed = ledger.close().await;
+    store.close().await;
+    if let Err(error) = &closed {
+        tracing::error!(%error, "the journal is not in the database yet; the next start does the rest");
+    }
+    tracing::info!("stopped");
+    Ok(if why == End::Asked && closed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[derive(PartialEq, Eq)]
+enum End {
+    Asked,
+    Fault,
+}
+
+async fn until_the_end(ledger: &Ledger) -> anyhow::Result<End> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => End::Asked,
+        _ = interrupt.recv() => End::Asked,
+        fault = ledger.failed() => {
+            tracing::error!(%fault, "stopping");
+            End::Fault
+        }
+    })
+}
+
+/// The root account of an empty database. Returns the one-time set-up token then.
+async fn first_start(store: &Store, clock: &dyn Clock) -> anyhow::Result<Option<Credential>> {
+    let token = Credential::generate(Class::PersonalAccessToken, getrandom::fill)?;
+    Ok(store.create_root(token.expose(), clock.now()).await?.map(|_| token))
+}
+
+fn journal(config: &Config, dir: &DataDir) -> anyhow::Result<Options> {
+    Ok(Options {
+        dir: dir.path.join("journal"),
+        segment_bytes: config.get("journal.segment_bytes")?,
+        apply_every: config.time("journal.apply_every")?,
+        apply_records: config.get("journal.apply_records")?,
+        flush_limit: config.time("journal.flush_limit")?,
+    })
+}
+
+fn settings(config: &Config) -> anyhow::Result<Settings> {
+    Ok(Settings {
+        body_limit: config.get("limits.model_body")?,
+        body_idle: config.time("timeouts.body_idle")?,
+        connect: config.time("timeouts.connect")?,
+        first_byte: config.time("timeouts.first_byte")?,
+        idle: config.time("timeouts.idle")?,
+        answer_limit: config.get("limits.answer")?,
+        stream_step: config.get("stream.step")?,
+        minimum_output: config.get("stream.minimum_output")?,
+        error_type: config.get("error_type")?,
+    })
+}
+
+fn greet(
+    address: SocketAddr,
+    dir: &DataDir,
+    setup_token: Option<&Credential>,
+    demo: Option<&Demo>,
+) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "Apsis listens on http://{address}, data in {}", dir.path.display())?;
+    match (demo, setup_token) {
+        (Some(demo), _) => demo.greet(&mut out, address)?,
+        (None, Some(token)) => {
+            writeln!(
+                out,
+                "\nThis is the first start. Trade this one-time token for a personal access token of root:\n"
+            )?;
+            writeln!(out, "  curl -s http://{address}/api/setup -H 'content-type: application/json' \\")?;
+            writeln!(out, "    -d '{{\"setup_token\":\"{}\"}}'\n", token.expose())?;
+        }
+        (None, None) => {}
+    }
+    out.flush()
+}
