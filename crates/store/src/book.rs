@@ -109,15 +109,20 @@ impl Store {
         let journal = journal_row(&mut tx, batch.journal).await?;
         let mut draws: BTreeMap<(PoolId, LeaseId), i64> = BTreeMap::new();
         let mut used: BTreeMap<i64, i64> = BTreeMap::new();
+        let mut overrun = 0_i64;
         for charge in &batch.charges {
             if usage::insert(&mut tx, journal, charge).await? {
                 add(&mut draws, charge)?;
                 let last = used.entry(charge.context.key.0).or_default();
                 *last = (*last).max(charge.outcome.ended.millis());
+                overrun = overrun.saturating_add(charge.outcome.overrun.get().max(0));
             }
         }
         for ((pool, lease), units) in draws {
             draw(&mut tx, pool, lease, units).await?;
+        }
+        if overrun > 0 {
+            usage::add_overrun(&mut tx, overrun).await?;
         }
         for (key, at) in used {
             sqlx::query("UPDATE api_key SET accessed = $2 WHERE id = $1 AND accessed < $2")
@@ -172,17 +177,25 @@ fn add(draws: &mut BTreeMap<(PoolId, LeaseId), i64>, charge: &Charge) -> Result<
 /// Moves what was charged from where it was reserved to used.
 async fn draw(tx: &mut Tx, pool: PoolId, lease: LeaseId, units: i64) -> Result<(), StoreError> {
     let state: Option<String> =
-        sqlx::query_scalar("UPDATE lease SET spent = spent + $2 WHERE id = $1 RETURNING state")
+        sqlx::query_scalar("UPDATE lease SET spent = spent + $2 WHERE id = $1 AND pool = $3 RETURNING state")
             .bind(lease.0)
             .bind(units)
+            .bind(pool.0)
             .fetch_optional(&mut **tx)
             .await?;
+    if state.as_deref() == Some("closed") {
+        tracing::error!(pool = pool.0, lease = lease.0, units, "a charge came after its lease was closed");
+    }
     let sql = match state.as_deref() {
         Some("open") => "UPDATE pool SET used = used + $2, leased = leased - $2 WHERE id = $1",
         Some("suspense") => "UPDATE pool SET used = used + $2, suspense = suspense - $2 WHERE id = $1",
         // The pool was edited or has no limit: nothing was reserved in what it is now.
         _ => "UPDATE pool SET used = used + $2, granted = granted + $2 WHERE id = $1",
     };
-    sqlx::query(sql).bind(pool.0).bind(units).execute(&mut **tx).await?;
+    let drawn = sqlx::query(sql).bind(pool.0).bind(units).execute(&mut **tx).await?;
+    if drawn.rows_affected() == 0 {
+        // Refusing it would stop every later charge; the record is kept, and `verify` names the difference.
+        tracing::error!(pool = pool.0, units, "a charge names a pool that is not there");
+    }
     Ok(())
 }

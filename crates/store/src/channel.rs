@@ -1,6 +1,6 @@
 //! Channels: the ways to upstreams. A channel's credential is written and never shown again.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::Ipv6Addr};
 
 use model::{clock::Timestamp, id::ChannelId};
 use zeroize::Zeroizing;
@@ -199,25 +199,52 @@ impl Store {
     pub async fn delete_channel(&self, id: ChannelId, now: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         let gone = sqlx::query("DELETE FROM channel WHERE id = $1").bind(id.0).execute(&mut *tx).await?;
+        if gone.rows_affected() == 0 {
+            return Ok(false);
+        }
         change::record(&mut tx, Kind::Routing, id.0, now).await?;
         tx.commit().await?;
-        Ok(gone.rows_affected() > 0)
+        Ok(true)
     }
+}
+
+/// Whether `url` is an absolute http or https URL with a host, without credentials, query and fragment.
+fn is_base_url(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
+        return false;
+    };
+    let plain = url.len() <= 2_048 && url.bytes().all(|byte| byte.is_ascii_graphic());
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (known_host, port) = match authority.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
+        Some((address, port)) => (address.parse::<Ipv6Addr>().is_ok(), port),
+        None => {
+            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+            let name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+            (!host.is_empty() && host.bytes().all(name), port)
+        }
+    };
+    plain && known_host && is_port(port) && !url.contains(['?', '#', '@', '\\'])
+}
+
+/// Nothing, or a colon and a port.
+fn is_port(text: &str) -> bool {
+    let digits = text.strip_prefix(':').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    text.is_empty() || digits.and_then(|digits| digits.parse::<u16>().ok()).is_some_and(|port| port > 0)
 }
 
 fn check(new: &NewChannel) -> Result<(), StoreError> {
     let invalid = |what: &str| Err(StoreError::Invalid(what.to_owned()));
-    let rest = new.base_url.strip_prefix("https://").or_else(|| new.base_url.strip_prefix("http://"));
-    let authority = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    let plain = new.base_url.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\\".contains(&byte));
-    if authority.is_empty() || !plain {
+    if !is_base_url(&new.base_url) {
         return invalid("base_url must be an http or https URL without credentials, query and fragment");
     }
     if new.name.is_empty() || new.name.chars().count() > 64 {
         return invalid("a channel's name must have 1 to 64 characters");
     }
-    if new.models.iter().chain(&new.groups).any(|name| name.is_empty() || name.contains(',')) {
-        return invalid("names of models and groups must not be empty and must not contain a comma");
+    let listable = |name: &String| !name.is_empty() && !name.contains(',') && name.trim() == name;
+    if !new.models.iter().chain(&new.groups).all(listable) {
+        return invalid(
+            "names of models and groups must not be empty, contain a comma, or begin or end with a blank",
+        );
     }
     if new.credential.as_ref().is_some_and(|text| !text.bytes().all(|byte| byte.is_ascii_graphic())) {
         return invalid("a credential must consist of printable ASCII characters without blanks");

@@ -3,6 +3,7 @@
 use model::{clock::Timestamp, price::Ratio};
 
 use crate::{
+    account::split,
     change::{self, Kind},
     store::{Store, StoreError, Tx},
 };
@@ -27,6 +28,27 @@ pub(crate) async fn must_exist(tx: &mut Tx, group: &str) -> Result<(), StoreErro
         Some(_) => Ok(()),
         None => Err(StoreError::Invalid(format!("there is no group {group}"))),
     }
+}
+
+/// How many accounts, keys and channels name a group. Lists are compared here and not with LIKE, which takes `_` for
+/// any character and, in SQLite, `a` for `A`.
+async fn users_of(tx: &mut Tx, group: &str) -> Result<usize, StoreError> {
+    let owners: i64 = sqlx::query_scalar(
+        "SELECT (SELECT count(*) FROM account WHERE own_group = $1)
+              + (SELECT count(*) FROM api_key WHERE own_group = $1)",
+    )
+    .bind(group)
+    .fetch_one(&mut **tx)
+    .await?;
+    let lists: Vec<String> = sqlx::query_scalar(
+        "SELECT usable_groups FROM account WHERE usable_groups <> '' AND own_group <> $1
+         UNION ALL SELECT groups FROM channel",
+    )
+    .bind(group)
+    .fetch_all(&mut **tx)
+    .await?;
+    let naming = lists.iter().filter(|list| split(list).iter().any(|name| name == group)).count();
+    Ok(usize::try_from(owners).unwrap_or(0) + naming)
 }
 
 impl Store {
@@ -79,16 +101,7 @@ impl Store {
     /// [`StoreError::NotFound`]; [`StoreError::Conflict`] while an account, a key or a channel names it.
     pub async fn delete_group(&self, name: &str, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        let list = format!("%,{name},%");
-        let users: i64 = sqlx::query_scalar(
-            "SELECT (SELECT count(*) FROM account WHERE own_group = $1 OR ',' || usable_groups || ',' LIKE $2)
-                  + (SELECT count(*) FROM api_key WHERE own_group = $1)
-                  + (SELECT count(*) FROM channel WHERE ',' || groups || ',' LIKE $2)",
-        )
-        .bind(name)
-        .bind(list)
-        .fetch_one(&mut *tx)
-        .await?;
+        let users = users_of(&mut tx, name).await?;
         if users > 0 {
             return Err(StoreError::Conflict(format!(
                 "group {name} is named by {users} accounts, keys or channels"

@@ -26,6 +26,6 @@ pub use key::{KeyChange, KeyView, Page};
 pub use price::{ModelPrice, NewPrice};
 pub use store::{Store, StoreError};
 pub use token::Token;
-pub use usage::UsageRecord;
+pub use usage::{UsagePosition, UsageRecord};
 pub use vault::{MasterKey, NotAKey};
 pub use verify::Discrepancy;

@@ -4,7 +4,16 @@ use model::{id::PoolId, money::Units};
 
 use crate::store::{StoreError, Tx};
 
+/// An amount that a pool may be given: nothing else survives a JSON number or keeps the sums in range.
+fn check(units: Units) -> Result<(), StoreError> {
+    if (Units::ZERO..=Units::MAX).contains(&units) {
+        return Ok(());
+    }
+    Err(StoreError::Invalid(format!("a quota must be between 0 and {}", Units::MAX)))
+}
+
 pub(crate) async fn create(tx: &mut Tx, units: Units, unlimited: bool) -> Result<PoolId, StoreError> {
+    check(units)?;
     let id = sqlx::query_scalar(
         "INSERT INTO pool (granted, used, leased, suspense, available, unlimited)
          VALUES ($1, 0, 0, 0, $1, $2) RETURNING id",
@@ -26,8 +35,9 @@ pub(crate) async fn set(
     remaining: Option<Units>,
     unlimited: Option<bool>,
 ) -> Result<(), StoreError> {
+    remaining.map_or(Ok(()), check)?;
     let leased: i64 = sqlx::query_scalar(
-        "SELECT coalesce(sum(amount - spent), 0) FROM lease WHERE pool = $1 AND state = 'open'",
+        "SELECT CAST(coalesce(sum(amount - spent), 0) AS BIGINT) FROM lease WHERE pool = $1 AND state = 'open'",
     )
     .bind(pool.0)
     .fetch_one(&mut **tx)

@@ -3,7 +3,7 @@
 use ledger::Charge;
 use model::{
     clock::Timestamp,
-    id::{AccountId, KeyId},
+    id::{AccountId, ChannelId, KeyId},
     money::Units,
     usage::{Provenance, Tokens},
 };
@@ -13,12 +13,22 @@ use crate::store::{Store, StoreError, Tx};
 /// One settled request, as its account sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageRecord {
+    /// Its place in a list of records.
+    pub position: UsagePosition,
     /// The request id that the caller saw.
     pub request_id: String,
     /// The key.
     pub key: KeyId,
+    /// The name of the key at that moment.
+    pub key_name: String,
+    /// The group that served.
+    pub group: String,
+    /// The channel that served.
+    pub channel: ChannelId,
     /// The model that the caller named.
     pub model: String,
+    /// Whether the answer was a stream.
+    pub stream: bool,
     /// What was used.
     pub tokens: Tokens,
     /// Who says so: `reported`, `counted` or `estimated`.
@@ -31,8 +41,25 @@ pub struct UsageRecord {
     pub status: i64,
     /// A stable word for what went wrong.
     pub error: Option<String>,
+    /// Milliseconds from arrival to the first byte of the answer.
+    pub first_byte_ms: Option<i64>,
+    /// When it arrived.
+    pub started: Timestamp,
     /// When it ended.
     pub ended: Timestamp,
+}
+
+/// The place of a record in a list, newest first: what the next page begins behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsagePosition {
+    ended: i64,
+    journal: i64,
+    seq: i64,
+}
+
+impl UsagePosition {
+    /// Before all records.
+    pub const NEWEST: Self = Self { ended: i64::MAX, journal: i64::MAX, seq: i64::MAX };
 }
 
 /// The stable word of a provenance.
@@ -96,11 +123,29 @@ pub(crate) async fn insert(tx: &mut Tx, journal: i64, charge: &Charge) -> Result
     Ok(inserted.rows_affected() > 0)
 }
 
+/// Adds to what upstreams claimed beyond their holds. The sum stops at the largest number: in SQLite an overflow would
+/// turn it into a float.
+pub(crate) async fn add_overrun(tx: &mut Tx, units: i64) -> Result<(), StoreError> {
+    let before: i64 =
+        sqlx::query_scalar("SELECT units FROM overrun WHERE id = 1").fetch_one(&mut **tx).await?;
+    sqlx::query("UPDATE overrun SET units = $1 WHERE id = 1")
+        .bind(before.saturating_add(units))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
+    journal: i64,
+    seq: i64,
     request_id: String,
     api_key: i64,
+    key_name: String,
+    price_group: String,
+    channel: i64,
     model: String,
+    stream: i64,
     input: i64,
     cached_input: i64,
     cache_write: i64,
@@ -111,15 +156,22 @@ struct Row {
     overrun: i64,
     status: i64,
     error: Option<String>,
+    first_byte_ms: Option<i64>,
+    started: i64,
     ended: i64,
 }
 
 impl From<Row> for UsageRecord {
     fn from(row: Row) -> Self {
         Self {
+            position: UsagePosition { ended: row.ended, journal: row.journal, seq: row.seq },
             request_id: row.request_id,
             key: KeyId(row.api_key),
+            key_name: row.key_name,
+            group: row.price_group,
+            channel: ChannelId(row.channel),
             model: row.model,
+            stream: row.stream != 0,
             tokens: Tokens {
                 input: row.input.unsigned_abs(),
                 cached_input: row.cached_input.unsigned_abs(),
@@ -132,9 +184,24 @@ impl From<Row> for UsageRecord {
             overrun: Units::new(row.overrun),
             status: row.status,
             error: row.error,
+            first_byte_ms: row.first_byte_ms,
+            started: Timestamp::from_millis(row.started),
             ended: Timestamp::from_millis(row.ended),
         }
     }
+}
+
+macro_rules! select_usage {
+    ($condition:literal) => {
+        concat!(
+            "SELECT journal, seq, request_id, api_key, key_name, price_group, channel, model, stream, input, \
+             cached_input, cache_write, output, reasoning, provenance, units, overrun, status, error, \
+             first_byte_ms, started, ended FROM usage \
+             WHERE account = $1 AND (ended, journal, seq) < ($2, $3, $4) ",
+            $condition,
+            " ORDER BY ended DESC, journal DESC, seq DESC LIMIT $5"
+        )
+    };
 }
 
 impl Store {
@@ -143,15 +210,60 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn usage_of(&self, account: AccountId, limit: i64) -> Result<Vec<UsageRecord>, StoreError> {
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT request_id, api_key, model, input, cached_input, cache_write, output, reasoning, provenance,
-                units, overrun, status, error, ended
-             FROM usage WHERE account = $1 ORDER BY journal DESC, seq DESC LIMIT $2",
-        )
-        .bind(account.0)
-        .bind(limit)
-        .fetch_all(self.reader())
-        .await?;
+        self.usage_before(account, UsagePosition::NEWEST, limit).await
+    }
+
+    /// The records of an account behind a position, newest first.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn usage_before(
+        &self,
+        account: AccountId,
+        before: UsagePosition,
+        limit: i64,
+    ) -> Result<Vec<UsageRecord>, StoreError> {
+        let rows: Vec<Row> = sqlx::query_as(select_usage!(""))
+            .bind(account.0)
+            .bind(before.ended)
+            .bind(before.journal)
+            .bind(before.seq)
+            .bind(limit)
+            .fetch_all(self.reader())
+            .await?;
         Ok(rows.into_iter().map(UsageRecord::from).collect())
+    }
+
+    /// The records of one key of an account behind a position, newest first; also those of a key that is deleted.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn usage_of_key(
+        &self,
+        account: AccountId,
+        key: KeyId,
+        before: UsagePosition,
+        limit: i64,
+    ) -> Result<Vec<UsageRecord>, StoreError> {
+        let rows: Vec<Row> = sqlx::query_as(select_usage!("AND api_key = $6"))
+            .bind(account.0)
+            .bind(before.ended)
+            .bind(before.journal)
+            .bind(before.seq)
+            .bind(limit)
+            .bind(key.0)
+            .fetch_all(self.reader())
+            .await?;
+        Ok(rows.into_iter().map(UsageRecord::from).collect())
+    }
+
+    /// What upstreams claimed beyond their holds, of the whole installation. 0 with honest upstreams.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn overrun(&self) -> Result<Units, StoreError> {
+        let units =
+            sqlx::query_scalar("SELECT units FROM overrun WHERE id = 1").fetch_one(self.reader()).await?;
+        Ok(Units::new(units))
     }
 }

@@ -5,7 +5,7 @@ use crate::store::{Store, StoreError};
 /// Something that does not add up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discrepancy {
-    /// The pool, or 0 for the installation as a whole.
+    /// The pool.
     pub pool: i64,
     /// What is wrong, with both figures.
     pub what: String,
@@ -27,20 +27,21 @@ struct Row {
 impl Store {
     /// Every difference between pools, leases and charges: the equation `granted = used + leased + suspense +
     /// available` with nothing negative (I1), and used against the sum of the charges (I2; that no request is charged
-    /// twice is the primary key of the records). Empty when all is well.
+    /// twice is the primary key of the records). Also every lease that is spent beyond its amount, which a sum would
+    /// hide behind another lease, and every charge to a pool that is not there. Empty when all is well.
     ///
     /// # Errors
     /// The database.
     pub async fn verify(&self) -> Result<Vec<Discrepancy>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
             "WITH charged AS (
-                SELECT pool, sum(units) AS units FROM (
+                SELECT pool, CAST(sum(units) AS BIGINT) AS units FROM (
                     SELECT key_pool AS pool, units FROM usage UNION ALL SELECT account_pool, units FROM usage
                 ) AS draws GROUP BY pool
              ), held AS (
                 SELECT pool,
-                    sum(CASE WHEN state = 'open' THEN amount - spent ELSE 0 END) AS open,
-                    sum(CASE WHEN state = 'suspense' THEN amount - spent ELSE 0 END) AS suspended
+                    CAST(sum(CASE WHEN state = 'open' THEN amount - spent ELSE 0 END) AS BIGINT) AS open,
+                    CAST(sum(CASE WHEN state = 'suspense' THEN amount - spent ELSE 0 END) AS BIGINT) AS suspended
                 FROM lease GROUP BY pool
              )
              SELECT pool.id, granted, used, leased, suspense, available, coalesce(charged.units, 0) AS charged,
@@ -49,7 +50,40 @@ impl Store {
         )
         .fetch_all(self.reader())
         .await?;
-        Ok(rows.iter().flat_map(differences).collect())
+        let mut found: Vec<_> = rows.iter().flat_map(differences).collect();
+        found.extend(self.overspent_leases().await?);
+        found.extend(self.charges_without_pool().await?);
+        Ok(found)
+    }
+
+    async fn overspent_leases(&self) -> Result<Vec<Discrepancy>, StoreError> {
+        let rows: Vec<(i64, i64, i64, i64)> = sqlx::query_as(
+            "SELECT pool, id, amount, spent FROM lease
+             WHERE state IN ('open', 'suspense') AND (spent < 0 OR spent > amount) ORDER BY pool, id",
+        )
+        .fetch_all(self.reader())
+        .await?;
+        let name = |(pool, lease, amount, spent)| Discrepancy {
+            pool,
+            what: format!("lease {lease} has the amount {amount}, and {spent} of it is spent"),
+        };
+        Ok(rows.into_iter().map(name).collect())
+    }
+
+    async fn charges_without_pool(&self) -> Result<Vec<Discrepancy>, StoreError> {
+        let rows: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT draws.pool, CAST(sum(draws.units) AS BIGINT) FROM (
+                SELECT key_pool AS pool, units FROM usage UNION ALL SELECT account_pool, units FROM usage
+             ) AS draws LEFT JOIN pool ON pool.id = draws.pool
+             WHERE pool.id IS NULL AND draws.units <> 0 GROUP BY draws.pool ORDER BY draws.pool",
+        )
+        .fetch_all(self.reader())
+        .await?;
+        let name = |(pool, units)| Discrepancy {
+            pool,
+            what: format!("there is no such pool, its charges are {units}"),
+        };
+        Ok(rows.into_iter().map(name).collect())
     }
 }
 

@@ -1,0 +1,326 @@
+//! The book: what every move of units leaves in pools, leases and records.
+
+use crate::fixture::{self, Fixture, JOURNAL, at, batch, charge};
+use ledger::{Applied, Book, BookError, Charge};
+use model::{
+    id::{JournalId, KeyId, LeaseId, PoolId},
+    key::{ApiKey, Settings, Status},
+    money::Units,
+};
+use store::{AccountChange, KeyChange, StoreError, UsagePosition};
+
+const UNLIMITED: LeaseId = LeaseId(0);
+
+/// An account with 1 000 units and a key with 100, and the journal open.
+async fn begin() -> (Fixture, ApiKey, PoolId) {
+    let fixture = fixture::open().await;
+    let account = fixture.account("ada", Some(1_000)).await;
+    let settings = Settings { name: "first".to_owned(), ..Settings::default() };
+    let key = fixture.key(account.id, 1, 100, settings).await.key;
+    assert_eq!(fixture.store.open_journal(JOURNAL).await, Ok(0));
+    (fixture, key, account.pool)
+}
+
+async fn lease(fixture: &Fixture, pool: PoolId) -> LeaseId {
+    fixture.store.lease(JOURNAL, pool, Units::new(1)).await.unwrap().lease
+}
+
+async fn apply(fixture: &Fixture, from: u64, charges: Vec<Charge>) {
+    assert_eq!(fixture.store.apply(&batch(from, from + 10, charges)).await, Ok(Applied::Now));
+    fixture.assert_sound().await;
+}
+
+async fn set_quota(fixture: &Fixture, key: &ApiKey, unlimited: bool, quota: Option<i64>) {
+    let settings = Settings { unlimited_quota: unlimited, ..key.settings.clone() };
+    let change = KeyChange { settings, status: Status::Enabled, quota: quota.map(Units::new) };
+    fixture.store.update_key(key.account, key.id, &change, at(2)).await.unwrap();
+    fixture.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_lease_takes_all_and_returns_the_rest() {
+    let (fixture, key, balance) = begin().await;
+    let leased = fixture.store.lease(JOURNAL, key.pool, Units::new(1)).await.unwrap();
+    assert_eq!((leased.amount, leased.available, leased.unlimited), (Units::new(100), Units::ZERO, false));
+    assert_eq!(fixture.pool(key.pool).await, [100, 0, 100, 0, 0]);
+
+    let account_lease = lease(&fixture, balance).await;
+    apply(&fixture, 0, vec![charge(1, &key, [(key.pool, leased.lease), (balance, account_lease)], 30)]).await;
+    assert_eq!(fixture.pool(key.pool).await, [100, 30, 70, 0, 0]);
+    assert_eq!(fixture.pool(balance).await, [1_000, 30, 970, 0, 0]);
+
+    fixture.store.close_leases(JOURNAL).await.unwrap();
+    assert_eq!(fixture.pool(key.pool).await, [100, 30, 0, 0, 70]);
+    assert_eq!(fixture.pool(balance).await, [1_000, 30, 0, 0, 970]);
+    fixture.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_lease_is_extended_and_not_doubled() {
+    let (fixture, key, _) = begin().await;
+    let first = fixture.store.lease(JOURNAL, key.pool, Units::new(1)).await.unwrap();
+    let again = fixture.store.lease(JOURNAL, key.pool, Units::new(1)).await.unwrap();
+    assert_eq!((again.lease, again.amount), (first.lease, Units::new(100)));
+    assert_eq!(fixture.pool(key.pool).await, [100, 0, 100, 0, 0]);
+    fixture.assert_sound().await;
+}
+
+#[tokio::test]
+async fn leases_of_two_journals_share_what_there_is() {
+    let (fixture, key, _) = begin().await;
+    let other = JournalId(8);
+    fixture.store.open_journal(other).await.unwrap();
+    fixture.store.lease(JOURNAL, key.pool, Units::new(1)).await.unwrap();
+    let second = fixture.store.lease(other, key.pool, Units::new(1)).await.unwrap();
+    assert_eq!(second.amount, Units::ZERO);
+
+    fixture.store.close_leases(JOURNAL).await.unwrap();
+    let second = fixture.store.lease(other, key.pool, Units::new(1)).await.unwrap();
+    assert_eq!(second.amount, Units::new(100));
+    fixture.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_unknown_pool_has_no_lease() {
+    let (fixture, _, _) = begin().await;
+    let refused = fixture.store.lease(JOURNAL, PoolId(999), Units::new(1)).await;
+    assert_eq!(refused, Err(BookError::UnknownPool));
+}
+
+#[tokio::test]
+async fn a_batch_counts_once() {
+    let (fixture, key, balance) = begin().await;
+    let draws = [(key.pool, lease(&fixture, key.pool).await), (balance, lease(&fixture, balance).await)];
+    let first = batch(0, 10, vec![charge(1, &key, draws, 30)]);
+    assert_eq!(fixture.store.apply(&first).await, Ok(Applied::Now));
+    assert_eq!(fixture.store.apply(&first).await, Ok(Applied::Already(10)));
+    assert_eq!(fixture.pool(key.pool).await, [100, 30, 70, 0, 0]);
+    fixture.assert_sound().await;
+    assert_eq!(fixture.store.open_journal(JOURNAL).await, Ok(10));
+}
+
+#[tokio::test]
+async fn a_charge_counts_once_even_in_a_later_batch() {
+    let (fixture, key, balance) = begin().await;
+    let draws = [(key.pool, lease(&fixture, key.pool).await), (balance, lease(&fixture, balance).await)];
+    apply(&fixture, 0, vec![charge(1, &key, draws, 30)]).await;
+    apply(&fixture, 10, vec![charge(1, &key, draws, 30), charge(2, &key, draws, 5)]).await;
+    assert_eq!(fixture.pool(key.pool).await, [100, 35, 65, 0, 0]);
+    assert_eq!(fixture.store.usage_of(key.account, 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_leaves_nothing() {
+    let (fixture, key, balance) = begin().await;
+    let draws = [(key.pool, lease(&fixture, key.pool).await), (balance, lease(&fixture, balance).await)];
+    let beyond = batch(0, 10, vec![charge(1, &key, draws, 60), charge(2, &key, draws, 60)]);
+    assert!(matches!(fixture.store.apply(&beyond).await, Err(BookError::Unavailable(_))));
+    assert_eq!(fixture.pool(key.pool).await, [100, 0, 100, 0, 0]);
+    assert_eq!(fixture.store.usage_of(key.account, 10).await.unwrap(), []);
+    assert_eq!(fixture.store.open_journal(JOURNAL).await, Ok(0));
+    fixture.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_edit_sets_exactly_what_remains_while_a_request_is_under_way() {
+    let (fixture, key, balance) = begin().await;
+    let draws = [(key.pool, lease(&fixture, key.pool).await), (balance, lease(&fixture, balance).await)];
+    apply(&fixture, 0, vec![charge(1, &key, draws, 30)]).await;
+
+    set_quota(&fixture, &key, false, Some(500)).await;
+    assert_eq!(fixture.pool(key.pool).await, [530, 30, 0, 0, 500]);
+
+    // Admitted before the edit: it settles against the void lease and takes nothing from the new quota.
+    apply(&fixture, 10, vec![charge(11, &key, draws, 7)]).await;
+    assert_eq!(fixture.pool(key.pool).await, [537, 37, 0, 0, 500]);
+
+    let fresh = fixture.store.lease(JOURNAL, key.pool, Units::new(1)).await.unwrap();
+    assert_ne!(fresh.lease, draws[0].1);
+    assert_eq!(fresh.amount, Units::new(500));
+    fixture.store.close_leases(JOURNAL).await.unwrap();
+    assert_eq!(fixture.pool(key.pool).await, [537, 37, 0, 0, 500]);
+    fixture.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_edit_voids_the_leases_of_every_journal() {
+    let (fixture, key, _) = begin().await;
+    let other = JournalId(8);
+    fixture.store.open_journal(other).await.unwrap();
+    fixture.store.lease(JOURNAL, key.pool, Units::new(1)).await.unwrap();
+    fixture.store.lease(other, key.pool, Units::new(1)).await.unwrap();
+    set_quota(&fixture, &key, false, Some(40)).await;
+    assert_eq!(fixture.pool(key.pool).await, [40, 0, 0, 0, 40]);
+    assert_eq!(fixture.store.lease(other, key.pool, Units::new(1)).await.unwrap().amount, Units::new(40));
+}
+
+#[tokio::test]
+async fn lifting_and_setting_the_limit_keeps_what_remains() {
+    let (fixture, key, balance) = begin().await;
+    let draws = [(key.pool, lease(&fixture, key.pool).await), (balance, lease(&fixture, balance).await)];
+    set_quota(&fixture, &key, true, None).await;
+    assert_eq!(fixture.pool(key.pool).await, [100, 0, 0, 0, 100]);
+
+    let unlimited = fixture.store.lease(JOURNAL, key.pool, Units::new(1)).await.unwrap();
+    assert_eq!((unlimited.unlimited, unlimited.lease), (true, UNLIMITED));
+    apply(&fixture, 0, vec![charge(1, &key, [(key.pool, UNLIMITED), draws[1]], 400)]).await;
+    assert_eq!(fixture.pool(key.pool).await, [500, 400, 0, 0, 100]);
+
+    set_quota(&fixture, &key, false, None).await;
+    assert_eq!(fixture.store.lease(JOURNAL, key.pool, Units::new(1)).await.unwrap().amount, Units::new(100));
+}
+
+#[tokio::test]
+async fn a_balance_is_edited_like_a_quota() {
+    let (fixture, key, balance) = begin().await;
+    let draws = [(key.pool, lease(&fixture, key.pool).await), (balance, lease(&fixture, balance).await)];
+    let change = AccountChange { remaining: Some(Units::new(20)), ..AccountChange::default() };
+    let account = fixture.store.update_account(key.account, change, at(2)).await.unwrap();
+    assert_eq!(account.remaining, Units::new(20));
+    apply(&fixture, 0, vec![charge(1, &key, draws, 30)]).await;
+    assert_eq!(fixture.pool(balance).await, [50, 30, 0, 0, 20]);
+}
+
+#[tokio::test]
+async fn a_quota_that_no_pool_can_have_is_refused() {
+    let (fixture, key, _) = begin().await;
+    for quota in [-1, Units::MAX.get() + 1] {
+        let change = KeyChange {
+            settings: key.settings.clone(),
+            status: Status::Enabled,
+            quota: Some(Units::new(quota)),
+        };
+        let refused = fixture.store.update_key(key.account, key.id, &change, at(2)).await.err();
+        assert!(matches!(refused, Some(StoreError::Invalid(_))), "{refused:?}");
+    }
+    assert_eq!(fixture.pool(key.pool).await, [100, 0, 0, 0, 100]);
+}
+
+#[tokio::test]
+async fn suspended_leases_pay_from_suspense() {
+    let (fixture, key, balance) = begin().await;
+    let draws = [(key.pool, lease(&fixture, key.pool).await), (balance, lease(&fixture, balance).await)];
+    let mut raw = fixture.raw().await;
+    sqlx::query("UPDATE lease SET state = 'suspense' WHERE id = $1")
+        .bind(draws[0].1.0)
+        .execute(&mut raw)
+        .await
+        .unwrap();
+    sqlx::query("UPDATE pool SET suspense = leased, leased = 0 WHERE id = $1")
+        .bind(key.pool.0)
+        .execute(&mut raw)
+        .await
+        .unwrap();
+    fixture.assert_sound().await;
+    apply(&fixture, 0, vec![charge(1, &key, draws, 30)]).await;
+    assert_eq!(fixture.pool(key.pool).await, [100, 30, 0, 70, 0]);
+}
+
+#[tokio::test]
+async fn a_charge_after_its_lease_was_closed_takes_nothing_from_what_was_returned() {
+    let (fixture, key, balance) = begin().await;
+    let draws = [(key.pool, lease(&fixture, key.pool).await), (balance, lease(&fixture, balance).await)];
+    fixture.store.close_leases(JOURNAL).await.unwrap();
+    apply(&fixture, 0, vec![charge(1, &key, draws, 30)]).await;
+    assert_eq!(fixture.pool(key.pool).await, [130, 30, 0, 0, 100]);
+}
+
+#[tokio::test]
+async fn a_lease_pays_for_its_own_pool_alone() {
+    let (fixture, key, balance) = begin().await;
+    let (wrong, right) = (lease(&fixture, balance).await, lease(&fixture, key.pool).await);
+    apply(&fixture, 0, vec![charge(1, &key, [(key.pool, wrong), (balance, right)], 30)]).await;
+    assert_eq!(fixture.pool(key.pool).await, [130, 30, 100, 0, 0]);
+    assert_eq!(fixture.pool(balance).await, [1_030, 30, 1_000, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_deleted_key_leaves_its_pool_and_its_records() {
+    let (fixture, key, balance) = begin().await;
+    let draws = [(key.pool, lease(&fixture, key.pool).await), (balance, lease(&fixture, balance).await)];
+    assert_eq!(fixture.store.delete_keys(key.account, &[key.id], at(2)).await.unwrap(), 1);
+    apply(&fixture, 0, vec![charge(1, &key, draws, 30)]).await;
+    assert_eq!(fixture.pool(key.pool).await, [100, 30, 70, 0, 0]);
+    let records = fixture.store.usage_of_key(key.account, key.id, UsagePosition::NEWEST, 10).await.unwrap();
+    assert_eq!(records.len(), 1);
+}
+
+#[tokio::test]
+async fn the_last_use_of_a_key_only_moves_on() {
+    let (fixture, key, balance) = begin().await;
+    let draws = [(key.pool, UNLIMITED), (balance, UNLIMITED)];
+    let accessed = async || fixture.store.key(key.account, key.id).await.unwrap().unwrap().key.accessed;
+    assert_eq!(accessed().await, at(1));
+    apply(&fixture, 0, vec![charge(9, &key, draws, 1), charge(4, &key, draws, 1)]).await;
+    assert_eq!(accessed().await, at(1_009));
+    apply(&fixture, 10, vec![charge(5, &key, draws, 1)]).await;
+    assert_eq!(accessed().await, at(1_009));
+}
+
+#[tokio::test]
+async fn overruns_are_added_up_once_and_never_overflow() {
+    let (fixture, key, balance) = begin().await;
+    let draws = [(key.pool, UNLIMITED), (balance, UNLIMITED)];
+    let greedy = |seq, overrun| {
+        let mut charge = charge(seq, &key, draws, 1);
+        charge.outcome.overrun = Units::new(overrun);
+        charge
+    };
+    assert_eq!(fixture.store.overrun().await.unwrap(), Units::ZERO);
+    apply(&fixture, 0, vec![greedy(1, 5), greedy(2, 6)]).await;
+    apply(&fixture, 10, vec![greedy(2, 6)]).await;
+    assert_eq!(fixture.store.overrun().await.unwrap(), Units::new(11));
+    apply(&fixture, 20, vec![greedy(21, i64::MAX), greedy(22, i64::MAX)]).await;
+    assert_eq!(fixture.store.overrun().await.unwrap(), Units::new(i64::MAX));
+}
+
+#[tokio::test]
+async fn records_keep_what_happened() {
+    let (fixture, key, balance) = begin().await;
+    let mut failed = charge(1, &key, [(key.pool, UNLIMITED), (balance, UNLIMITED)], 3);
+    failed.outcome.error = Some("upstream_error".to_owned());
+    failed.outcome.status = 502;
+    apply(&fixture, 0, vec![failed.clone()]).await;
+    let records = fixture.store.usage_of(key.account, 10).await.unwrap();
+    let [record] = records.as_slice() else { panic!("{records:?}") };
+    let (context, outcome) = (failed.context, failed.outcome);
+    assert_eq!(record.request_id, context.request_id);
+    assert_eq!((record.key, record.key_name.as_str()), (key.id, "first"));
+    assert_eq!((record.group.as_str(), record.channel), ("default", context.channel));
+    assert_eq!((record.model.as_str(), record.stream), ("gpt", true));
+    assert_eq!((record.tokens, record.provenance.as_str()), (outcome.tokens, "counted"));
+    assert_eq!((record.units, record.overrun), (outcome.units, outcome.overrun));
+    assert_eq!((record.status, record.error.as_deref()), (502, Some("upstream_error")));
+    assert_eq!((record.started, record.ended), (context.started, outcome.ended));
+    assert_eq!(record.first_byte_ms, outcome.first_byte_ms);
+}
+
+#[tokio::test]
+async fn records_are_read_in_pages_newest_first_by_their_owner_alone() {
+    let (fixture, key, balance) = begin().await;
+    let draws = [(key.pool, UNLIMITED), (balance, UNLIMITED)];
+    let stranger = fixture.account("eve", None).await;
+    let second = fixture.key(key.account, 2, 0, Settings::default()).await.key;
+    let mut charges: Vec<_> = (1..=6).map(|seq| charge(seq, &key, draws, 1)).collect();
+    // Three records of the same millisecond: a page must neither lose nor repeat one.
+    charges.iter_mut().skip(1).take(3).for_each(|charge| charge.outcome.ended = at(1_003));
+    charges.push(charge(7, &second, draws, 1));
+    apply(&fixture, 0, charges).await;
+
+    let (mut seen, mut position) = (Vec::new(), UsagePosition::NEWEST);
+    loop {
+        let page = fixture.store.usage_before(key.account, position, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        position = last.position;
+        seen.extend(page.into_iter().map(|record| record.request_id));
+    }
+    let expected: Vec<_> = (1..=7).rev().map(|seq| format!("request {seq}")).collect();
+    assert_eq!(seen, expected);
+
+    let of_second =
+        fixture.store.usage_of_key(key.account, second.id, UsagePosition::NEWEST, 10).await.unwrap();
+    assert_eq!(of_second.iter().map(|record| record.key).collect::<Vec<KeyId>>(), [second.id]);
+    assert_eq!(fixture.store.usage_of(stranger.id, 10).await.unwrap(), []);
+    let foreign = fixture.store.usage_of_key(stranger.id, key.id, UsagePosition::NEWEST, 10).await.unwrap();
+    assert_eq!(foreign, []);
+}

@@ -1,0 +1,7 @@
+//! The store against a database in a temporary file.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod book;
+mod fixture;
+mod routing;
+mod verify;

@@ -1,0 +1,97 @@
+//! The proof that the books add up must notice every way in which they do not.
+
+use crate::fixture::{self, Fixture, JOURNAL, batch, charge};
+use ledger::{Applied, Book};
+use model::{id::PoolId, key::Settings, money::Units};
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+/// Books with an open lease and a charge, sound; then `damage` is done to them. Returns what the proof finds in the
+/// key's pool, which is `$POOL` in the text.
+async fn found_after(damage: &str) -> Vec<String> {
+    let fixture = fixture::open().await;
+    let account = fixture.account("ada", Some(1_000)).await;
+    let key = fixture.key(account.id, 1, 100, Settings::default()).await.key;
+    fixture.store.open_journal(JOURNAL).await.unwrap();
+    let leased = |pool| fixture.store.lease(JOURNAL, pool, Units::new(1));
+    let draws = [key.pool, account.pool];
+    let leases = [leased(key.pool).await.unwrap().lease, leased(account.pool).await.unwrap().lease];
+    let charge = charge(1, &key, [(draws[0], leases[0]), (draws[1], leases[1])], 30);
+    assert_eq!(fixture.store.apply(&batch(0, 10, vec![charge])).await, Ok(Applied::Now));
+    fixture.assert_sound().await;
+
+    let mut raw: SqliteConnection = fixture.raw().await;
+    sqlx::raw_sql("PRAGMA ignore_check_constraints = 1; PRAGMA foreign_keys = 0")
+        .execute(&mut raw)
+        .await
+        .unwrap();
+    let damage = damage.replace("$POOL", &key.pool.to_string());
+    sqlx::raw_sql(AssertSqlSafe(damage)).execute(&mut raw).await.unwrap();
+    in_pool(&fixture, key.pool).await
+}
+
+async fn in_pool(fixture: &Fixture, pool: PoolId) -> Vec<String> {
+    let found = fixture.store.verify().await.unwrap();
+    found.into_iter().filter(|one| one.pool == pool.0).map(|one| one.what).collect()
+}
+
+#[tokio::test]
+async fn notices_units_from_nowhere() {
+    assert_eq!(
+        found_after("UPDATE pool SET granted = granted + 1 WHERE id = $POOL").await,
+        ["granted is 101, used + leased + suspense + available 100"]
+    );
+}
+
+#[tokio::test]
+async fn notices_use_without_a_charge() {
+    assert_eq!(
+        found_after("UPDATE pool SET used = used + 1, granted = granted + 1 WHERE id = $POOL").await,
+        ["used is 31, its charges 30"]
+    );
+}
+
+#[tokio::test]
+async fn notices_a_charge_without_use() {
+    assert_eq!(found_after("DELETE FROM usage").await, ["used is 30, its charges 0"]);
+}
+
+#[tokio::test]
+async fn notices_a_lease_that_is_gone() {
+    assert_eq!(
+        found_after("DELETE FROM lease WHERE pool = $POOL").await,
+        ["leased is 70, the rest of its open leases 0"]
+    );
+}
+
+#[tokio::test]
+async fn notices_a_suspended_lease_that_the_pool_does_not_know() {
+    assert_eq!(
+        found_after("UPDATE lease SET state = 'suspense' WHERE pool = $POOL").await,
+        [
+            "leased is 70, the rest of its open leases 0",
+            "suspense is 0, the rest of its leases in suspense 70"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn notices_a_negative_amount() {
+    assert_eq!(
+        found_after("UPDATE pool SET available = -5, granted = granted - 5 WHERE id = $POOL").await,
+        ["available is negative: -5"]
+    );
+}
+
+#[tokio::test]
+async fn notices_an_overspent_lease_behind_another() {
+    let damage = "UPDATE lease SET spent = 110 WHERE pool = $POOL;
+        INSERT INTO journal (id, name, epoch, applied) VALUES (99, 'other', 1, 0);
+        INSERT INTO lease (pool, journal, amount, spent, state) VALUES ($POOL, 99, 80, 0, 'open')";
+    assert_eq!(found_after(damage).await, ["lease 1 has the amount 100, and 110 of it is spent"]);
+}
+
+#[tokio::test]
+async fn notices_charges_to_a_pool_that_is_gone() {
+    let damage = "DELETE FROM lease WHERE pool = $POOL; DELETE FROM pool WHERE id = $POOL";
+    assert_eq!(found_after(damage).await, ["there is no such pool, its charges are 30"]);
+}
