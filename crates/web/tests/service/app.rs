@@ -1,0 +1,243 @@
+//! The real service on a real socket, with a provider behind it and a database in a temporary directory.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use gateway::{Gateway, Parts, Settings};
+use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use ledger::{Ledger, Options};
+use model::{
+    clock::{Clock, SystemClock, Timestamp},
+    credential::{Class, Credential},
+    id::AccountId,
+    key::Settings as KeySettings,
+    money::Units,
+};
+use serde_json::{Value, json};
+use store::{MasterKey, NewAccount, NewPrice, Role, Store};
+use testkit::Provider;
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::task::TaskTracker;
+use web::{AppState, serve};
+
+pub(crate) struct App {
+    pub(crate) address: SocketAddr,
+    pub(crate) provider: Provider,
+    pub(crate) store: Store,
+    pub(crate) ledger: Arc<Ledger>,
+    /// The root account, its token and an API key without a limit of its own.
+    pub(crate) root: AccountId,
+    pub(crate) pat: String,
+    pub(crate) key: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+    _stop: watch::Sender<bool>,
+    _dir: tempfile::TempDir,
+}
+
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Reply {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The error code of the model API.
+    pub(crate) fn code(&self) -> String {
+        self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+pub(crate) fn now() -> Timestamp {
+    SystemClock.now()
+}
+
+impl App {
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(adjust: impl FnOnce(&mut Settings)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("apsis.db"), &MasterKey::generate().unwrap()).await.unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let options = Options { segment_bytes: 1 << 20, ..Options::new(dir.path().join("journal")) };
+        let ledger = Ledger::open(Arc::new(store.clone()), Arc::clone(&clock), options).await.unwrap();
+        let provider = Provider::start().await.unwrap();
+        let root = store.create_root("setup", now()).await.unwrap().unwrap();
+        let mut settings = Settings::default();
+        adjust(&mut settings);
+        let tracker = TaskTracker::new();
+        let parts = Parts { store: store.clone(), ledger: Arc::clone(&ledger), clock, settings };
+        let gateway = Gateway::open(parts, &tracker).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = AppState {
+            gateway,
+            trusted_proxies: Arc::from([]),
+            management_body: 256 << 10,
+            ready: Arc::new(AtomicBool::new(true)),
+        };
+        let limits = serve::Limits {
+            header: Duration::from_secs(5),
+            connections: 4096,
+            drain: Duration::from_secs(5),
+        };
+        let (stop, stopping) = watch::channel(false);
+        tokio::spawn(
+            async move { serve::serve(listener, web::app(state), limits, stopping, &tracker).await },
+        );
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let mut app = Self {
+            address,
+            provider,
+            store,
+            ledger,
+            root,
+            pat: String::new(),
+            key: String::new(),
+            client,
+            _stop: stop,
+            _dir: dir,
+        };
+        app.pat = app.token(root).await;
+        app.channel(&["m", "calls", "e", "unpriced"]).await;
+        app.price("m", 1_000_000, 1_000_000, 0).await;
+        app.price("e", 1_000_000, 0, 0).await;
+        app.price("calls", 0, 0, 10).await;
+        let made =
+            app.manage("POST", "/api/token/", Some(json!({"name": "root", "unlimited_quota": true}))).await;
+        app.key = made.json()["data"]["key"].as_str().unwrap().to_owned();
+        app
+    }
+
+    pub(crate) async fn token(&self, account: AccountId) -> String {
+        let credential = Credential::generate(Class::PersonalAccessToken, getrandom::fill).unwrap();
+        self.store.create_token(account, "t", None, &credential, now()).await.unwrap();
+        credential.expose().to_owned()
+    }
+
+    pub(crate) async fn account(&self, username: &str, balance: i64) -> AccountId {
+        let new = NewAccount {
+            username: username.to_owned(),
+            display_name: String::new(),
+            email: String::new(),
+            role: Role::Member,
+            group: "default".to_owned(),
+            balance: Some(Units::new(balance)),
+        };
+        self.store.create_account(new, now()).await.unwrap().id
+    }
+
+    /// An API key of `account` with a quota.
+    pub(crate) async fn key_of(&self, account: AccountId, quota: i64) -> String {
+        let credential = Credential::generate(Class::ApiKey, getrandom::fill).unwrap();
+        let settings = KeySettings::default();
+        self.store.create_key(account, &settings, Units::new(quota), &credential, now()).await.unwrap();
+        credential.expose().to_owned()
+    }
+
+    pub(crate) async fn channel(&self, models: &[&str]) {
+        let body = json!({"name": "c", "base_url": self.provider.url(), "key": "sk-upstream-secret", "models": models});
+        let made = self.manage("POST", "/api/channel/", Some(body)).await;
+        assert_eq!(made.json()["success"], true, "{}", made.text());
+    }
+
+    pub(crate) async fn price(&self, model: &str, input: i64, output: i64, per_call: i64) {
+        let new = NewPrice {
+            model: model.to_owned(),
+            input,
+            cached_input: None,
+            cache_write: None,
+            output,
+            per_call,
+            max_output: 1000,
+            reasoning: false,
+        };
+        let body = json!({"model": new.model, "input": input, "output": output, "per_call": per_call, "max_output": new.max_output});
+        let put = self.manage("PUT", "/api/price/", Some(body)).await;
+        assert_eq!(put.json()["success"], true, "{}", put.text());
+    }
+
+    /// Sends a request and gives the head of the answer.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Response<Incoming> {
+        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.client.request(request.body(Full::new(body.into())).unwrap()).await.unwrap()
+    }
+
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Reply {
+        let response = self.send(method, path, headers, body).await;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    /// A management call of root.
+    pub(crate) async fn manage(&self, method: &str, path: &str, body: Option<Value>) -> Reply {
+        self.manage_as(&self.pat, method, path, body).await
+    }
+
+    pub(crate) async fn manage_as(&self, pat: &str, method: &str, path: &str, body: Option<Value>) -> Reply {
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        self.call(method, path, &[("authorization", pat)], body).await
+    }
+
+    /// A chat request with `key`.
+    pub(crate) async fn chat(&self, key: &str, body: &Value) -> Reply {
+        let bearer = format!("Bearer {key}");
+        self.call("POST", "/v1/chat/completions", &[("authorization", &bearer)], body.to_string()).await
+    }
+
+    pub(crate) async fn usage(&self, key: &str) -> Value {
+        let bearer = format!("Bearer {key}");
+        self.call("GET", "/api/usage/token", &[("authorization", &bearer)], "").await.json()["data"].clone()
+    }
+
+    /// Everything is in the book, and it adds up.
+    pub(crate) async fn verified(&self) {
+        self.ledger.idle().await;
+        self.ledger.flush().await.unwrap();
+        assert_eq!(self.store.verify().await.unwrap(), []);
+    }
+}
+
+pub(crate) fn question(model: &str) -> Value {
+    json!({"model": model, "messages": [{"role": "user", "content": "one two three"}]})
+}

@@ -1,0 +1,8 @@
+//! The service over a real socket: the contract row by row, and the books whatever happens.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod app;
+mod exactness;
+mod keys;
+mod model_api;
+mod openapi;
