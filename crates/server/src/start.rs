@@ -20,7 +20,7 @@ use model::{
 use store::Store;
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 use tokio_util::task::TaskTracker;
@@ -63,6 +63,9 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
         connections: config.get("limits.connections")?,
         drain: config.time("timeouts.drain")?,
     };
+    // Before anybody can know that the server runs.
+    let signals =
+        Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
     greet(address, &dir, setup_token.as_ref(), demo.as_ref())?;
 
     let (stop, stopping) = watch::channel(false);
@@ -70,7 +73,7 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
         let (tracker, app) = (tracker.clone(), app(state));
         async move { accept(listener, app, limits, stopping, &tracker).await }
     });
-    let why = until_the_end(&ledger).await?;
+    let why = until_the_end(&ledger, signals).await;
     ready.store(false, Ordering::Release);
     ledger.stop_admitting();
     stop.send_replace(true);
@@ -95,17 +98,20 @@ enum End {
     Fault,
 }
 
-async fn until_the_end(ledger: &Ledger) -> anyhow::Result<End> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => End::Asked,
-        _ = interrupt.recv() => End::Asked,
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+async fn until_the_end(ledger: &Ledger, mut signals: Signals) -> End {
+    tokio::select! {
+        _ = signals.terminate.recv() => End::Asked,
+        _ = signals.interrupt.recv() => End::Asked,
         fault = ledger.failed() => {
             tracing::error!(%fault, "stopping");
             End::Fault
         }
-    })
+    }
 }
 
 /// The root account of an empty database. Returns the one-time set-up token then.

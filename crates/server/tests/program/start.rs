@@ -1,0 +1,81 @@
+//! First start, second start, misuse, and a proper end.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::process::{Caller, Server, apsis, printed, run};
+
+fn message(output: &std::process::Output) -> String {
+    assert!(!output.status.success());
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test]
+async fn the_first_start_makes_what_it_needs_and_sigterm_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut server = Server::start(&[], &data);
+    assert!(server.address.ip().is_loopback());
+    let mode = |name: &str| std::fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("master.key"), mode(".")), (0o600, 0o700));
+    let second = run(&["serve", "--listen", "127.0.0.1:0"], &data);
+    assert!(message(&second).contains("another apsis process uses the data directory"));
+    let rotate = run(&["key", "rotate-master"], &data);
+    assert!(message(&rotate).contains("another apsis process"));
+    // A key that is made beside the running server works at once, and is disabled within a second.
+    let key = printed(&["key", "create", "--name", "cli"], &data);
+    let bearer = format!("Bearer {}", key.trim());
+    let url = format!("http://{}/v1/models", server.address);
+    let caller = Caller::new();
+    assert_eq!(caller.text("GET", &url, &[("authorization", &bearer)], "").await.0, 200);
+    printed(&["key", "disable", "1"], &data);
+    while caller.text("GET", &url, &[("authorization", &bearer)], "").await.0 != 401 {}
+    assert_eq!(server.terminate(), Some(0));
+    assert_eq!(printed(&["ledger", "verify"], &data), "the ledger adds up\n");
+    // The master key can be changed while nobody serves, and everything still opens.
+    assert!(printed(&["key", "rotate-master"], &data).contains("1 values"));
+    printed(&["key", "enable", "1"], &data);
+    let server = Server::start(&[], &data);
+    let url = format!("http://{}/v1/models", server.address);
+    assert_eq!(caller.text("GET", &url, &[("authorization", &bearer)], "").await.0, 200);
+}
+
+#[test]
+fn misuse_is_refused_with_the_place_and_the_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    assert!(message(&run(&["check", "--set", "lisen=1"], &data)).contains("did you mean `listen`?"));
+    assert!(message(&run(&["key", "list"], &data)).contains("there is no database"));
+    let mut with_environment = apsis(&["check"], &data);
+    let output = with_environment.env("APSIS_TIMEOUTS_IDLE", "never").output().unwrap();
+    assert!(message(&output).contains("environment variable APSIS_TIMEOUTS_IDLE"));
+    assert!(printed(&["check"], &data).contains("valid"));
+    assert!(!data.exists(), "a check makes nothing");
+    drop(Server::start(&[], &data));
+    std::fs::rename(data.join("master.key"), data.join("elsewhere")).unwrap();
+    let missing = message(&run(&["serve"], &data));
+    assert!(missing.contains("master.key is missing") && missing.contains("put the file back"), "{missing}");
+    let other = "ab".repeat(32);
+    std::fs::write(data.join("master.key"), &other).unwrap();
+    let wrong = message(&run(&["serve"], &data));
+    assert!(wrong.contains("does not fit this database") && !wrong.contains(&other), "{wrong}");
+}
+
+#[tokio::test]
+async fn the_demo_answers_streams_and_charges() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start(&["--demo"], &dir.path().join("demo"));
+    let key = server.greeting.split("API key").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    let bearer = format!("Bearer {key}");
+    let base = format!("http://{}", server.address);
+    let caller = Caller::new();
+    let body = r#"{"model":"apsis-demo","stream":true,"messages":[{"role":"user","content":"Hello"}]}"#;
+    let (status, text) = caller
+        .text("POST", &format!("{base}/v1/chat/completions"), &[("authorization", &bearer)], body)
+        .await;
+    assert!(status == 200 && text.ends_with("data: [DONE]\n\n"), "{text}");
+    let (_, usage) =
+        caller.text("GET", &format!("{base}/api/usage/token"), &[("authorization", &bearer)], "").await;
+    // One word in at 1, 27 words out at 5.
+    assert!(usage.contains("\"total_used\":136,\"total_available\":999864"), "{usage}");
+    assert_eq!(server.terminate(), Some(0));
+}
