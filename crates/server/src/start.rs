@@ -150,7 +150,7 @@ fn greet(
     setup_token: Option<&Credential>,
     demo: Option<&Demo>,
 ) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = Vec::new();
     writeln!(out, "Apsis listens on http://{address}, data in {}", dir.path.display())?;
     match (demo, setup_token) {
         (Some(demo), _) => demo.greet(&mut out, address)?,
@@ -164,5 +164,9 @@ fn greet(
         }
         (None, None) => {}
     }
-    out.flush()
+    // Whoever started the server may not read what it says; that is no reason to stop.
+    if let Err(error) = io::stdout().write_all(&out).and_then(|()| io::stdout().flush()) {
+        tracing::warn!(%error, "nobody reads the greeting");
+    }
+    Ok(())
 }

@@ -85,7 +85,8 @@ async fn every_answer_that_was_seen_whole_is_charged_once() {
     let mut server = Server::start(&[], &data);
     assert_eq!(server.terminate(), Some(0));
     assert_eq!(printed(&["ledger", "verify"], &data), "the ledger adds up\n");
-    check(&data, &whole.lock()).await;
+    let whole = whole.lock().clone();
+    check(&data, &whole).await;
 }
 
 async fn check(data: &Path, whole: &[String]) {
