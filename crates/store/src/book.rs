@@ -110,13 +110,12 @@ impl Store {
         let mut draws: BTreeMap<(PoolId, LeaseId), i64> = BTreeMap::new();
         let mut used: BTreeMap<i64, i64> = BTreeMap::new();
         let mut overrun = 0_i64;
-        for charge in &batch.charges {
-            if usage::insert(&mut tx, journal, charge).await? {
-                add(&mut draws, charge)?;
-                let last = used.entry(charge.context.key.0).or_default();
-                *last = (*last).max(charge.outcome.ended.millis());
-                overrun = overrun.saturating_add(charge.outcome.overrun.get().max(0));
-            }
+        let inserted = usage::insert(&mut tx, journal, &batch.charges).await?;
+        for charge in batch.charges.iter().filter(|charge| inserted.contains(&charge.id.seq)) {
+            add(&mut draws, charge)?;
+            let last = used.entry(charge.context.key.0).or_default();
+            *last = (*last).max(charge.outcome.ended.millis());
+            overrun = overrun.saturating_add(charge.outcome.overrun.get().max(0));
         }
         for ((pool, lease), units) in draws {
             draw(&mut tx, pool, lease, units).await?;

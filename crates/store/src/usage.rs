@@ -1,5 +1,7 @@
 //! Usage records: one for each settled request, written by the journal's applier alone.
 
+use std::collections::HashSet;
+
 use ledger::Charge;
 use model::{
     clock::Timestamp,
@@ -7,6 +9,8 @@ use model::{
     money::Units,
     usage::{Provenance, Tokens},
 };
+
+use sqlx::{QueryBuilder, Sqlite, query_builder::Separated};
 
 use crate::store::{Store, StoreError, Tx};
 
@@ -75,52 +79,64 @@ fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Inserts the record of a charge. `false` when it is there already.
-pub(crate) async fn insert(tx: &mut Tx, journal: i64, charge: &Charge) -> Result<bool, StoreError> {
+/// Rows in one statement: each statement is a trip to the database's thread, so many rows share one.
+const ROWS: usize = 128;
+
+/// Inserts the records of charges. Returns the positions of those that were not there already.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    journal: i64,
+    charges: &[Charge],
+) -> Result<HashSet<u64>, StoreError> {
+    let mut inserted = HashSet::with_capacity(charges.len());
+    for charges in charges.chunks(ROWS) {
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO usage (journal, seq, account, api_key, key_name, key_pool, account_pool, request_id,
+                price_group, channel, model, upstream_model, door, stream, price, ratio, client, started, ended,
+                first_byte_ms, input, cached_input, cache_write, output, reasoning, provenance, units, overrun,
+                status, error) ",
+        );
+        query.push_values(charges, |mut row, charge| bind(&mut row, journal, charge));
+        query.push(" ON CONFLICT (journal, seq) DO NOTHING RETURNING seq");
+        let seqs: Vec<i64> = query.build_query_scalar().fetch_all(&mut **tx).await?;
+        inserted.extend(seqs.into_iter().map(i64::unsigned_abs));
+    }
+    Ok(inserted)
+}
+
+fn bind(row: &mut Separated<'_, Sqlite, &'static str>, journal: i64, charge: &Charge) {
     let Charge { id, draws, context, outcome } = charge;
     let pool = |index: usize| draws.get(index).map_or(0, |draw| draw.pool.0);
-    let inserted = sqlx::query(
-        "INSERT INTO usage (journal, seq, account, api_key, key_name, key_pool, account_pool, request_id,
-            price_group, channel, model, upstream_model, door, stream, price, ratio, client, started, ended,
-            first_byte_ms, input, cached_input, cache_write, output, reasoning, provenance, units, overrun,
-            status, error)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-            $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)
-         ON CONFLICT (journal, seq) DO NOTHING",
-    )
-    .bind(journal)
-    .bind(number(id.seq))
-    .bind(context.account.0)
-    .bind(context.key.0)
-    .bind(&context.key_name)
-    .bind(pool(0))
-    .bind(pool(1))
-    .bind(&context.request_id)
-    .bind(&context.group)
-    .bind(context.channel.0)
-    .bind(&context.model)
-    .bind(&context.upstream_model)
-    .bind(&context.door)
-    .bind(i64::from(context.stream))
-    .bind(context.price.0)
-    .bind(context.ratio.0)
-    .bind(context.client.to_string())
-    .bind(context.started.millis())
-    .bind(outcome.ended.millis())
-    .bind(outcome.first_byte_ms)
-    .bind(number(outcome.tokens.input))
-    .bind(number(outcome.tokens.cached_input))
-    .bind(number(outcome.tokens.cache_write))
-    .bind(number(outcome.tokens.output))
-    .bind(number(outcome.tokens.reasoning))
-    .bind(word(outcome.provenance))
-    .bind(outcome.units.get())
-    .bind(outcome.overrun.get())
-    .bind(i64::from(outcome.status))
-    .bind(&outcome.error)
-    .execute(&mut **tx)
-    .await?;
-    Ok(inserted.rows_affected() > 0)
+    row.push_bind(journal)
+        .push_bind(number(id.seq))
+        .push_bind(context.account.0)
+        .push_bind(context.key.0)
+        .push_bind(context.key_name.clone())
+        .push_bind(pool(0))
+        .push_bind(pool(1))
+        .push_bind(context.request_id.clone())
+        .push_bind(context.group.clone())
+        .push_bind(context.channel.0)
+        .push_bind(context.model.clone())
+        .push_bind(context.upstream_model.clone())
+        .push_bind(context.door.clone())
+        .push_bind(i64::from(context.stream))
+        .push_bind(context.price.0)
+        .push_bind(context.ratio.0)
+        .push_bind(context.client.to_string())
+        .push_bind(context.started.millis())
+        .push_bind(outcome.ended.millis())
+        .push_bind(outcome.first_byte_ms)
+        .push_bind(number(outcome.tokens.input))
+        .push_bind(number(outcome.tokens.cached_input))
+        .push_bind(number(outcome.tokens.cache_write))
+        .push_bind(number(outcome.tokens.output))
+        .push_bind(number(outcome.tokens.reasoning))
+        .push_bind(word(outcome.provenance))
+        .push_bind(outcome.units.get())
+        .push_bind(outcome.overrun.get())
+        .push_bind(i64::from(outcome.status))
+        .push_bind(outcome.error.clone());
 }
 
 /// Adds to what upstreams claimed beyond their holds. The sum stops at the largest number: in SQLite an overflow would
