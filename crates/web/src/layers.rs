@@ -142,6 +142,9 @@ struct Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
+        if !tracing::enabled!(target: "request", tracing::Level::INFO) {
+            return;
+        }
         let facts = self.operation.entry.facts();
         let now: Timestamp = self.state.gateway.now();
         tracing::info!(
