@@ -6,4 +6,5 @@
 
 pub mod error;
 pub mod openai;
+mod redact;
 pub mod sse;

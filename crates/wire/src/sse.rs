@@ -30,12 +30,17 @@ impl Splitter {
     pub fn push(&mut self, chunk: Bytes) {
         if self.buffer.is_empty() {
             self.buffer = chunk;
-        } else {
-            let mut joined = BytesMut::with_capacity(self.buffer.len() + chunk.len());
-            joined.extend_from_slice(&self.buffer);
-            joined.extend_from_slice(&chunk);
-            self.buffer = joined.freeze();
+            return;
         }
+        // Once the rest has been copied it is nobody else's, and grows in place: a long event is not copied again
+        // for each of its pieces.
+        let mut joined = std::mem::take(&mut self.buffer).try_into_mut().unwrap_or_else(|shared| {
+            let mut joined = BytesMut::with_capacity(shared.len() + chunk.len());
+            joined.extend_from_slice(&shared);
+            joined
+        });
+        joined.extend_from_slice(&chunk);
+        self.buffer = joined.freeze();
     }
 
     /// The next whole event, its blank line included.
@@ -138,6 +143,20 @@ mod tests {
         let mut splitter = Splitter::default();
         splitter.push(Bytes::from(vec![b'x'; MAX_EVENT + 1]));
         assert_eq!(splitter.next_event(), Err(TooLong));
+    }
+
+    #[test]
+    fn a_long_event_is_not_copied_for_each_piece() {
+        let mut splitter = Splitter::default();
+        let (mut moves, mut at) = (0, std::ptr::null());
+        for _ in 0..2_000 {
+            splitter.push(Bytes::from_static(&[b'x'; 1_000]));
+            assert_eq!(splitter.next_event(), Ok(None));
+            moves += usize::from(splitter.buffer.as_ptr() != at);
+            at = splitter.buffer.as_ptr();
+        }
+        assert!(moves < 50, "{moves}");
+        assert_eq!(splitter.finish().map(|rest| rest.len()), Some(2_000_000));
     }
 
     proptest! {

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{
     estimate,
+    text::Text,
     usage::{self, Reported},
 };
 
@@ -28,7 +29,7 @@ struct Members<'a> {
 #[derive(Deserialize)]
 struct Choice<'a> {
     #[serde(borrow, default)]
-    message: Option<super::stream::Text<'a>>,
+    message: Option<Text<'a>>,
 }
 
 /// Reads the body of an answer. A body that is no JSON has an [`Answer`] too: it reports nothing that can be true.
@@ -56,9 +57,9 @@ mod tests {
 
     #[test]
     fn reads_usage_and_text() {
-        let answer = read(br#"{"id":"x","choices":[{"message":{"role":"assistant","content":"12345"}},{"message":{"content":null,"tool_calls":[{"id":"a"}]}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#);
+        let answer = read(br#"{"id":"x","choices":[{"message":{"role":"assistant","content":"12345"}},{"message":{"content":null,"tool_calls":[{"id":"a","function":{"name":"look","arguments":"{}"}}]}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#);
         assert_eq!(answer.reported, Reported::Good(Tokens { input: 3, output: 4, ..Tokens::default() }));
-        assert_eq!(answer.estimated_output, 2 + 3);
+        assert_eq!(answer.estimated_output, 2 + 2);
         assert_eq!(read(br#"{"data":[]}"#).reported, Reported::Absent);
         assert_eq!(read(br#"{"usage":{"prompt_tokens":NaN}}"#).reported, Reported::Absurd);
     }

@@ -1,9 +1,11 @@
 //! The OpenAI dialect.
 
 pub mod answer;
+mod input;
 pub mod models;
 pub mod request;
 pub mod stream;
+mod text;
 pub mod upstream_error;
 pub mod usage;
 

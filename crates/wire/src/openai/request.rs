@@ -4,14 +4,13 @@
 //! leaves every other byte as it came, so members that nobody here has heard of survive.
 
 use bytes::Bytes;
-use memchr::memmem;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::input;
+
 /// Deepest nesting that is taken.
 pub const MAX_DEPTH: usize = 64;
-/// Input tokens that one image by URL may stand for. The bytes of an image in the body bound it by themselves.
-const IMAGE_TOKENS: u64 = 3_000;
 
 /// What is wrong with a body. The text is the outside message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -143,14 +142,13 @@ pub fn scan(body: &[u8]) -> Result<Scan, BodyError> {
         return Err(BodyError::WrongType { member: "n", expected: "an integer from 1 to 128" });
     }
     let (include_usage, stream_options) = options(members.stream_options, place)?;
-    let images = memmem::find_iter(body, b"\"image_url\"").count() as u64;
     Ok(Scan {
         model,
         stream: optional(members.stream, "stream", "a boolean")?.unwrap_or(false),
         include_usage,
         output_limit,
         choices,
-        input_bound: (body.len() as u64).saturating_add(images.saturating_mul(IMAGE_TOKENS)),
+        input_bound: input::bound(body),
         places: Places {
             object,
             model: place(model_value),
@@ -226,7 +224,8 @@ pub fn check_depth(body: &[u8]) -> Result<(), BodyError> {
     Ok(())
 }
 
-fn after_string(mut rest: &[u8]) -> &[u8] {
+/// What follows a string whose opening quote was taken.
+pub(super) fn after_string(mut rest: &[u8]) -> &[u8] {
     while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
         let escaped = usize::from(rest.get(at) == Some(&b'\\'));
         rest = rest.get(at + 1 + escaped..).unwrap_or_default();

@@ -1,9 +1,7 @@
 //! A stream of chat chunks, read while it passes.
 //!
-//! The tap changes nothing but one thing: the chunk with the usage, which the gateway asked for, is hidden again from
-//! a caller who did not.
-
-use std::borrow::Cow;
+//! The tap changes two things: the chunk with the usage, which the gateway asked for, is hidden again from a caller
+//! who did not, and an error is said again without what must not get out.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -11,6 +9,8 @@ use serde_json::value::RawValue;
 
 use super::{
     estimate,
+    text::Text,
+    upstream_error,
     usage::{self, Reported},
 };
 use crate::sse;
@@ -28,42 +28,18 @@ struct Chunk<'a> {
 #[derive(Deserialize)]
 struct Choice<'a> {
     #[serde(borrow, default)]
+    index: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     delta: Option<Text<'a>>,
     #[serde(borrow, default)]
     finish_reason: Option<&'a RawValue>,
 }
 
-/// The members of a message or a delta that carry text.
-#[derive(Deserialize)]
-pub(crate) struct Text<'a> {
-    #[serde(borrow, default)]
-    content: Option<Content<'a>>,
-    #[serde(borrow, default)]
-    reasoning_content: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    refusal: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    tool_calls: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Content<'a> {
-    Text(#[serde(borrow)] Cow<'a, str>),
-    Parts(serde::de::IgnoredAny),
-}
-
-impl Text<'_> {
-    /// An estimate of the tokens in it.
-    pub(crate) fn tokens(&self) -> u64 {
-        let content = match &self.content {
-            Some(Content::Text(text)) => text.len(),
-            Some(Content::Parts(_)) | None => 0,
-        };
-        let others = [&self.reasoning_content, &self.refusal];
-        let texts = others.into_iter().flatten().map(|text| text.len());
-        let calls = self.tool_calls.map_or(0, |calls| calls.get().len());
-        texts.chain([content, calls]).map(|bytes| estimate(bytes as u64)).sum()
+impl Choice<'_> {
+    /// The bit of this choice; there are at most 128.
+    fn bit(&self) -> u128 {
+        let index: u32 = self.index.and_then(|index| index.get().parse().ok()).unwrap_or(0);
+        1_u128 << index.min(127)
     }
 }
 
@@ -84,14 +60,16 @@ pub struct Tap {
     asked: bool,
     reported: Reported,
     delivered: u64,
-    finished: bool,
+    /// The choices that were seen, and those that said why they ended, one bit each.
+    seen: u128,
+    ended: u128,
 }
 
 impl Tap {
     /// `asked`: the caller itself asked for usage.
     #[must_use]
     pub const fn new(asked: bool) -> Self {
-        Self { asked, reported: Reported::Absent, delivered: 0, finished: false }
+        Self { asked, reported: Reported::Absent, delivered: 0, seen: 0, ended: 0 }
     }
 
     /// The provider's report so far.
@@ -106,10 +84,10 @@ impl Tap {
         self.delivered
     }
 
-    /// Whether some choice has said why it ended.
+    /// Whether every choice that was seen has said why it ended.
     #[must_use]
     pub const fn finished(&self) -> bool {
-        self.finished
+        self.ended != 0 && self.seen == self.ended
     }
 
     /// Takes in one event.
@@ -129,14 +107,18 @@ impl Tap {
         };
         let usage = chunk.usage.map_or(Reported::Absent, |usage| usage::read(usage.get()));
         self.reported.merge(usage);
+        if let Some(error) = chunk.error {
+            let bytes = Some(Bytes::from(upstream_error::event(error.get())));
+            return Pass { bytes, done: false, error: true };
+        }
         let choices = chunk.choices.unwrap_or_default();
         for choice in &choices {
+            self.seen |= choice.bit();
             self.delivered += choice.delta.as_ref().map_or(0, Text::tokens);
-            self.finished |= choice.finish_reason.is_some();
+            self.ended |= choice.finish_reason.map_or(0, |_| choice.bit());
         }
         let hidden = !self.asked && choices.is_empty() && usage != Reported::Absent;
-        let error = chunk.error.is_some();
-        Pass { bytes: (!hidden).then(|| event.clone()), done: false, error }
+        Pass { bytes: (!hidden).then(|| event.clone()), done: false, error: false }
     }
 }
 
@@ -191,11 +173,35 @@ mod tests {
     }
 
     #[test]
-    fn counts_every_kind_of_text() {
+    fn is_finished_when_every_choice_is() {
         let mut tap = Tap::new(false);
-        tap.event(event(
-            r#"{"choices":[{"delta":{"reasoning_content":"12345678"}},{"delta":{"tool_calls":[{"a":1}]}}]}"#,
+        assert!(!tap.finished());
+        tap.event(event(r#"{"choices":[{"index":0,"delta":{"content":"a"}},{"index":1,"delta":{}}]}"#));
+        tap.event(event(r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#));
+        assert!(!tap.finished());
+        tap.event(event(r#"{"choices":[{"index":1,"delta":{},"finish_reason":"length"}]}"#));
+        assert!(tap.finished());
+    }
+
+    #[test]
+    fn an_error_is_told_without_what_must_not_get_out() {
+        let mut tap = Tap::new(false);
+        let pass = tap.event(event(
+            r#"{"choices":[{"delta":{"content":"lost"}}],"usage":{},"error":{"message":"bad key sk-abcdefghijkl for https://api.example/v1","code":"auth"}}"#,
         ));
-        assert_eq!(tap.delivered(), 2 + 3);
+        let told = r#"{"error":{"message":"bad key [removed] for [removed]","type":null,"param":null,"code":"auth"}}"#;
+        assert_eq!(pass, Pass { bytes: Some(event(told)), done: false, error: true });
+        assert_eq!(tap.delivered(), 0, "text that was left out is not delivered");
+    }
+
+    #[test]
+    fn adds_up_the_choices() {
+        let mut tap = Tap::new(false);
+        for _ in 0..100 {
+            tap.event(event(
+                r#"{"choices":[{"delta":{"reasoning":"1234"}},{"index":1,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"ab"}}]}}]}"#,
+            ));
+        }
+        assert_eq!(tap.delivered(), 100 + 100);
     }
 }

@@ -1,6 +1,8 @@
 //! What an upstream says when it refuses: its message and code, without what must not get out.
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::redact;
 
 /// Longest message that is passed on, in characters.
 const MOST: usize = 2_000;
@@ -19,45 +21,36 @@ pub struct Words {
 pub fn read(status: u16, body: &[u8]) -> Words {
     let json: Option<Value> = serde_json::from_slice(body).ok();
     let error = json.as_ref().map(|json| json.get("error").unwrap_or(json));
-    let text = |member: &str| error.and_then(|error| error.get(member)).and_then(Value::as_str);
-    let said =
-        text("message").or_else(|| error.and_then(Value::as_str)).filter(|said| !said.trim().is_empty());
-    let is_code = |code: &&str| {
-        !code.is_empty()
-            && code.len() <= 64
-            && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
-    };
     Words {
-        message: said.map_or_else(|| format!("the upstream answered with status {status}"), clean),
-        code: text("code").or_else(|| text("type")).filter(is_code).map(str::to_owned),
+        message: message(error).unwrap_or_else(|| format!("the upstream answered with status {status}")),
+        code: error.and_then(|error| word(error, "code").or_else(|| word(error, "type"))),
     }
 }
 
-/// Leaves out words that look like a credential, an address or a host of the upstream.
-fn clean(message: &str) -> String {
-    let words = message.split_whitespace().map(|word| {
-        let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-        let secret =
-            ["sk-", "sk_", "pat_", "Bearer"].iter().any(|prefix| bare.starts_with(prefix) && bare.len() > 8);
-        let address = word.contains("://")
-            || bare.parse::<std::net::IpAddr>().is_ok()
-            || bare.parse::<std::net::SocketAddr>().is_ok()
-            || is_host(bare);
-        if secret || address { "[removed]" } else { word }
-    });
-    words.collect::<Vec<_>>().join(" ").chars().take(MOST).collect()
+/// The `error` member of a chunk, cleaned, as an event of its own. What else the chunk carries is left out.
+pub(crate) fn event(error: &str) -> String {
+    let error: Value = serde_json::from_str(error).unwrap_or_default();
+    let message = message(Some(&error)).unwrap_or_else(|| "the upstream reported an error".to_owned());
+    let number = error.get("code").filter(|code| code.is_number()).cloned();
+    let code = word(&error, "code").map(Value::from).or(number);
+    let (kind, param) = (word(&error, "type"), word(&error, "param"));
+    let body = json!({"error": {"message": message, "type": kind, "param": param, "code": code}});
+    format!("data: {body}\n\n")
 }
 
-/// Whether a word is a host name with a port or at least two dots, such as `api.example.com`. Names of models have
-/// dots too, but hardly two and never a last part of letters alone.
-fn is_host(word: &str) -> bool {
-    let host = word.split(['/', ':']).next().unwrap_or_default();
-    let mut labels = host.split('.').rev();
-    let top = labels.next().unwrap_or_default();
-    top.len() >= 2
-        && top.bytes().all(|byte| byte.is_ascii_alphabetic())
-        && labels.clone().count() >= 2
-        && labels.all(|label| !label.is_empty())
+fn message(error: Option<&Value>) -> Option<String> {
+    let error = error?;
+    let said = error.get("message").and_then(Value::as_str).or_else(|| error.as_str())?;
+    let cleaned: String = redact::text(said).chars().take(MOST).collect();
+    (!cleaned.is_empty()).then_some(cleaned)
+}
+
+/// A member that is one short word with nothing private in it.
+fn word(error: &Value, member: &str) -> Option<String> {
+    let word = error.get(member)?.as_str()?;
+    let is_word = (1..=64).contains(&word.len())
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte));
+    (is_word && !redact::is_private(word)).then(|| word.to_owned())
 }
 
 #[cfg(test)]
@@ -84,13 +77,32 @@ mod tests {
             ),
             (r#"{"error":"plain"}"#, "plain", None),
             ("<html>bad gateway</html>", "the upstream answered with status 418", None),
-            (r#"{"error":{"message":"x","code":"a b"}}"#, "x", None),
+            (r#"{"error":{"message":" "}}"#, "the upstream answered with status 418", None),
+            (r#"{"error":{"message":"x","code":"a b","type":"kind"}}"#, "x", Some("kind")),
+            (r#"{"error":{"message":"x","code":"sk-abcdefghijkl"}}"#, "x", None),
         ] {
             assert_eq!(
                 read(418, body.as_bytes()),
                 Words { message: message.to_owned(), code: code.map(str::to_owned) },
                 "{body}"
             );
+        }
+    }
+
+    #[test]
+    fn says_an_error_inside_a_stream_again_without_what_must_not_get_out() {
+        for (error, expected) in [
+            (
+                r#"{"message":"bad key sk-abcdefghijkl","type":"auth","param":"messages[0]","code":502,"url":"https://a.b"}"#,
+                json!({"message": "bad key [removed]", "type": "auth", "param": "messages[0]", "code": 502}),
+            ),
+            (r#""overloaded""#, json!({"message": "overloaded", "type": null, "param": null, "code": null})),
+            (
+                "{}",
+                json!({"message": "the upstream reported an error", "type": null, "param": null, "code": null}),
+            ),
+        ] {
+            assert_eq!(event(error), format!("data: {}\n\n", json!({"error": expected})));
         }
     }
 }

@@ -1,0 +1,62 @@
+//! An upper bound of the input tokens of a request.
+//!
+//! A token is never shorter than a byte, so the bytes of the body bound its text, and the JSON around a message bounds
+//! what a chat template adds to it. Only an image that is named by its address is larger than its bytes.
+
+use memchr::memmem;
+
+use super::request::after_string;
+
+/// The member, and the type of the part, that an image comes in.
+const IMAGE: &str = "image_url";
+/// Tokens for each mention of an image. An image is mentioned twice: as the type of its part, and as its member.
+const IMAGE_TOKENS: u64 = 3_000;
+
+/// The bound: one token for each byte, and [`IMAGE_TOKENS`] for each mention of an image.
+pub(super) fn bound(body: &[u8]) -> u64 {
+    let images = memmem::find_iter(body, b"\"image_url\"").count() as u64 + escaped_images(body);
+    (body.len() as u64).saturating_add(images.saturating_mul(IMAGE_TOKENS))
+}
+
+/// Mentions that are written with escapes, such as `image\u005furl`: the same to a JSON reader, and so to the upstream.
+fn escaped_images(body: &[u8]) -> u64 {
+    // Nobody needs to escape a letter or an underscore, so most bodies end here.
+    let letter = |at: usize| body.get(at + 4).is_some_and(|digit| matches!(digit, b'5'..=b'7'));
+    if !memmem::find_iter(body, b"\\u00").any(letter) {
+        return 0;
+    }
+    let (mut found, mut rest) = (0, body);
+    while let Some(start) = memchr::memchr(b'"', rest) {
+        let string = rest.get(start..).unwrap_or_default();
+        rest = after_string(string.get(1..).unwrap_or_default());
+        let string = string.get(..string.len() - rest.len()).unwrap_or_default();
+        // Every character may be an escape of six bytes.
+        let may_be = string.len() <= 6 * IMAGE.len() + 2 && string.contains(&b'\\');
+        if may_be && serde_json::from_slice::<String>(string).is_ok_and(|text| text == IMAGE) {
+            found += 1;
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_counts_however_it_is_written() {
+        for (body, images) in [
+            (r#"{"a":"b"}"#, 0),
+            (r#"{"type":"image_url","image_url":{}}"#, 2),
+            (r#"{"type":"image\u005furl","image\u005Furl":{}}"#, 2),
+            (
+                r#"{"x":"\u0061\"","\u0069\u006d\u0061\u0067\u0065\u005f\u0075\u0072\u006c":{},"image_url":1}"#,
+                2,
+            ),
+            (r#"{"x":"\"image_url\"","y":"\u0061"}"#, 0),
+            (r#"{"x":"image\\u005furl"}"#, 0),
+        ] {
+            assert_eq!(bound(body.as_bytes()), body.len() as u64 + images * IMAGE_TOKENS, "{body}");
+        }
+    }
+}
