@@ -66,6 +66,8 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // What is deleted or sealed anew is overwritten, not only forgotten.
+            .pragma("secure_delete", "ON")
             .busy_timeout(Duration::from_secs(5));
         // SQLite has one writer at a time: one connection makes them queue here, where it is cheap.
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;

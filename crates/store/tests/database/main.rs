@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod book;
+mod erasure;
 mod fixture;
 mod routing;
 mod verify;
