@@ -104,3 +104,25 @@ pub(crate) fn unique(what: impl FnOnce() -> String) -> impl FnOnce(sqlx::Error) 
         _ => error.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `synchronous` is a connection's own, so it can be asked only here. 2 is FULL.
+    #[tokio::test]
+    async fn what_is_committed_survives_a_power_failure() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let master = MasterKey::generate().unwrap();
+        let store = Store::open(&directory.path().join("apsis.db"), &master).await.unwrap();
+        for connections in [&store.0.writer, &store.0.reader] {
+            let mode: String =
+                sqlx::query_scalar("PRAGMA journal_mode").fetch_one(connections).await.unwrap();
+            let synchronous: i64 =
+                sqlx::query_scalar("PRAGMA synchronous").fetch_one(connections).await.unwrap();
+            let foreign_keys: i64 =
+                sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(connections).await.unwrap();
+            assert_eq!((mode.as_str(), synchronous, foreign_keys), ("wal", 2, 1));
+        }
+    }
+}

@@ -58,7 +58,8 @@ impl MasterKey {
     pub fn from_hex(text: &str) -> Result<Self, NotAKey> {
         let text = text.trim();
         let mut key = Key::default();
-        if text.len() != 64 || !text.is_ascii() {
+        // `from_str_radix` would take a sign for a digit.
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(NotAKey);
         }
         for (byte, at) in key.iter_mut().zip((0..64).step_by(2)) {

@@ -13,13 +13,14 @@ use model::{
     usage::{Provenance, Tokens, UsageContext, UsageOutcome},
 };
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
-use store::{Account, KeyView, MasterKey, NewAccount, Role, Store};
+use store::{Account, KeyView, MasterKey, NewAccount, Role, Store, StoreError};
 use tempfile::TempDir;
 
 pub(crate) const JOURNAL: JournalId = JournalId(7);
 
 pub(crate) struct Fixture {
     pub(crate) store: Store,
+    pub(crate) master: MasterKey,
     directory: TempDir,
 }
 
@@ -29,14 +30,19 @@ pub(crate) const fn at(millis: i64) -> Timestamp {
 
 pub(crate) async fn open() -> Fixture {
     let directory = TempDir::new().unwrap();
-    let store =
-        Store::open(&directory.path().join("apsis.db"), &MasterKey::generate().unwrap()).await.unwrap();
-    Fixture { store, directory }
+    let master = MasterKey::generate().unwrap();
+    let store = Store::open(&directory.path().join("apsis.db"), &master).await.unwrap();
+    Fixture { store, master, directory }
 }
 
 impl Fixture {
     fn path(&self) -> PathBuf {
         self.directory.path().join("apsis.db")
+    }
+
+    /// The same database once more.
+    pub(crate) async fn reopen(&self, master: &MasterKey) -> Result<Store, StoreError> {
+        Store::open(&self.path(), master).await
     }
 
     /// A connection of its own, past everything that the store checks.
@@ -64,13 +70,7 @@ impl Fixture {
 
     /// A key whose text is made of `seed`; different seeds give different keys.
     pub(crate) async fn key(&self, account: AccountId, seed: u8, quota: i64, settings: Settings) -> KeyView {
-        let mut next = seed;
-        let random = |buffer: &mut [u8]| {
-            next = next.wrapping_add(41);
-            buffer.fill(next);
-            Ok::<(), Infallible>(())
-        };
-        let Ok(credential) = Credential::generate(Class::ApiKey, random);
+        let credential = credential(Class::ApiKey, seed);
         self.store.create_key(account, &settings, Units::new(quota), &credential, at(1)).await.unwrap()
     }
 
@@ -89,6 +89,18 @@ impl Fixture {
     pub(crate) async fn assert_sound(&self) {
         assert_eq!(self.store.verify().await.unwrap(), []);
     }
+}
+
+/// A credential that is made of `seed`; different seeds give different ones.
+pub(crate) fn credential(class: Class, seed: u8) -> Credential {
+    let mut next = seed;
+    let random = |buffer: &mut [u8]| {
+        next = next.wrapping_add(41);
+        buffer.fill(next);
+        Ok::<(), Infallible>(())
+    };
+    let Ok(credential) = Credential::generate(class, random);
+    credential
 }
 
 /// A charge of `units` to a key and its account, at position `seq` of [`JOURNAL`].

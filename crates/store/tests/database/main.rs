@@ -4,5 +4,6 @@
 mod book;
 mod erasure;
 mod fixture;
+mod identity;
 mod routing;
 mod verify;
