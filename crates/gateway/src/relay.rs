@@ -307,12 +307,16 @@ impl Relay {
         }
     }
 
+    fn nothing_delivered(&self) -> bool {
+        self.tap.delivered() == 0 && !matches!(self.tap.reported(), Reported::Good(_))
+    }
+
     /// The stream broke: what was delivered is charged, and the caller is told unless it was told already.
     fn break_off(&mut self, word: &str, refusal: Option<&Refusal>) {
         self.upstream = None;
         self.ended = true;
         let Some(hold) = self.hold.take() else { return };
-        if self.tap.delivered() == 0 && !matches!(self.tap.reported(), Reported::Good(_)) {
+        if self.nothing_delivered() {
             self.bill.free(hold, 200, word);
         } else {
             let outcome = self.outcome(200);
@@ -359,7 +363,11 @@ impl Relay {
 
     /// Waits for the upstream. `Ready` when there is something to do.
     fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(upstream) = &mut self.upstream else { return Poll::Ready(()) };
+        let Some(upstream) = &mut self.upstream else {
+            // A further step was held for what came last; now the end can be looked at.
+            self.upstream_ended();
+            return Poll::Ready(());
+        };
         match Pin::new(upstream).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 let next = Instant::now() + self.bill.gateway.settings.idle;
@@ -441,7 +449,7 @@ impl Drop for Relay {
     /// The caller has left: what was delivered is charged.
     fn drop(&mut self) {
         if let Some(hold) = self.hold.take() {
-            if self.tap.delivered() == 0 {
+            if self.nothing_delivered() {
                 self.bill.free(hold, 499, "client_closed");
             } else {
                 let outcome = self.outcome(499);

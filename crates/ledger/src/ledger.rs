@@ -307,12 +307,19 @@ impl Ledger {
             return Ok(Arc::clone(pool));
         }
         let state = self.ask(id, Units::ZERO).await?;
-        if let Some(pool) = known.filter(|pool| pool.refresh(&state, self.clock.now(), 0)) {
-            return Ok(pool);
+        Ok(self.take_in(id, &state))
+    }
+
+    /// The pool of the lease in the book's answer: the one that is here, or a new one. There is never a second pool
+    /// for a lease, because it would begin with everything that the first has spent.
+    fn take_in(&self, id: PoolId, state: &crate::LeaseState) -> Arc<Pool> {
+        let mut pools = self.pools.write();
+        if let Some(known) = pools.get(&id).filter(|known| known.refresh(state, self.clock.now(), 0)) {
+            return Arc::clone(known);
         }
-        let pool = Arc::new(Pool::new(id, &state));
-        self.pools.write().insert(id, Arc::clone(&pool));
-        Ok(pool)
+        let pool = Arc::new(Pool::new(id, state));
+        pools.insert(id, Arc::clone(&pool));
+        pool
     }
 
     async fn ask(&self, id: PoolId, need: Units) -> Result<crate::LeaseState, HoldError> {
@@ -334,7 +341,7 @@ impl Ledger {
         let state = self.ask(pool.id(), need).await?;
         if !pool.refresh(&state, self.clock.now(), DRY_MILLIS) {
             // The lease was voided: the request in hand still sees the old pool and is refused; the next sees the new.
-            self.pools.write().insert(pool.id(), Arc::new(Pool::new(pool.id(), &state)));
+            self.take_in(pool.id(), &state);
         }
         Ok(())
     }
@@ -414,8 +421,10 @@ impl Ledger {
     /// As [`Ledger::flush`]; then the next start does the rest.
     pub async fn close(&self) -> Result<(), FlushError> {
         self.journal.close();
+        // Before the flush: a hold that settles after it would be charged to a lease that was returned.
+        let idle = self.journal.open_holds() == 0;
         let flushed = self.flush().await;
-        if flushed.is_ok() && self.journal.open_holds() == 0 {
+        if flushed.is_ok() && idle {
             self.book.dyn_close_leases(self.journal.id()).await?;
         }
         self.stopping.store(true, Ordering::Release);

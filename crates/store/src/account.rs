@@ -301,7 +301,13 @@ impl Store {
         for group in change.group.iter().chain(change.groups.iter().flatten()) {
             crate::group::must_exist(&mut tx, group).await?;
         }
-        if change.remaining.is_some() || change.unlimited.is_some() {
+        let unlimited: i64 = sqlx::query_scalar("SELECT unlimited FROM pool WHERE id = $1")
+            .bind(pool.0)
+            .fetch_one(&mut *tx)
+            .await?;
+        // A lease is voided only when something really changes: what is admitted on a void lease is not deducted.
+        let flips = change.unlimited.is_some_and(|wanted| wanted != (unlimited != 0));
+        if change.remaining.is_some() || flips {
             pool::set(&mut tx, pool, change.remaining, change.unlimited).await?;
         }
         change::record(&mut tx, Kind::Account, id.0, now).await?;

@@ -1,12 +1,15 @@
 //! Accepting connections: limits, time-outs, and an end that lets requests finish.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    server::{
+        conn::auto::Builder,
+        graceful::{GracefulShutdown, Watcher},
+    },
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -68,9 +71,17 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = connection(&builder, &graceful, stream, peer, app.clone());
+                let (builder, watcher, app) = (Arc::clone(&builder), graceful.watcher(), app.clone());
+                let (header, mut stop) = (limits.header, stop.clone());
                 tracker.spawn(async move {
-                    connection.await;
+                    let silent = tokio::select! {
+                        first = tokio::time::timeout(header, stream.readable()) => !matches!(first, Ok(Ok(()))),
+                        _ = stop.wait_for(|stop| *stop) => true,
+                    };
+                    // Who says nothing must not keep a place.
+                    if !silent {
+                        connection(&builder, watcher, stream, peer, app).await;
+                    }
                     drop(place);
                 });
             }
@@ -86,13 +97,13 @@ pub async fn serve(
     Ok(finished)
 }
 
-fn connection(
-    builder: &Arc<Builder<TokioExecutor>>,
-    graceful: &GracefulShutdown,
+async fn connection(
+    builder: &Builder<TokioExecutor>,
+    watcher: Watcher,
     stream: TcpStream,
     peer: SocketAddr,
     app: Router,
-) -> impl Future<Output = ()> + Send + use<> {
+) {
     // Without it a small piece of a stream waits 40 ms for the caller's acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
@@ -102,11 +113,8 @@ fn connection(
         let request: Request = request.map(axum::body::Body::new);
         app.clone().oneshot(request)
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    let watched = graceful.watch(connection);
-    async move {
-        if let Err(error) = watched.await {
-            tracing::debug!(error = %error, "a connection ended");
-        }
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(error = %error, "a connection ended");
     }
 }

@@ -221,3 +221,78 @@ async fn a_small_balance_becomes_the_output_limit() {
         assert_eq!(reply.header("x-should-retry"), Some("false"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upstream_that_ends_in_the_middle_of_an_event_ends_the_stream() {
+    let app = App::with(|settings| settings.stream_step = 16).await;
+    for finish in ["null", "\"stop\""] {
+        let text = "x".repeat(400);
+        let event = format!(
+            r#"data: {{"choices":[{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":{finish}}}]}}"#
+        );
+        let kind = Some("text/event-stream".to_owned());
+        app.provider.script("m", Script { body: Some(event), content_type: kind, ..Script::default() });
+        let key = app.key_of(app.root, 5_000).await;
+        let mut body = question("m");
+        body["stream"] = json!(true);
+        let reply = app.chat(&key, &body).await;
+        assert!(reply.text().contains(&text), "{}", reply.text());
+        assert_eq!(reply.text().contains("upstream_error"), finish == "null");
+        app.verified().await;
+        let used = app.usage(&key).await["total_used"].as_i64().unwrap();
+        assert!((100..300).contains(&used), "100 tokens out and some in: {used}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_that_changes_no_balance_makes_nothing_free() {
+    let app = App::start().await;
+    let account = app.account("ada", 1_000).await;
+    let key = app.key_of(account, 1_000).await;
+    assert_eq!(app.chat(&key, &question("calls")).await.status, 200);
+    app.provider.script("calls", Script { stall_after: Some(0), ..Script::default() });
+    let mut body = question("calls");
+    body["stream"] = json!(true);
+    let bearer = format!("Bearer {key}");
+    let mut in_flight = app.provider.in_flight();
+    let open =
+        app.send("POST", "/v1/chat/completions", &[("authorization", &bearer)], body.to_string()).await;
+    let edit = json!({"id": account.0, "display_name": "Ada", "unlimited_quota": false});
+    assert_eq!(app.manage("PUT", "/api/user/", Some(edit)).await.json()["success"], true);
+    drop(open);
+    in_flight.wait_for(|count| *count == 0).await.unwrap();
+    app.provider.script("calls", Script::default());
+    assert_eq!(app.chat(&key, &question("calls")).await.status, 200);
+    app.verified().await;
+    let owner = app.store.account(account).await.unwrap().unwrap();
+    assert_eq!((owner.used.get(), owner.remaining.get()), (20, 980));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_top_up_is_spent_once_however_many_wait_for_it() {
+    let app = Arc::new(App::start().await);
+    let key = app.key_of(app.root, 0).await;
+    let list = app.manage("GET", "/api/token/?page_size=100", None).await.json();
+    let items = list["data"]["items"].as_array().unwrap();
+    let id = items.iter().find(|item| item["key"] == key.as_str()).unwrap()["id"].clone();
+    for round in 1..=5_i64 {
+        let tasks: Vec<_> = (0..80)
+            .map(|_| {
+                let (app, key) = (Arc::clone(&app), key.clone());
+                tokio::spawn(async move { app.chat(&key, &question("calls")).await.status })
+            })
+            .collect();
+        let put = app.manage("PUT", "/api/token/", Some(json!({"id": id, "remain_quota": 50}))).await.json();
+        assert_eq!(put["success"], true, "{put}");
+        for task in tasks {
+            assert!([200, 403].contains(&task.await.unwrap()));
+        }
+        while app.chat(&key, &question("calls")).await.status == 200 {}
+        app.verified().await;
+        let usage = app.usage(&key).await;
+        assert_eq!(
+            (usage["total_used"].as_i64(), usage["total_available"].as_i64()),
+            (Some(50 * round), Some(0))
+        );
+    }
+}

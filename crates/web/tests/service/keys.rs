@@ -192,6 +192,12 @@ async fn a_key_returns_to_work_by_itself_when_it_can() {
         let put = app.manage("PUT", "/api/token/", Some(change)).await.json();
         assert_eq!(put["data"]["status"], 2);
     }
+    // A client that sends the whole record back, with the status that it was shown.
+    let mut record = made(&app, json!({"remain_quota": 0})).await;
+    assert_eq!(record["status"], 4);
+    record["remain_quota"] = json!(5);
+    let put = app.manage("PUT", "/api/token/", Some(record)).await.json();
+    assert_eq!(put["data"]["status"], 1, "{put}");
     let past = made(&app, json!({"remain_quota": 5, "expired_time": 1_000})).await;
     assert_eq!(past["status"], 3);
     let empty = made(&app, json!({})).await;

@@ -43,7 +43,7 @@ pub struct Scan {
     pub stream: bool,
     /// Whether the caller asked for usage in the stream.
     pub include_usage: bool,
-    /// The largest output that the caller wants, for each choice.
+    /// The largest output that the caller wants, for each choice; the larger one of two.
     pub output_limit: Option<u64>,
     /// How many answers the caller wants.
     pub choices: u64,
@@ -57,7 +57,8 @@ pub struct Scan {
 struct Places {
     object: usize,
     model: (usize, usize),
-    limit: Option<(usize, usize)>,
+    /// Every place of a limit: an upstream that knows only one of the members must find it there.
+    limits: Vec<(usize, usize)>,
     stream_options: Options,
 }
 
@@ -124,18 +125,17 @@ pub fn scan(body: &[u8]) -> Result<Scan, BodyError> {
     }
     let limits =
         [("max_completion_tokens", members.max_completion_tokens), ("max_tokens", members.max_tokens)];
-    let (mut output_limit, mut limit) = (None, None);
+    let (mut output_limit, mut places) = (None, Vec::new());
     for (name, value) in limits {
         let Some(value) = value else { continue };
         let tokens: Option<u64> = typed(value, name, "a positive integer")?;
         if tokens == Some(0) {
             return Err(BodyError::WrongType { member: name, expected: "a positive integer" });
         }
-        output_limit = output_limit.or(tokens);
+        output_limit = output_limit.max(tokens);
         // A limit that is null is still the place to write one.
-        limit = limit.or_else(|| tokens.map(|_| place(value)));
+        places.push(place(value));
     }
-    let null_limit = || limits.iter().find_map(|(_, value)| value.map(place));
     let choices: Option<u64> = optional(members.n, "n", "an integer from 1 to 128")?;
     let choices = choices.unwrap_or(1);
     if !(1..=128).contains(&choices) {
@@ -149,12 +149,7 @@ pub fn scan(body: &[u8]) -> Result<Scan, BodyError> {
         output_limit,
         choices,
         input_bound: input::bound(body),
-        places: Places {
-            object,
-            model: place(model_value),
-            limit: limit.or_else(null_limit),
-            stream_options,
-        },
+        places: Places { object, model: place(model_value), limits: places, stream_options },
     })
 }
 
@@ -258,9 +253,9 @@ pub fn edit(body: &Bytes, scan: &Scan, edits: &Edits) -> Bytes {
         splices.push((places.model, serde_json::Value::from(model.as_str()).to_string()));
     }
     if let Some(limit) = edits.output_limit.filter(|limit| Some(*limit) != scan.output_limit) {
-        match places.limit {
-            Some(place) => splices.push((place, limit.to_string())),
-            None => splices.push((front, format!("\"max_completion_tokens\":{limit},"))),
+        splices.extend(places.limits.iter().map(|place| (*place, limit.to_string())));
+        if places.limits.is_empty() {
+            splices.push((front, format!("\"max_completion_tokens\":{limit},")));
         }
     }
     if edits.ask_usage && !scan.include_usage {
@@ -361,7 +356,7 @@ mod tests {
             ),
             (
                 r#"{"max_tokens":9,"max_completion_tokens":8,"model":"m","stream_options":{"a":1}}"#,
-                r#"{"max_tokens":9,"max_completion_tokens":5,"model":"up","stream_options":{"include_usage":true,"a":1}}"#,
+                r#"{"max_tokens":5,"max_completion_tokens":5,"model":"up","stream_options":{"include_usage":true,"a":1}}"#,
             ),
             (
                 r#"{"max_completion_tokens":null,"model":"m","stream_options":null}"#,
