@@ -157,6 +157,16 @@ where
                 Err(refusal) => return Err(bill.refuse(hold, refusal)),
             };
             let read = answer::read(&whole);
+            if read.is_error {
+                let words = upstream_error::read(502, &whole);
+                let refusal = Refusal::Upstream {
+                    status: 502,
+                    code: words.code,
+                    message: words.message,
+                    retry_after: None,
+                };
+                return Err(bill.refuse(hold, refusal));
+            }
             bill.settle(hold, read.reported, read.estimated_output, status.as_u16()).await;
             Ok(Answer { status, headers: answer_headers, body: Full::new(whole).boxed_unsync() })
         }

@@ -154,7 +154,9 @@ pub async fn update(
     let before = get(gateway, caller, id).await?;
     // Clients send whole records back: the fact that a read showed (3 or 4) is not a wish.
     let shown = status_now(gateway, &before);
-    let is_wish = |status: &Status| status_only || *status != shown || matches!(status, Status::Enabled | Status::Disabled);
+    let is_wish = |status: &Status| {
+        status_only || *status != shown || matches!(status, Status::Enabled | Status::Disabled)
+    };
     let set = set.filter(is_wish);
     let input = if status_only { KeyInput::default() } else { input };
     let quota = input.remain_quota.map(key::quota).transpose()?;

@@ -133,6 +133,10 @@ async fn a_failing_upstream_costs_nothing() {
             assert_eq!((reply.status, reply.code().as_str()), (502, "upstream_error"));
         }
     }
+    let error = r#"{"error":{"message":"overloaded at http://10.0.0.1/","code":"busy"}}"#.to_owned();
+    fail(Script { body: Some(error), ..Script::default() });
+    let reply = app.chat(&key, &question("m")).await;
+    assert_eq!((reply.status, reply.code().as_str()), (502, "busy"), "an error with status 200 is an error");
     fail(Script { reset_after: Some(0), ..Script::default() });
     let mut body = question("m");
     body["stream"] = json!(true);

@@ -16,6 +16,8 @@ pub struct Answer {
     pub reported: Reported,
     /// An estimate of the output tokens from the text that is there.
     pub estimated_output: u64,
+    /// Whether it is an error in the clothes of an answer: an `error` and nothing else that counts.
+    pub is_error: bool,
 }
 
 #[derive(Deserialize)]
@@ -24,6 +26,10 @@ struct Members<'a> {
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     choices: Option<Vec<Choice<'a>>>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -36,10 +42,13 @@ struct Choice<'a> {
 #[must_use]
 pub fn read(body: &[u8]) -> Answer {
     let Ok(members) = serde_json::from_slice::<Members<'_>>(body) else {
-        return Answer { reported: Reported::Absurd, estimated_output: estimate(body.len() as u64) };
+        let estimated_output = estimate(body.len() as u64);
+        return Answer { reported: Reported::Absurd, estimated_output, is_error: false };
     };
+    let is_error = members.error.is_some() && members.choices.is_none() && members.data.is_none();
     let choices = members.choices.unwrap_or_default();
     Answer {
+        is_error,
         reported: members.usage.map_or(Reported::Absent, |usage| usage::read(usage.get())),
         estimated_output: choices
             .iter()
@@ -60,6 +69,8 @@ mod tests {
         let answer = read(br#"{"id":"x","choices":[{"message":{"role":"assistant","content":"12345"}},{"message":{"content":null,"tool_calls":[{"id":"a","function":{"name":"look","arguments":"{}"}}]}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#);
         assert_eq!(answer.reported, Reported::Good(Tokens { input: 3, output: 4, ..Tokens::default() }));
         assert_eq!(answer.estimated_output, 2 + 2);
+        assert!(read(br#"{"error":{"message":"no"}}"#).is_error);
+        assert!(!read(br#"{"error":null,"choices":[]}"#).is_error);
         assert_eq!(read(br#"{"data":[]}"#).reported, Reported::Absent);
         assert_eq!(read(br#"{"usage":{"prompt_tokens":NaN}}"#).reported, Reported::Absurd);
     }
