@@ -30,7 +30,9 @@ impl Applier {
     /// The journal cannot be read, or the book does not answer: then the start fails.
     pub(crate) async fn replay(&mut self) -> Result<(), OpenError> {
         let limit = self.ledger.journal.durable();
-        while let Some(batch) = self.reader.batch(limit, self.ledger.options.apply_records)? {
+        while !self.reader.has_read(limit) {
+            // A stretch without a new charge is not the end of the journal.
+            let Some(batch) = self.reader.batch(limit, self.ledger.options.apply_records)? else { continue };
             match self.ledger.book.dyn_apply(&batch).await? {
                 Applied::Now => self.reader.set_applied(batch.to),
                 Applied::Already(cursor) => {
@@ -53,6 +55,10 @@ impl Applier {
             drop(tokio::time::timeout(ledger.options.apply_every, ledger.hurry.notified()).await);
             self.make_room().await;
             if let Err(what) = self.turn().await {
+                // What came after the close is for the next start.
+                if ledger.stopping.load(Ordering::Acquire) {
+                    return;
+                }
                 tracing::error!(what, "the journal cannot be brought into the database any more");
                 ledger.journal.close();
                 ledger.reached.send_modify(|reached| reached.broken = Some(what));

@@ -54,6 +54,8 @@ pub(crate) struct Journal {
     syncs: AtomicU64,
     failure: Mutex<Option<String>>,
     failed: AtomicBool,
+    /// Whether the sync thread has gone: nothing more will be durable in this life.
+    ended: AtomicBool,
     flaws: Flaws,
 }
 
@@ -108,6 +110,7 @@ impl Journal {
             syncs: AtomicU64::new(0),
             failure: Mutex::default(),
             failed: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             flaws,
             tail: Mutex::new(Tail {
                 numbered: segment.number,
@@ -346,7 +349,7 @@ impl Journal {
             if self.durable() >= seq {
                 return true;
             }
-            if self.failed.load(Ordering::Acquire) {
+            if self.failed.load(Ordering::Acquire) || self.ended.load(Ordering::Acquire) {
                 return false;
             }
             waiters.push((seq, sender));
@@ -364,6 +367,9 @@ impl Journal {
             }
             tail.asleep = false;
             if !tail.dirty && tail.stopped {
+                let mut waiters = self.waiters.lock();
+                self.ended.store(true, Ordering::Release);
+                waiters.clear();
                 return;
             }
             self.sync_from(&mut tail);

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
@@ -155,7 +155,10 @@ pub struct Ledger {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: Options,
     pools: RwLock<HashMap<PoolId, Arc<Pool>>>,
+    /// Who asks the book for a lease: one at a time, and the only one who puts pools into the map.
     asking: tokio::sync::Mutex<()>,
+    /// How often [`Ledger::forget`] was called: an answer of the book that is older than an edit must not pass for new.
+    edits: AtomicU64,
     pub(crate) hurry: Notify,
     pub(crate) reached: watch::Sender<Reached>,
     ended: Notify,
@@ -208,6 +211,7 @@ impl Ledger {
             options,
             pools: RwLock::default(),
             asking: tokio::sync::Mutex::default(),
+            edits: AtomicU64::new(0),
             hurry: Notify::new(),
             reached: watch::Sender::new(Reached { seq: cursor, broken: None }),
             ended: Notify::new(),
@@ -306,27 +310,30 @@ impl Ledger {
         if let Some(pool) = known.as_ref().filter(|pool| !pool.is_stale()) {
             return Ok(Arc::clone(pool));
         }
-        let state = self.ask(id, Units::ZERO).await?;
-        Ok(self.take_in(id, &state))
+        self.ask(id, Units::ZERO, 0).await
     }
 
-    /// The pool of the lease in the book's answer: the one that is here, or a new one. There is never a second pool
-    /// for a lease, because it would begin with everything that the first has spent.
-    fn take_in(&self, id: PoolId, state: &crate::LeaseState) -> Arc<Pool> {
-        let mut pools = self.pools.write();
-        if let Some(known) = pools.get(&id).filter(|known| known.refresh(state, self.clock.now(), 0)) {
-            return Arc::clone(known);
-        }
-        let pool = Arc::new(Pool::new(id, state));
-        pools.insert(id, Arc::clone(&pool));
-        pool
-    }
-
-    async fn ask(&self, id: PoolId, need: Units) -> Result<crate::LeaseState, HoldError> {
-        self.book.dyn_lease(self.journal.id(), id, need).await.map_err(|error| match error {
+    /// Asks the book for a lease and takes in the answer. Only for whoever has `asking`.
+    async fn ask(&self, id: PoolId, need: Units, dry_millis: i64) -> Result<Arc<Pool>, HoldError> {
+        let edits = self.edits.load(Ordering::SeqCst);
+        let state = self.book.dyn_lease(self.journal.id(), id, need).await.map_err(|error| match error {
             BookError::UnknownPool => HoldError::UnknownPool(id),
             BookError::Unavailable(what) => HoldError::Book(what),
-        })
+        })?;
+        // What the map has now, not what the caller holds: of one lease there must never be two pools.
+        let known = self.pools.read().get(&id).cloned();
+        let pool = match known.filter(|pool| pool.refresh(&state, self.clock.now(), dry_millis)) {
+            Some(pool) => pool,
+            None => {
+                let pool = Arc::new(Pool::new(id, &state));
+                self.pools.write().insert(id, Arc::clone(&pool));
+                pool
+            }
+        };
+        if self.edits.load(Ordering::SeqCst) != edits {
+            pool.mark_stale();
+        }
+        Ok(pool)
     }
 
     /// Asks the book for more, once for all who miss at the same moment.
@@ -338,17 +345,14 @@ impl Ledger {
         if pool.left() >= need || !pool.may_grow(self.clock.now()) {
             return Ok(());
         }
-        let state = self.ask(pool.id(), need).await?;
-        if !pool.refresh(&state, self.clock.now(), DRY_MILLIS) {
-            // The lease was voided: the request in hand still sees the old pool and is refused; the next sees the new.
-            self.take_in(pool.id(), &state);
-        }
-        Ok(())
+        // If the lease was voided, the request in hand still sees the old pool and is refused; the next sees the new.
+        self.ask(pool.id(), need, DRY_MILLIS).await.map(drop)
     }
 
     /// Somebody has edited this pool: the book is asked before the next hold on it. Open holds settle as they were
     /// taken.
     pub fn forget(&self, pool: PoolId) {
+        self.edits.fetch_add(1, Ordering::SeqCst);
         if let Some(pool) = self.pools.read().get(&pool) {
             pool.mark_stale();
         }
@@ -421,11 +425,11 @@ impl Ledger {
     /// As [`Ledger::flush`]; then the next start does the rest.
     pub async fn close(&self) -> Result<(), FlushError> {
         self.journal.close();
-        // Before the flush: a hold that settles after it would be charged to a lease that was returned.
+        // Asked before the flush: what settles during it may not be in the book when the leases are returned.
         let idle = self.journal.open_holds() == 0;
-        let flushed = self.flush().await;
-        if flushed.is_ok() && idle {
-            self.book.dyn_close_leases(self.journal.id()).await?;
+        let mut closed = self.flush().await;
+        if closed.is_ok() && idle {
+            closed = self.book.dyn_close_leases(self.journal.id()).await.map_err(FlushError::from);
         }
         self.stopping.store(true, Ordering::Release);
         self.hurry.notify_one();
@@ -435,7 +439,7 @@ impl Ledger {
         {
             tracing::error!("the journal's sync thread panicked");
         }
-        flushed
+        closed
     }
 
     /// Figures for metrics.

@@ -21,6 +21,8 @@ mod recovery;
 mod segment;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
 
 pub use book::{Applied, Batch, Book, BookError, Charge, Draw, LeaseState};
 pub use hold::Hold;

@@ -50,6 +50,7 @@ pub(crate) fn scan(disk: &Arc<dyn Disk>, journal: JournalId, cursor: u64) -> Res
     let mut found = Found { before: 0, last: 0, number: 0, open: BTreeMap::new(), lost: Vec::new() };
     let mut begun = false;
     let mut place = (0, START);
+    let mut broken = false;
     for number in disk.list()? {
         let segment = open(&**disk, number)?;
         if segment.journal != journal {
@@ -62,8 +63,12 @@ pub(crate) fn scan(disk: &Arc<dyn Disk>, journal: JournalId, cursor: u64) -> Res
         // on it is called durable.
         segment.file.sync()?;
         let read = read_segment(&mut found, &mut begun, &segment, &bytes)?;
-        place = (number, read);
+        // Where the next record should stand: here, unless the segment before ends in something that is not right.
+        if read > START || !broken {
+            (place, broken) = ((number, read), false);
+        }
         let rest = bytes.get(usize::try_from(read).unwrap_or(usize::MAX)..).unwrap_or_default();
+        broken |= rest.iter().any(|byte| *byte != 0);
         let expected = if begun { found.last + 1 } else { cursor + 1 };
         match witness(rest, segment.nonce, expected) {
             Witness::Durable => return Err(corrupt(place, "a record that was durable is not right")),

@@ -1,0 +1,159 @@
+//! What needs the private parts: a real directory, with segments small enough to cut them at every byte.
+
+use std::{fs, path::Path, sync::Arc};
+
+use model::{
+    clock::Timestamp,
+    id::{AccountId, ChannelId, JournalId, KeyId, LeaseId, PoolId, PriceId},
+    money::Units,
+    price::Ratio,
+    usage::{Provenance, Tokens, UsageContext, UsageOutcome},
+};
+
+use crate::{
+    LeaseState,
+    disk::{Directory, Disk},
+    flaw::Flaws,
+    hold::OpenHold,
+    life::{Beginning, Life},
+    pool::Pool,
+    reader::ReadError,
+    record,
+    segment::{START, Segment},
+};
+
+const SEGMENT: u64 = 4096;
+
+fn begin(dir: &Path) -> Result<Life, ReadError> {
+    let disk: Arc<dyn Disk> = Arc::new(Directory::new(dir.to_owned()).unwrap());
+    Life::begin(Beginning {
+        disk,
+        journal: JournalId(7),
+        cursor: 0,
+        segment_bytes: SEGMENT,
+        nonce: 11,
+        now: Timestamp::from_millis(0),
+        flaws: Flaws::default(),
+    })
+}
+
+fn context() -> UsageContext {
+    UsageContext {
+        request_id: "request".to_owned(),
+        account: AccountId(1),
+        key: KeyId(1),
+        key_name: "key".to_owned(),
+        group: "default".to_owned(),
+        channel: ChannelId(1),
+        model: "m".to_owned(),
+        upstream_model: "m".to_owned(),
+        door: "/v1".to_owned(),
+        stream: false,
+        price: PriceId(1),
+        ratio: Ratio::ONE,
+        client: std::net::Ipv4Addr::LOCALHOST.into(),
+        started: Timestamp::from_millis(0),
+    }
+}
+
+fn outcome(units: i64) -> UsageOutcome {
+    UsageOutcome {
+        tokens: Tokens::default(),
+        provenance: Provenance::Reported,
+        units: Units::new(units),
+        overrun: Units::ZERO,
+        status: 200,
+        error: None,
+        first_byte_ms: None,
+        ended: Timestamp::from_millis(0),
+    }
+}
+
+fn pool(id: i64, units: i64) -> Arc<Pool> {
+    let state = LeaseState {
+        lease: LeaseId(id),
+        amount: Units::new(units),
+        unlimited: false,
+        available: Units::ZERO,
+    };
+    Arc::new(Pool::new(PoolId(id), &state))
+}
+
+/// Holds and settles once per amount, each synced. Both pools are drawn on.
+fn pay(life: Life, amounts: &[i64]) {
+    let journal = Arc::new(life.journal);
+    let pools = [pool(1, 1_000), pool(2, 1_000)];
+    for units in amounts {
+        assert!(pools.iter().all(|pool| pool.take(Units::new(*units))));
+        let held = Units::new(*units);
+        let mut hold = OpenHold::begin(&journal, pools.clone(), held, context(), Flaws::default()).unwrap();
+        journal.sync();
+        hold.settle(outcome(*units)).unwrap();
+    }
+}
+
+/// What a start would tell an empty book: each charge with its position.
+fn charges(life: &mut Life) -> Vec<(u64, i64)> {
+    let limit = life.journal.durable();
+    let mut told = Vec::new();
+    while !life.reader.has_read(limit) {
+        if let Some(batch) = life.reader.batch(limit, 3).unwrap() {
+            life.reader.set_applied(batch.to);
+            told.extend(batch.charges.iter().map(|charge| (charge.id.seq, charge.outcome.units.get())));
+        }
+    }
+    told.sort_unstable();
+    told
+}
+
+/// Where each record of a segment ends.
+fn ends(dir: &Path, number: u64) -> Vec<usize> {
+    let disk = Directory::new(dir.to_owned()).unwrap();
+    let segment = Segment::open(&disk, number).unwrap().unwrap();
+    let bytes = segment.file.read_at(0, SEGMENT as usize).unwrap();
+    let mut at = START as usize;
+    let mut ends = Vec::new();
+    while let Some(found) = record::find(&bytes[at..], segment.nonce) {
+        at += found.len();
+        ends.push(at);
+    }
+    ends
+}
+
+#[test]
+fn a_segment_cut_at_any_byte_opens_and_charges_what_is_whole() {
+    let amounts = [10, 20];
+    let original = tempfile::tempdir().unwrap();
+    pay(begin(original.path()).unwrap(), &amounts);
+    let name = fs::read_dir(original.path()).unwrap().next().unwrap().unwrap().file_name();
+    let bytes = fs::read(original.path().join(&name)).unwrap();
+    let ends = ends(original.path(), 1);
+    let end = *ends.last().unwrap();
+    assert_eq!(ends.len(), 4);
+    for cut in START as usize..=end {
+        // The file ends there; or zeros follow; or what the disk had there before.
+        for tail in [None, Some(if cut % 2 == 0 { 0x00 } else { 0xa5 })] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut cut_off = bytes[..cut].to_vec();
+            cut_off.resize(if tail.is_some() { bytes.len() } else { cut }, tail.unwrap_or(0));
+            // Zeros may by chance be what was cut off: then the record is whole.
+            let whole = ends.iter().filter(|end| cut_off.get(..**end) == bytes.get(..**end)).count();
+            // A hold whose settlement is not whole is charged nothing.
+            let expected: Vec<_> = (0..whole.div_ceil(2))
+                .map(|index| (index as u64 * 2 + 1, if index < whole / 2 { amounts[index] } else { 0 }))
+                .collect();
+            fs::write(dir.path().join(&name), cut_off).unwrap();
+            let mut life = begin(dir.path()).unwrap_or_else(|error| panic!("{cut}, {tail:?}: {error}"));
+            assert_eq!(charges(&mut life), expected, "{cut}, {tail:?}");
+            if cut % 16 != 0 {
+                continue;
+            }
+            // And the life after that one finds the same, and goes on.
+            pay(life, &[40]);
+            let mut next = begin(dir.path()).unwrap_or_else(|error| panic!("{cut}, {tail:?}: {error}"));
+            let told = charges(&mut next);
+            assert_eq!(told[..expected.len()], expected, "{cut}, {tail:?}");
+            assert_eq!(told[expected.len()..].iter().map(|(_, units)| *units).sum::<i64>(), 40);
+        }
+    }
+}
