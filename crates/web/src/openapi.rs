@@ -2,7 +2,11 @@
 
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::{
+        Ref, RefOr,
+        schema::{AnyOfBuilder, Schema},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
 };
 
 #[derive(OpenApi)]
@@ -29,5 +33,26 @@ impl Modify for Credentials {
             .add_security_scheme("personal_access_token", SecurityScheme::ApiKey(ApiKey::Header(token)));
         let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key")).build();
         components.add_security_scheme("api_key", SecurityScheme::Http(key));
+    }
+}
+
+/// Says for every call with the management envelope that a 200 may also be a failure that the caller can mend.
+pub(crate) fn with_failures(document: &mut utoipa::openapi::OpenApi) {
+    let enveloped =
+        |path: &str| path.starts_with("/api/") && !["/api/usage/token", "/api/models"].contains(&path);
+    for (path, item) in &mut document.paths.paths {
+        if !enveloped(path) {
+            continue;
+        }
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200") else { continue };
+            for content in response.content.values_mut() {
+                let RefOr::T(content) = content else { continue };
+                let Some(success) = content.schema.take() else { continue };
+                let either = AnyOfBuilder::new().item(success).item(Ref::from_schema_name("Failed"));
+                content.schema = Some(RefOr::T(Schema::AnyOf(either.build())));
+            }
+        }
     }
 }

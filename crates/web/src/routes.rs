@@ -17,7 +17,11 @@ use tower::{Layer, util::MapRequestLayer};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{envelope, layers, management as m, model_api, openapi::Document, operation::Operation};
+use crate::{
+    envelope, layers, management as m, model_api,
+    openapi::{self, Document},
+    operation::Operation,
+};
 
 /// What handlers share.
 #[derive(Clone, Debug)]
@@ -69,7 +73,8 @@ fn documented() -> OpenApiRouter<AppState> {
 
 /// The whole service.
 pub fn app(state: AppState) -> Router {
-    let (router, document) = documented().split_for_parts();
+    let (router, mut document) = documented().split_for_parts();
+    openapi::with_failures(&mut document);
     let document: Arc<str> = document.to_json().unwrap_or_default().into();
     let serve_document = move || {
         let document = Arc::clone(&document);

@@ -15,6 +15,7 @@ use crate::{
 
 /// An account.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Account)]
 pub(crate) struct Record {
     /// Its identity.
     id: i64,
@@ -64,6 +65,7 @@ impl From<Account> for Record {
 /// What is said about an account.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = AccountInput)]
 pub(crate) struct Body {
     /// Which account; only for an update.
     id: Option<i64>,

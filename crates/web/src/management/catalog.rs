@@ -10,10 +10,7 @@ use gateway::{Failure, prices};
 use model::money::UNITS_PER_USD;
 use serde_json::{Value, json};
 
-use crate::{
-    envelope::{Failed, Problem},
-    routes::AppState,
-};
+use crate::{envelope::Problem, routes::AppState};
 
 /// A price in US dollars for people. Charges are computed in units.
 #[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
@@ -61,7 +58,7 @@ pub(crate) async fn list(State(state): State<AppState>) -> Result<Response, Prob
 /// One model, by its id or its code.
 #[utoipa::path(get, path = "/api/model/{code}", tag = "Catalogue",
     params(("code" = String, Path, description = "The model's code, or its id")),
-    responses((status = 200, body = serde_json::Value), (status = 200, body = Failed)))]
+    responses((status = 200, body = serde_json::Value)))]
 pub(crate) async fn get(
     State(state): State<AppState>,
     Path(wanted): Path<String>,

@@ -17,6 +17,7 @@ use crate::{
 
 /// A channel.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Channel)]
 pub(crate) struct Record {
     /// Its identity.
     id: i64,
@@ -54,6 +55,7 @@ impl From<Channel> for Record {
 /// What is said about a channel.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = ChannelInput)]
 pub(crate) struct Body {
     /// Which channel; only for an update.
     id: Option<i64>,

@@ -15,6 +15,7 @@ use crate::{
 
 /// A group.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Group)]
 pub(crate) struct Record {
     /// Its unique name.
     name: String,
@@ -27,6 +28,7 @@ pub(crate) struct Record {
 /// A group to be made or changed.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = GroupInput)]
 pub(crate) struct Body {
     /// Its unique name.
     name: Option<String>,

@@ -19,6 +19,7 @@ use crate::{
 
 /// An API key.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKey)]
 pub(crate) struct Record {
     /// Its identity.
     id: i64,
@@ -80,6 +81,7 @@ fn record(gateway: &Gateway, view: KeyView) -> Record {
 /// What is said about an API key; members that are not named here are ignored.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = ApiKeyInput)]
 pub(crate) struct Body {
     /// Which key; only for an update.
     id: Option<i64>,

@@ -15,6 +15,7 @@ use crate::{
 /// What a model costs from now on. Token prices are quota units for a million tokens; 500000 units are one US dollar.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = PriceInput)]
 pub(crate) struct Body {
     /// The model.
     model: Option<String>,

@@ -15,6 +15,7 @@ use crate::{
 
 /// A personal access token.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PersonalAccessToken)]
 pub(crate) struct Record {
     /// Its identity.
     id: i64,
@@ -47,6 +48,7 @@ pub(crate) struct Made {
 /// A token to be made.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = PersonalAccessTokenInput)]
 pub(crate) struct Body {
     /// At most 50 characters.
     #[schema(max_length = 50)]
