@@ -31,7 +31,8 @@ impl Caller {
 /// [`Failure::Unauthenticated`] for everything that is no living token of a living account.
 pub async fn authenticate(gateway: &Gateway, authorization: Option<&str>) -> Result<Caller, Failure> {
     let text = authorization.ok_or(Failure::Unauthenticated)?.trim();
-    let text = text.strip_prefix("Bearer ").unwrap_or(text).trim();
+    let scheme = text.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+    let text = scheme.map_or(text, |_| text.get(7..).unwrap_or_default()).trim();
     let credential = Credential::parse(Class::PersonalAccessToken, text).ok_or(Failure::Unauthenticated)?;
     let found = gateway.store.token_by_credential(&credential).await;
     let (token, account) =

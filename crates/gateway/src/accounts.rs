@@ -120,13 +120,17 @@ pub async fn update(
         Some(2) => Some(true),
         Some(_) => return Err(Failure::Invalid("status must be 1 or 2".to_owned())),
     };
-    if disabled == Some(true) && id == caller.account.id {
-        return Err(Failure::Conflict("nobody can disable their own account".to_owned()));
+    let role = role(caller, input.role)?;
+    // Else the last root could lock everybody out.
+    let falls = disabled == Some(true) || role.is_some_and(|role| role != caller.account.role);
+    if falls && id == caller.account.id {
+        let what = "nobody can disable their own account or change its role";
+        return Err(Failure::Conflict(what.to_owned()));
     }
     let change = AccountChange {
         display_name: input.display_name,
         email: input.email,
-        role: role(caller, input.role)?,
+        role,
         disabled,
         group: input.group,
         groups: input.groups,

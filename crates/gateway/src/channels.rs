@@ -38,19 +38,19 @@ pub async fn create(gateway: &Gateway, caller: &Caller, new: &NewChannel) -> Res
     Ok(made)
 }
 
-/// Changes a channel.
+/// Changes a channel as `decide` says, which sees it as it is at that moment.
 ///
 /// # Errors
-/// [`Failure::Forbidden`], [`Failure::NotFound`]; a value that is not allowed.
+/// [`Failure::Forbidden`], [`Failure::NotFound`]; a value that is not allowed; what `decide` returns.
 pub async fn update(
     gateway: &Gateway,
     caller: &Caller,
     id: ChannelId,
-    new: &NewChannel,
+    decide: impl FnOnce(Channel) -> Result<NewChannel, Failure>,
 ) -> Result<Channel, Failure> {
     caller.must_be(Role::Administrator)?;
-    let updated = gateway.store.update_channel(id, new, gateway.now()).await;
-    let updated = updated.map_err(|error| Failure::of(error, THING))?;
+    let edited = gateway.store.edit_channel(id, gateway.now(), decide).await;
+    let updated = edited.map_err(|error| Failure::of(error, THING))??;
     gateway.routing_changed().await.map_err(|error| Failure::of(error, THING))?;
     Ok(updated)
 }

@@ -135,6 +135,25 @@ pub async fn list(
     found.map_err(|error| Failure::of(error, THING))
 }
 
+/// The own key whose text is `text`, with `sk-` or without, if its name contains `keyword` too. It must be the whole
+/// text: keys are sealed, and found by their digest.
+///
+/// # Errors
+/// The database.
+pub async fn with_text(
+    gateway: &Gateway,
+    caller: &Caller,
+    text: &str,
+    keyword: &str,
+) -> Result<Option<KeyView>, Failure> {
+    let Some(digest) = gateway.store.api_key_digest(text) else { return Ok(None) };
+    let found = gateway.store.key_by_digest(&digest).await.map_err(|error| Failure::of(error, THING))?;
+    let Some((key, _)) = found.filter(|(key, _)| key.account == caller.account.id) else { return Ok(None) };
+    gateway.ledger.flush().await?;
+    let found = gateway.store.key(caller.account.id, key.id).await;
+    Ok(found.map_err(|error| Failure::of(error, THING))?.filter(|view| view.name_contains(keyword)))
+}
+
 /// Changes a key; `status_only` changes nothing but the status.
 ///
 /// # Errors
@@ -151,23 +170,27 @@ pub async fn update(
     if status_only && set.is_none() {
         return Err(Failure::Invalid("status is required".to_owned()));
     }
-    let before = get(gateway, caller, id).await?;
-    // Clients send whole records back: the fact that a read showed (3 or 4) is not a wish.
-    let shown = status_now(gateway, &before);
-    let is_wish = |status: &Status| {
-        status_only || *status != shown || matches!(status, Status::Enabled | Status::Disabled)
-    };
-    let set = set.filter(is_wish);
     let input = if status_only { KeyInput::default() } else { input };
-    let quota = input.remain_quota.map(key::quota).transpose()?;
-    let settings = input.over(before.key.settings.clone())?;
-    if settings.group != before.key.settings.group {
-        may_use_group(gateway, caller, &settings.group)?;
-    }
-    let status = set.unwrap_or_else(|| revived(&before, &settings, quota, now));
-    let change = KeyChange { settings, status, quota };
-    let updated = gateway.store.update_key(caller.account.id, id, &change, now).await;
-    let updated = updated.map_err(|error| Failure::of(error, THING))?;
+    gateway.ledger.flush().await?;
+    // What is not said must keep the value that it has at that moment, not the one that it had a moment before: or a
+    // new name would undo somebody's disable.
+    let decide = |before: &KeyView| -> Result<KeyChange, Failure> {
+        let quota = input.remain_quota.map(key::quota).transpose()?;
+        let settings = input.over(before.key.settings.clone())?;
+        if settings.group != before.key.settings.group {
+            may_use_group(gateway, caller, &settings.group)?;
+        }
+        // Clients send whole records back: the fact that a read showed (3 or 4) is not a wish.
+        let shown = status_now(gateway, before);
+        let is_wish = |status: &Status| {
+            status_only || *status != shown || matches!(status, Status::Enabled | Status::Disabled)
+        };
+        let wish = set.filter(is_wish);
+        let status = wish.unwrap_or_else(|| revived(before, &settings, quota, now));
+        Ok(KeyChange { settings, status, quota })
+    };
+    let edited = gateway.store.edit_key(caller.account.id, id, now, decide).await;
+    let updated = edited.map_err(|error| Failure::of(error, THING))??;
     gateway.key_changed(id).await.map_err(|error| Failure::of(error, THING))?;
     Ok(updated)
 }

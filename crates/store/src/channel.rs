@@ -152,11 +152,36 @@ impl Store {
         new: &NewChannel,
         now: Timestamp,
     ) -> Result<Channel, StoreError> {
-        check(new)?;
+        let edited = self.edit_channel(id, now, |_| Ok(new.clone())).await?;
+        edited.map_err(|never: std::convert::Infallible| match never {})
+    }
+
+    /// Changes a channel as `decide` says, which sees it inside the transaction: two edits at the same moment both
+    /// stay. The inner error is what `decide` refused; nothing was changed then.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; a value that is not allowed; a group that does not exist.
+    pub async fn edit_channel<E>(
+        &self,
+        id: ChannelId,
+        now: Timestamp,
+        decide: impl FnOnce(Channel) -> Result<NewChannel, E>,
+    ) -> Result<Result<Channel, E>, StoreError> {
         let mut tx = self.write().await?;
-        self.write_channel(&mut tx, id.0, new, now).await?;
+        let row: Option<Row> = sqlx::query_as(
+            "SELECT id, name, base_url, models, mapping, groups, priority, enabled FROM channel WHERE id = $1",
+        )
+        .bind(id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let new = match decide(row.ok_or(StoreError::NotFound)?.into()) {
+            Ok(new) => new,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        check(&new)?;
+        self.write_channel(&mut tx, id.0, &new, now).await?;
         tx.commit().await?;
-        self.channel(id).await?.ok_or(StoreError::NotFound)
+        self.channel(id).await?.map(Ok).ok_or(StoreError::NotFound)
     }
 
     async fn write_channel(

@@ -33,6 +33,14 @@ pub struct KeyView {
     pub remaining: Units,
 }
 
+impl KeyView {
+    /// Whether its name contains `keyword`, in any case, as [`Store::search_keys`] reads it.
+    #[must_use]
+    pub fn name_contains(&self, keyword: &str) -> bool {
+        fold(&self.key.settings.name).contains(&fold(keyword))
+    }
+}
+
 /// A part of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Page {
@@ -270,22 +278,42 @@ impl Store {
         change: &KeyChange,
         now: Timestamp,
     ) -> Result<KeyView, StoreError> {
+        let edited = self.edit_key(account, id, now, |_| Ok(change.clone())).await?;
+        edited.map_err(|never: std::convert::Infallible| match never {})
+    }
+
+    /// Changes a key as `decide` says, which sees it inside the transaction: two edits at the same moment both stay.
+    /// The inner error is what `decide` refused; nothing was changed then.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], also for somebody else's key.
+    pub async fn edit_key<E>(
+        &self,
+        account: AccountId,
+        id: KeyId,
+        now: Timestamp,
+        decide: impl FnOnce(&KeyView) -> Result<KeyChange, E>,
+    ) -> Result<Result<KeyView, E>, StoreError> {
         let mut tx = self.write().await?;
         let row: Option<Row> = sqlx::query_as(select_key!("WHERE k.account = $1 AND k.id = $2"))
             .bind(account.0)
             .bind(id.0)
             .fetch_optional(&mut *tx)
             .await?;
-        let row = row.ok_or(StoreError::NotFound)?;
+        let before = row.ok_or(StoreError::NotFound)?.view(self)?;
+        let change = match decide(&before) {
+            Ok(change) => change,
+            Err(refused) => return Ok(Err(refused)),
+        };
         let unlimited = change.settings.unlimited_quota;
-        let flips = (row.unlimited != 0) != unlimited;
+        let flips = before.key.settings.unlimited_quota != unlimited;
         if flips || change.quota.is_some() {
-            pool::set(&mut tx, PoolId(row.pool), change.quota, Some(unlimited)).await?;
+            pool::set(&mut tx, before.key.pool, change.quota, Some(unlimited)).await?;
         }
         set(&mut tx, id.0, &change.settings, change.status).await?;
         change::record(&mut tx, Kind::Key, id.0, now).await?;
         tx.commit().await?;
-        self.key(account, id).await?.ok_or(StoreError::NotFound)
+        self.key(account, id).await?.map(Ok).ok_or(StoreError::NotFound)
     }
 
     /// Deletes keys of an account for good; others are left alone. Returns how many. Their pools stay: the books

@@ -3,7 +3,7 @@
 //! 1. The trailing slash goes: `/api/token` and `/api/token/` are one resource.
 //! 2. The request gets its id, its entry for the log and its caller's address; the log line is written when the
 //!    answer's last byte is gone, so a stream's line has its cost.
-//! 3. A panic becomes a 500, with its id in the log.
+//! 3. A panic becomes a 500 in the caller's dialect, with its id in the log.
 
 use std::{
     future::{Future, poll_fn},
@@ -16,17 +16,17 @@ use axum::{
     body::Body,
     extract::{Request, State},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use bytes::Bytes;
 use gateway::entry::Entry;
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use http_body::{Frame, SizeHint};
 use model::{clock::Timestamp, refusal::Refusal};
 
 use crate::{
     address::{self, Peer},
-    model_api,
+    envelope, model_api,
     operation::Operation,
     routes::AppState,
 };
@@ -71,12 +71,17 @@ pub(crate) async fn outermost(State(state): State<AppState>, mut request: Reques
         operation: operation.clone(),
         state: state.clone(),
     };
-    let response = caught(next.run(request), &state, &operation).await;
+    let response = caught(next.run(request), &line.path, &state, &operation).await;
     finish(response, line)
 }
 
 /// Runs the rest; a panic in it is logged with the request id and answered like any fault of ours.
-async fn caught(rest: impl Future<Output = Response>, state: &AppState, operation: &Operation) -> Response {
+async fn caught(
+    rest: impl Future<Output = Response>,
+    path: &str,
+    state: &AppState,
+    operation: &Operation,
+) -> Response {
     let mut rest = Box::pin(rest);
     let result = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| rest.as_mut().poll(context))) {
         Ok(poll) => poll.map(Ok),
@@ -89,7 +94,12 @@ async fn caught(rest: impl Future<Output = Response>, state: &AppState, operatio
             let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
             tracing::error!(request_id = operation.request_id, what, "a request panicked");
             state.gateway.panicked();
-            model_api::refuse(&Refusal::Internal, state, operation).into_response()
+            if path.starts_with("/v1") {
+                return model_api::refuse_at(path, &Refusal::Internal, state, operation);
+            }
+            operation.entry.note(|facts| facts.error = Some(Refusal::Internal.code().to_owned()));
+            let message = Refusal::Internal.to_string();
+            envelope::failed(StatusCode::INTERNAL_SERVER_ERROR, &message, Refusal::Internal.code())
         }
     }
 }
@@ -167,5 +177,62 @@ impl Drop for Line {
             first_byte_ms = facts.first_byte_ms,
             total_ms = now.millis_since(self.operation.started),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, atomic::AtomicBool};
+
+    use axum::{Router, middleware, routing::get};
+    use gateway::{Gateway, Parts, Settings};
+    use http_body_util::BodyExt;
+    use ledger::{Ledger, Options};
+    use model::clock::{Clock, SystemClock};
+    use serde_json::Value;
+    use store::{MasterKey, Store};
+    use tokio_util::task::TaskTracker;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn state(dir: &std::path::Path) -> AppState {
+        let store = Store::open(&dir.join("apsis.db"), &MasterKey::generate().unwrap()).await.unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let options = Options { segment_bytes: 1 << 20, ..Options::new(dir.join("journal")) };
+        let ledger = Ledger::open(Arc::new(store.clone()), Arc::clone(&clock), options).await.unwrap();
+        let parts = Parts { store, ledger, clock, settings: Settings::default() };
+        AppState {
+            gateway: Gateway::open(parts, &TaskTracker::new()).await.unwrap(),
+            trusted_proxies: Arc::from([]),
+            management_body: 1024,
+            ready: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    async fn panics() -> Response {
+        panic!("a secret detail")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_in_the_dialect_of_its_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = state(dir.path()).await;
+        let router: Router<()> = Router::new()
+            .route("/api/x", get(panics))
+            .route("/v1/x", get(panics))
+            .layer(middleware::from_fn_with_state(state.clone(), outermost));
+        for (path, shape) in [("/api/x", "/success"), ("/v1/x", "/error/code")] {
+            let request = Request::get(path).header("x-request-id", "mine").body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(
+                (response.status().as_u16(), &response.headers()["x-request-id"]),
+                (500, &"mine".parse().unwrap())
+            );
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let json: Value = serde_json::from_slice(&body).unwrap();
+            assert!(json.pointer(shape).is_some(), "{path}: {json}");
+            assert!(!json.to_string().contains("secret"), "{json}");
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! Accounts, for administrators.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use gateway::Account;
 use gateway::accounts::{self, AccountInput};
 use model::id::AccountId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Authenticated, Input, Listed, PageQuery, Paging, id, required};
+use super::{Authenticated, Input, Listed, PageQuery, Paging, Segment, id, required};
 use crate::{
     envelope::{Envelope, Failed, Reply, ok},
     routes::AppState,
@@ -123,7 +123,7 @@ pub(crate) async fn list(
 pub(crate) async fn get(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Path(account): Path<String>,
+    Segment(account): Segment,
 ) -> Reply<Record> {
     ok(accounts::get(&state.gateway, &caller, AccountId(id(&account)?)).await?.into())
 }

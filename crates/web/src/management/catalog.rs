@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use gateway::ModelPrice;
@@ -10,6 +10,7 @@ use gateway::{Failure, prices};
 use model::money::UNITS_PER_USD;
 use serde_json::{Value, json};
 
+use super::Segment;
 use crate::{envelope::Problem, routes::AppState};
 
 /// A price in US dollars for people. Charges are computed in units.
@@ -61,7 +62,7 @@ pub(crate) async fn list(State(state): State<AppState>) -> Result<Response, Prob
     responses((status = 200, body = serde_json::Value)))]
 pub(crate) async fn get(
     State(state): State<AppState>,
-    Path(wanted): Path<String>,
+    Segment(wanted): Segment,
 ) -> Result<Response, Problem> {
     let models = prices::list(&state.gateway).await?;
     let found = models.iter().find(|model| model.model == wanted || code(&model.model) == wanted);

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use gateway::{Channel, NewChannel};
 use gateway::{Failure, channels};
 use model::id::ChannelId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Authenticated, Input, id, required};
+use super::{Authenticated, Input, Segment, id, required};
 use crate::{
     envelope::{Done, Envelope, Failed, Problem, Reply, done, ok},
     routes::AppState,
@@ -131,7 +131,7 @@ pub(crate) async fn list(
 pub(crate) async fn get(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Path(channel): Path<String>,
+    Segment(channel): Segment,
 ) -> Reply<Record> {
     ok(channels::get(&state.gateway, &caller, ChannelId(id(&channel)?)).await?.into())
 }
@@ -156,9 +156,8 @@ pub(crate) async fn update(
     Input(body): Input<Body>,
 ) -> Reply<Record> {
     let channel = ChannelId(required(body.id)?);
-    let before = channels::get(&state.gateway, &caller, channel).await?;
-    let new = body.over(Some(before))?;
-    ok(channels::update(&state.gateway, &caller, channel, &new).await?.into())
+    let decide = |before| body.over(Some(before));
+    ok(channels::update(&state.gateway, &caller, channel, decide).await?.into())
 }
 
 /// Deletes a channel.
@@ -167,7 +166,7 @@ pub(crate) async fn update(
 pub(crate) async fn delete(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Path(channel): Path<String>,
+    Segment(channel): Segment,
 ) -> Result<Done, Problem> {
     channels::delete(&state.gateway, &caller, ChannelId(id(&channel)?)).await?;
     done()

@@ -1,13 +1,13 @@
 //! Groups, for administrators.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use gateway::Group;
 use gateway::{Failure, groups};
 use model::price::Ratio;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Authenticated, Input};
+use super::{Authenticated, Input, Segment};
 use crate::{
     envelope::{Done, Envelope, Failed, Problem, Reply, done, ok},
     routes::AppState,
@@ -77,7 +77,7 @@ pub(crate) async fn put(
 pub(crate) async fn delete(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Path(name): Path<String>,
+    Segment(name): Segment,
 ) -> Result<Done, Problem> {
     groups::delete(&state.gateway, &caller, &name).await?;
     done()

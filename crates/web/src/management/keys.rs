@@ -1,6 +1,8 @@
 //! API keys.
 
-use axum::extract::{Path, Query, State};
+use std::collections::HashMap;
+
+use axum::extract::{Query, State};
 use gateway::KeyView;
 use gateway::{
     Failure, Gateway,
@@ -10,7 +12,7 @@ use model::id::KeyId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Authenticated, Input, Listed, PageQuery, Paging, id, required, seconds};
+use super::{Authenticated, Input, Listed, PageQuery, Paging, Segment, id, required, seconds};
 use crate::{
     envelope::{Done, Envelope, Failed, Reply, done, ok},
     json::present,
@@ -151,17 +153,26 @@ pub(crate) async fn list(
     page(&state, caller, paging, "").await
 }
 
-/// Own API keys whose name contains a text.
+/// Own API keys whose name contains a text, or the one that has this text itself.
 #[utoipa::path(get, path = "/api/token/search", tag = "API keys",
-    params(("keyword" = Option<String>, Query, description = "A part of the name"), PageQuery),
+    params(("keyword" = Option<String>, Query, description = "A part of the name"),
+        ("token" = Option<String>, Query, description = "The whole text of a key"), PageQuery),
     responses((status = 200, body = Envelope<Listed<Record>>), (status = 401, body = Failed)), security(("personal_access_token" = [])))]
 pub(crate) async fn search(
     State(state): State<AppState>,
     caller: Authenticated,
     paging: Paging,
 ) -> Reply<Listed<Record>> {
-    let keyword = paging.query.get("keyword").cloned().unwrap_or_default();
-    page(&state, caller, paging, &keyword).await
+    let said = |name: &str| paging.query.get(name).cloned().unwrap_or_default();
+    let (keyword, text) = (said("keyword"), said("token"));
+    if text.is_empty() {
+        return page(&state, caller, paging, &keyword).await;
+    }
+    let found = keys::with_text(&state.gateway, &caller.0, &text, &keyword).await?;
+    let total = i64::from(found.is_some());
+    let first = found.filter(|_| paging.page.number == 1);
+    let items = first.into_iter().map(|view| record(&state.gateway, view)).collect();
+    ok(Listed::new(paging.page, total, items))
 }
 
 /// One own API key.
@@ -170,7 +181,7 @@ pub(crate) async fn search(
 pub(crate) async fn get(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Path(key): Path<String>,
+    Segment(key): Segment,
 ) -> Reply<Record> {
     let view = keys::get(&state.gateway, &caller, KeyId(id(&key)?)).await?;
     ok(record(&state.gateway, view))
@@ -188,12 +199,6 @@ pub(crate) async fn create(
     ok(record(&state.gateway, view))
 }
 
-/// What an update changes.
-#[derive(Deserialize)]
-pub(crate) struct UpdateQuery {
-    status_only: Option<String>,
-}
-
 /// Changes an API key; members that are absent keep their value.
 #[utoipa::path(put, path = "/api/token", tag = "API keys", request_body = Body,
     params(("status_only" = Option<bool>, Query, description = "Change nothing but the status")),
@@ -201,10 +206,11 @@ pub(crate) struct UpdateQuery {
 pub(crate) async fn update(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Query(query): Query<UpdateQuery>,
+    Query(query): Query<HashMap<String, String>>,
     Input(body): Input<Body>,
 ) -> Reply<Record> {
-    let status_only = query.status_only.is_some_and(|text| !matches!(text.as_str(), "" | "false" | "0"));
+    let status_only =
+        query.get("status_only").is_some_and(|text| !matches!(text.as_str(), "" | "false" | "0"));
     let key = KeyId(required(body.id)?);
     let view = keys::update(&state.gateway, &caller, key, body.into(), status_only).await?;
     ok(record(&state.gateway, view))
@@ -216,7 +222,7 @@ pub(crate) async fn update(
 pub(crate) async fn delete(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Path(key): Path<String>,
+    Segment(key): Segment,
 ) -> Result<Done, crate::envelope::Problem> {
     match keys::delete(&state.gateway, &caller, &[KeyId(id(&key)?)]).await? {
         0 => Err(Failure::NotFound("API key").into()),

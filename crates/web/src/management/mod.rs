@@ -12,7 +12,7 @@ pub(crate) mod user;
 
 use std::{collections::HashMap, time::Duration};
 
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use gateway::Page;
 use gateway::{
     Failure,
@@ -41,6 +41,19 @@ impl FromRequestParts<AppState> for Authenticated {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         Ok(Self(access::authenticate(&state.gateway, authorization).await?))
+    }
+}
+
+/// The variable part of a path.
+pub(crate) struct Segment(pub(crate) String);
+
+impl FromRequestParts<AppState> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(text) = path.map_err(|_| Failure::Invalid("the path is not valid UTF-8".to_owned()))?;
+        Ok(Self(text))
     }
 }
 

@@ -1,13 +1,13 @@
 //! Personal access tokens, and the set-up of a new installation.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use gateway::Token;
 use gateway::{Failure, tokens};
 use model::{clock::Timestamp, id::TokenId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Authenticated, Input, id, seconds};
+use super::{Authenticated, Input, Segment, id, seconds};
 use crate::{
     envelope::{Done, Envelope, Failed, Problem, Reply, done, ok},
     routes::AppState,
@@ -94,7 +94,7 @@ pub(crate) async fn create(
 pub(crate) async fn revoke(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
-    Path(token): Path<String>,
+    Segment(token): Segment,
 ) -> Result<Done, Problem> {
     tokens::revoke(&state.gateway, &caller, TokenId(id(&token)?)).await?;
     done()

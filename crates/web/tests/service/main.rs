@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod app;
+mod edges;
 mod exactness;
 mod keys;
 mod model_api;
 mod openapi;
+mod operators;
