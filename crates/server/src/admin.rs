@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     io::{self, Read, Write},
     path::Path,
     process::ExitCode,
@@ -130,10 +131,14 @@ async fn keys(store: &Store, command: Key, now: Timestamp, out: &mut impl Write)
 
 async fn set_status(store: &Store, own: &OwnKey, status: Status, now: Timestamp) -> anyhow::Result<()> {
     let owner = account(store, &own.account).await?;
-    let view = store.key(owner.id, KeyId(own.id)).await?;
-    let view = view.ok_or_else(|| anyhow!("account {} has no API key {}", own.account, own.id))?;
-    let change = KeyChange { settings: view.key.settings, status, quota: None };
-    store.update_key(owner.id, view.key.id, &change, now).await?;
+    // Inside the transaction: a new name that is given at the same moment stays.
+    let decide = |view: &store::KeyView| {
+        Ok::<_, Infallible>(KeyChange { settings: view.key.settings.clone(), status, quota: None })
+    };
+    match store.edit_key(owner.id, KeyId(own.id), now, decide).await {
+        Err(store::StoreError::NotFound) => bail!("account {} has no API key {}", own.account, own.id),
+        edited => drop(edited?),
+    }
     Ok(())
 }
 
@@ -270,18 +275,22 @@ async fn channels(
 }
 
 async fn enable(store: &Store, id: i64, enabled: bool, now: Timestamp) -> anyhow::Result<()> {
-    let channel = store.channel(ChannelId(id)).await?.ok_or_else(|| anyhow!("there is no channel {id}"))?;
-    let new = NewChannel {
-        name: channel.name,
-        base_url: channel.base_url,
-        credential: None,
-        models: channel.models,
-        mapping: channel.mapping,
-        groups: channel.groups,
-        priority: channel.priority,
-        enabled,
+    let decide = |channel: store::Channel| {
+        Ok::<_, Infallible>(NewChannel {
+            name: channel.name,
+            base_url: channel.base_url,
+            credential: None,
+            models: channel.models,
+            mapping: channel.mapping,
+            groups: channel.groups,
+            priority: channel.priority,
+            enabled,
+        })
     };
-    store.update_channel(channel.id, &new, now).await?;
+    match store.edit_channel(ChannelId(id), now, decide).await {
+        Err(store::StoreError::NotFound) => bail!("there is no channel {id}"),
+        edited => drop(edited?),
+    }
     Ok(())
 }
 
