@@ -49,6 +49,15 @@ pub async fn update(
     decide: impl FnOnce(Channel) -> Result<NewChannel, Failure>,
 ) -> Result<Channel, Failure> {
     caller.must_be(Role::Administrator)?;
+    // A credential that nobody may read must not be sent to an address of the caller's choice either.
+    let decide = |before: Channel| {
+        let place = before.base_url.clone();
+        let new = decide(before)?;
+        if new.base_url != place && new.credential.is_none() {
+            return Err(Failure::Invalid("key is required with a new base_url".to_owned()));
+        }
+        Ok(new)
+    };
     let edited = gateway.store.edit_channel(id, gateway.now(), decide).await;
     let updated = edited.map_err(|error| Failure::of(error, THING))??;
     gateway.routing_changed().await.map_err(|error| Failure::of(error, THING))?;

@@ -231,3 +231,17 @@ async fn health_and_metrics_say_how_it_is() {
         (503, "unavailable", Some("1"))
     );
 }
+
+#[tokio::test]
+async fn a_stored_credential_goes_to_no_new_address() {
+    let app = App::start().await;
+    let id = app.manage("GET", "/api/channel/", None).await.json()["data"][0]["id"].clone();
+    let elsewhere = json!({"id": id, "base_url": "http://127.0.0.1:9/v1"});
+    let refused = app.manage("PUT", "/api/channel/", Some(elsewhere.clone())).await.json();
+    assert_eq!(refused["message"], "key is required with a new base_url");
+    let mut with_key = elsewhere;
+    with_key["key"] = json!("sk-other");
+    assert_eq!(app.manage("PUT", "/api/channel/", Some(with_key)).await.json()["success"], true);
+    let renamed = json!({"id": id, "name": "renamed"});
+    assert_eq!(app.manage("PUT", "/api/channel/", Some(renamed)).await.json()["data"]["name"], "renamed");
+}
