@@ -15,11 +15,12 @@ use wire::openai::{
 
 use crate::{
     admission::{self, Credentials, Way},
+    bill::Bill,
     bound::{self, Held, Tariff},
     entry::Entry,
     gateway::Gateway,
     key_cache::Known,
-    relay::{Bill, Relay},
+    relay::Relay,
     upstream,
 };
 

@@ -1,12 +1,13 @@
 //! Everything the product decides and does.
 //!
 //! The model API: [`exchange`] is the story of one request, top to bottom; `admission` says who may, `routing` which
-//! way, `bound` how much is held, `upstream` talks to providers, `relay` passes an answer on and settles it. The
+//! way, `bound` how much is held, `upstream` talks to providers, `bill` says what an answer costs, `relay` passes a stream on. The
 //! management API: [`access`] says who calls, and one module for each aggregate holds its use cases.
 
 pub mod access;
 pub mod accounts;
 mod admission;
+mod bill;
 mod bound;
 pub mod channels;
 pub mod entry;

@@ -1,4 +1,4 @@
-//! Passing an answer on, and ending its hold.
+//! Passing a stream on, and ending its hold.
 //!
 //! A stream is passed event by event: what is delivered stays below what is held, the settlement is written before
 //! the last byte leaves, and a caller that goes away ends the upstream's work at once because the body is dropped.
@@ -7,146 +7,23 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, Incoming};
 use ledger::{Hold, HoldError};
-use model::{
-    clock::Timestamp,
-    money::Units,
-    refusal::Refusal,
-    usage::{Provenance, Tokens, UsageOutcome},
-};
+use model::{money::Units, refusal::Refusal, usage::UsageOutcome};
 use tokio::time::{Instant, Sleep};
 use wire::{
-    error::{Dialect, Setting},
     openai::{
-        estimate,
         stream::{self, Tap},
         usage::Reported,
     },
     sse::Splitter,
 };
 
-use crate::{bound::Tariff, entry::Entry, gateway::Gateway};
-
-/// What a settlement needs to know beside the hold.
-pub(crate) struct Bill {
-    gateway: Arc<Gateway>,
-    tariff: Tariff,
-    entry: Entry,
-    started: Timestamp,
-    first_byte_ms: Option<i64>,
-    request_id: String,
-    model: String,
-}
-
-impl Bill {
-    pub(crate) fn new(
-        gateway: &Arc<Gateway>,
-        tariff: Tariff,
-        entry: Entry,
-        started: Timestamp,
-        request_id: String,
-        model: String,
-    ) -> Self {
-        let gateway = Arc::clone(gateway);
-        Self { gateway, tariff, entry, started, first_byte_ms: None, request_id, model }
-    }
-
-    fn first_byte(&mut self) {
-        let elapsed = self.gateway.now().millis_since(self.started);
-        self.first_byte_ms = Some(elapsed);
-        self.entry.note(|facts| facts.first_byte_ms = Some(elapsed));
-    }
-
-    /// What a use costs: by the provider's report where it can be true, else by what was delivered.
-    fn outcome(&self, reported: Reported, delivered: u64, status: u16) -> UsageOutcome {
-        let (tokens, provenance) = match reported {
-            Reported::Good(tokens) => (tokens, Provenance::Reported),
-            Reported::Absent | Reported::Absurd => {
-                let input = estimate(self.tariff.input);
-                (Tokens { input, output: delivered, ..Tokens::default() }, Provenance::Estimated)
-            }
-        };
-        // A report whose cost cannot be counted is beyond every hold; the settlement caps it.
-        let units = self.tariff.price.price.cost(self.tariff.ratio, &tokens).unwrap_or(Units::MAX);
-        UsageOutcome {
-            tokens,
-            provenance,
-            units,
-            overrun: Units::ZERO,
-            status,
-            error: None,
-            first_byte_ms: self.first_byte_ms,
-            ended: self.gateway.now(),
-        }
-    }
-
-    /// Ends a hold for nothing. Returns the refusal, for the caller.
-    pub(crate) fn refuse(&self, hold: Hold, refusal: Refusal) -> Refusal {
-        self.free(hold, refusal.status(), refusal.code());
-        refusal
-    }
-
-    fn free(&self, hold: Hold, status: u16, word: &str) {
-        let outcome = UsageOutcome {
-            tokens: Tokens::default(),
-            provenance: Provenance::Counted,
-            units: Units::ZERO,
-            overrun: Units::ZERO,
-            status,
-            error: Some(word.to_owned()),
-            first_byte_ms: self.first_byte_ms,
-            ended: self.gateway.now(),
-        };
-        self.end(hold, outcome);
-    }
-
-    fn end(&self, hold: Hold, outcome: UsageOutcome) {
-        let charged = hold.settle(outcome);
-        if charged.overrun > Units::ZERO {
-            tracing::warn!(
-                request_id = self.request_id,
-                overrun = charged.overrun.get(),
-                "an upstream claims more than was held"
-            );
-        }
-        self.gateway.metrics.settled(charged.units.get(), charged.overrun.get());
-        self.entry.note(|facts| {
-            facts.units = Some(charged.units.get());
-            facts.tokens = Some(charged.tokens);
-            facts.error = charged.error;
-        });
-    }
-
-    /// Settles a whole answer. What it costs beyond the hold is held first, if there is that much.
-    pub(crate) async fn settle(mut self, mut hold: Hold, reported: Reported, delivered: u64, status: u16) {
-        self.first_byte();
-        let outcome = self.outcome(reported, delivered, status);
-        if let Some(more) = beyond(&hold, &outcome)
-            && let Err(error) = hold.raise(more).await
-        {
-            tracing::debug!(%error, "the rest of an answer is not affordable");
-        }
-        self.end(hold, outcome);
-    }
-
-    fn event(&self, refusal: &Refusal) -> Bytes {
-        let error_type = &self.gateway.settings.error_type;
-        let setting = Setting { request_id: &self.request_id, error_type };
-        Bytes::from(wire::error::event(refusal, Dialect::OpenAi, setting))
-    }
-}
-
-/// What an outcome costs beyond its hold.
-fn beyond(hold: &Hold, outcome: &UsageOutcome) -> Option<Units> {
-    let more = outcome.units.get().saturating_sub(hold.units().get());
-    (more > 0 && outcome.units < Units::MAX).then_some(Units::new(more))
-}
+use crate::bill::{Bill, beyond};
 
 type Raising = Pin<Box<dyn Future<Output = (Hold, Result<(), HoldError>)> + Send>>;
 
