@@ -4,8 +4,9 @@ use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use crate::{
     book::{Applied, Batch},
+    error::OpenError,
     flaw::Flaws,
-    ledger::{Ledger, OpenError, nonce},
+    ledger::{Ledger, nonce},
     life,
     reader::{ReadError, Reader},
 };

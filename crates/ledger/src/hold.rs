@@ -10,9 +10,10 @@ use model::{
 };
 
 use crate::{
+    error::{FatalError, HoldError},
     flaw::{Flaw, Flaws},
     journal::{Journal, NotTaken},
-    ledger::{FatalError, HoldError, Ledger},
+    ledger::Ledger,
     life::abandoned,
     pool::Pool,
     record::{Held, Record},

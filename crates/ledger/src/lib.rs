@@ -9,6 +9,7 @@
 mod applier;
 mod book;
 mod disk;
+mod error;
 mod flaw;
 mod hold;
 mod journal;
@@ -25,6 +26,7 @@ mod simulation;
 mod tests;
 
 pub use book::{Applied, Batch, Book, BookError, Charge, Draw, LeaseState};
+pub use error::{FatalError, FlushError, HoldError, OpenError};
 pub use hold::Hold;
-pub use ledger::{FatalError, FlushError, HoldError, Ledger, OpenError, Options, Stats};
+pub use ledger::{Ledger, Options, Stats};
 pub use reader::ReadError;
