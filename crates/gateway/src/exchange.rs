@@ -5,7 +5,7 @@ use std::{net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use model::{clock::Timestamp, refusal::Refusal, usage::UsageContext};
 use wire::openai::{
     answer,
@@ -21,7 +21,7 @@ use crate::{
     gateway::Gateway,
     key_cache::Known,
     relay::Relay,
-    upstream,
+    upstream::{self, UpstreamBody},
 };
 
 /// Longest name of a model, in bytes.
@@ -267,7 +267,7 @@ where
     })
 }
 
-async fn read_upstream(body: Incoming, limit: u64, idle: Duration) -> Result<Bytes, Refusal> {
+async fn read_upstream(body: UpstreamBody, limit: u64, idle: Duration) -> Result<Bytes, Refusal> {
     collect(body, limit, idle).await.map_err(|error| match error {
         Cut::TooLarge | Cut::Broken => Refusal::UpstreamError,
         Cut::Slow => Refusal::UpstreamTimeout,
@@ -310,7 +310,7 @@ where
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
-async fn upstream_refusal(response: http::Response<Incoming>, idle: Duration) -> Refusal {
+async fn upstream_refusal(response: http::Response<UpstreamBody>, idle: Duration) -> Refusal {
     let status = response.status();
     // A redirect is not followed, and a caller could do nothing with it.
     if !(status.is_client_error() || status.is_server_error()) {

@@ -116,6 +116,7 @@ impl Gateway {
             loop {
                 tokio::time::sleep(LOOK_EVERY).await;
                 let Some(gateway) = watching.upgrade() else { return };
+                gateway.upstream.sweep();
                 match gateway.notice(seen).await {
                     Ok(newest) => seen = newest,
                     Err(error) => {

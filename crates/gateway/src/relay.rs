@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use hyper::body::{Body, Frame, Incoming};
+use hyper::body::{Body, Frame};
 use ledger::{Hold, HoldError};
 use model::{money::Units, refusal::Refusal, usage::UsageOutcome};
 use tokio::time::{Instant, Sleep};
@@ -23,7 +23,10 @@ use wire::{
     sse::Splitter,
 };
 
-use crate::bill::{Bill, beyond};
+use crate::{
+    bill::{Bill, beyond},
+    upstream::UpstreamBody,
+};
 
 type Raising = Pin<Box<dyn Future<Output = (Hold, Result<(), HoldError>)> + Send>>;
 
@@ -40,7 +43,7 @@ enum Then {
 pub(crate) struct Relay {
     bill: Bill,
     hold: Option<Hold>,
-    upstream: Option<Incoming>,
+    upstream: Option<UpstreamBody>,
     splitter: Splitter,
     tap: Tap,
     raising: Option<(Raising, Then)>,
@@ -60,7 +63,7 @@ impl Relay {
     pub(crate) fn new(
         mut bill: Bill,
         hold: Hold,
-        upstream: Incoming,
+        upstream: UpstreamBody,
         asked: bool,
         held: u64,
         most: u64,

@@ -8,12 +8,14 @@ use model::{clock::Timestamp, id::ChannelId, price::Ratio};
 use store::{ModelPrice, Store, StoreError};
 use zeroize::Zeroizing;
 
+use crate::upstream::Target;
+
 /// One way to an upstream, ready to be used.
 pub(crate) struct Channel {
     /// Its identity.
     pub(crate) id: ChannelId,
-    /// The upstream's base URL without a trailing slash, such as `https://api.openai.com/v1`.
-    pub(crate) base_url: String,
+    /// Where the upstream is.
+    pub(crate) target: Target,
     /// The whole value of the `authorization` header; `None` for an upstream that asks for none.
     pub(crate) authorization: Option<http::HeaderValue>,
     /// The upstream's names of models that have another name here.
@@ -53,10 +55,14 @@ impl Snapshot {
             if !row.enabled {
                 continue;
             }
+            let Some(target) = Target::parse(&row.base_url) else {
+                tracing::error!(channel = %row.id, "a channel's address is not one; it is left out");
+                continue;
+            };
             let credential = store.channel_credential(row.id).await?;
             let channel = Arc::new(Channel {
                 id: row.id,
-                base_url: row.base_url.trim_end_matches('/').to_owned(),
+                target,
                 authorization: authorization(&credential),
                 mapping: row.mapping.into_iter().collect(),
                 priority: row.priority,
