@@ -1,11 +1,18 @@
 //! One model request, from its credentials to its settlement.
 
-use std::{net::IpAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
-use hyper::body::Body;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Frame, SizeHint};
 use model::{clock::Timestamp, refusal::Refusal, usage::UsageContext};
 use wire::openai::{
     answer,
@@ -39,6 +46,24 @@ pub enum Door {
 }
 
 impl Door {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::Chat, Self::Embeddings];
+
+    /// The door at a path.
+    #[must_use]
+    pub fn at(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|door| door.path() == path)
+    }
+
+    /// What it is for, in a few words.
+    #[must_use]
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Self::Chat => "A chat completion, whole or streamed",
+            Self::Embeddings => "Embeddings",
+        }
+    }
+
     /// Its path.
     #[must_use]
     pub const fn path(self) -> &'static str {
@@ -88,7 +113,44 @@ pub struct Answer {
     /// The headers.
     pub headers: HeaderMap,
     /// The body.
-    pub body: UnsyncBoxBody<Bytes, std::convert::Infallible>,
+    pub body: AnswerBody,
+}
+
+/// The body of an answer.
+pub struct AnswerBody(Inner);
+
+enum Inner {
+    Whole(Full<Bytes>),
+    Stream(Box<Relay>),
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut self.0 {
+            Inner::Whole(body) => Pin::new(body).poll_frame(context),
+            Inner::Stream(relay) => Pin::new(&mut **relay).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Whole(body) => body.is_end_stream(),
+            Inner::Stream(relay) => relay.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Whole(body) => body.size_hint(),
+            Inner::Stream(_) => SizeHint::default(),
+        }
+    }
 }
 
 /// Answers a model request: checks, holds, sends, relays, settles.
@@ -169,7 +231,8 @@ where
                 return Err(bill.refuse(hold, refusal));
             }
             bill.settle(hold, read.reported, read.estimated_output, status.as_u16()).await;
-            Ok(Answer { status, headers: answer_headers, body: Full::new(whole).boxed_unsync() })
+            let body = AnswerBody(Inner::Whole(Full::new(whole)));
+            Ok(Answer { status, headers: answer_headers, body })
         }
         Kind::Stream => {
             answer_headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -177,7 +240,8 @@ where
             let most = scan.output_limit.unwrap_or(u64::MAX).min(way.price.max_output);
             let most = limit.unwrap_or(most).saturating_mul(scan.choices);
             let relay = Relay::new(bill, hold, response.into_body(), scan.include_usage, output, most);
-            Ok(Answer { status, headers: answer_headers, body: relay.boxed_unsync() })
+            let body = AnswerBody(Inner::Stream(Box::new(relay)));
+            Ok(Answer { status, headers: answer_headers, body })
         }
     }
 }

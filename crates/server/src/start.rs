@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 use web::{
-    AppState, app,
+    App, AppState,
     serve::{Limits, serve as accept},
 };
 
@@ -70,7 +70,7 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
 
     let (stop, stopping) = watch::channel(false);
     let accepting = tokio::spawn({
-        let (tracker, app) = (tracker.clone(), app(state));
+        let (tracker, app) = (tracker.clone(), App::new(state));
         async move { accept(listener, app, limits, stopping, &tracker).await }
     });
     let why = until_the_end(&ledger, signals).await;

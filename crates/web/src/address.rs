@@ -5,10 +5,6 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use ipnet::IpNet;
 
-/// The address at the other end of the connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) IpAddr);
-
 /// The caller's address. `X-Forwarded-For` is read right to left, and only as long as the one who wrote an entry is a
 /// trusted proxy; an entry that is no address ends the walk at the proxy that wrote it.
 pub(crate) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {

@@ -7,42 +7,126 @@
 
 use std::{
     future::{Future, poll_fn},
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
 };
 
-use axum::{
-    body::Body,
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
+use axum::{BoxError, Router, body::Body, response::Response};
 use bytes::Bytes;
-use gateway::entry::Entry;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use gateway::{
+    entry::Entry,
+    exchange::{self, Door},
+};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body::{Frame, SizeHint};
 use model::{clock::Timestamp, refusal::Refusal};
+use tower::ServiceExt;
 
 use crate::{
-    address::{self, Peer},
-    envelope, model_api,
+    address, envelope, model_api,
     operation::Operation,
-    routes::AppState,
+    routes::{self, AppState},
 };
 
+/// The whole service.
+#[derive(Clone, Debug)]
+pub struct App {
+    state: AppState,
+    rest: Router,
+}
+
+impl App {
+    /// A service with all routes.
+    #[must_use]
+    pub fn new(state: AppState) -> Self {
+        Self { rest: routes::router(state.clone()), state }
+    }
+
+    /// Answers one request of `peer`.
+    pub(crate) async fn answer<B>(&self, peer: IpAddr, mut request: Request<B>) -> Response<Logged>
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        without_slash(request.uri_mut());
+        let headers = request.headers();
+        let operation = Operation {
+            request_id: kept_id(headers)
+                .map_or_else(|| uuid::Uuid::now_v7().simple().to_string(), str::to_owned),
+            entry: Entry::default(),
+            client: address::client(peer, headers, &self.state.trusted_proxies),
+            started: self.state.gateway.now(),
+        };
+        let line = Line {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            status: 499,
+            operation: operation.clone(),
+            state: self.state.clone(),
+        };
+        let response = self.caught(self.route(request, &operation), line.uri.path(), &operation).await;
+        finish(response, line)
+    }
+
+    /// The doors of the model API come first and pass no router: they are what has to be fast.
+    async fn route<B>(&self, mut request: Request<B>, operation: &Operation) -> Response<AnswerBody>
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        if let Some(door) = Door::at(request.uri().path()) {
+            if request.method() == Method::POST {
+                return model_api::ask(door, &self.state, operation, request).await;
+            }
+            return routes::refuse_method(&self.state, operation, request.uri()).map(AnswerBody::Rest);
+        }
+        request.extensions_mut().insert(operation.clone());
+        let Ok(response) = self.rest.clone().oneshot(request.map(Body::new)).await;
+        response.map(AnswerBody::Rest)
+    }
+
+    /// Runs the rest; a panic in it is logged with the request id and answered like any fault of ours.
+    async fn caught(
+        &self,
+        rest: impl Future<Output = Response<AnswerBody>>,
+        path: &str,
+        operation: &Operation,
+    ) -> Response<AnswerBody> {
+        let mut rest = pin!(rest);
+        let result = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| rest.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        });
+        let panic = match result.await {
+            Ok(response) => return response,
+            Err(panic) => panic,
+        };
+        let what = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        tracing::error!(request_id = operation.request_id, what, "a request panicked");
+        self.state.gateway.panicked();
+        let response = if path.starts_with("/v1") {
+            model_api::refuse_at(path, &Refusal::Internal, &self.state, operation)
+        } else {
+            operation.entry.note(|facts| facts.error = Some(Refusal::Internal.code().to_owned()));
+            let message = Refusal::Internal.to_string();
+            envelope::failed(StatusCode::INTERNAL_SERVER_ERROR, &message, Refusal::Internal.code())
+        };
+        response.map(AnswerBody::Rest)
+    }
+}
+
 /// Drops the trailing slash before anything is matched.
-pub(crate) fn without_slash(mut request: Request) -> Request {
-    let path = request.uri().path();
+fn without_slash(uri: &mut Uri) {
+    let path = uri.path();
     if path.len() > 1 && path.ends_with('/') {
         let bare = path.trim_end_matches('/');
         let bare = if bare.is_empty() { "/" } else { bare };
-        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
-        if let Ok(uri) = format!("{bare}{query}").parse::<Uri>() {
-            *request.uri_mut() = uri;
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        if let Ok(changed) = format!("{bare}{query}").parse::<Uri>() {
+            *uri = changed;
         }
     }
-    request
 }
 
 /// A caller's request id that is kept: 1 to 128 letters, digits, dots, dashes and underscores.
@@ -52,72 +136,28 @@ fn kept_id(headers: &HeaderMap) -> Option<&str> {
     (fits && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))).then_some(id)
 }
 
-/// The outermost layer.
-pub(crate) async fn outermost(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let request_id =
-        kept_id(request.headers()).map_or_else(|| uuid::Uuid::now_v7().simple().to_string(), str::to_owned);
-    let peer = request.extensions().get::<Peer>().map_or(std::net::IpAddr::from([0, 0, 0, 0]), |peer| peer.0);
-    let operation = Operation {
-        request_id,
-        entry: Entry::default(),
-        client: address::client(peer, request.headers(), &state.trusted_proxies),
-        started: state.gateway.now(),
-    };
-    request.extensions_mut().insert(operation.clone());
-    let line = Line {
-        method: request.method().clone(),
-        path: request.uri().path().to_owned(),
-        status: 499,
-        operation: operation.clone(),
-        state: state.clone(),
-    };
-    let response = caught(next.run(request), &line.path, &state, &operation).await;
-    finish(response, line)
-}
-
-/// Runs the rest; a panic in it is logged with the request id and answered like any fault of ours.
-async fn caught(
-    rest: impl Future<Output = Response>,
-    path: &str,
-    state: &AppState,
-    operation: &Operation,
-) -> Response {
-    let mut rest = Box::pin(rest);
-    let result = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| rest.as_mut().poll(context))) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
-    });
-    match result.await {
-        Ok(response) => response,
-        Err(panic) => {
-            let what = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            tracing::error!(request_id = operation.request_id, what, "a request panicked");
-            state.gateway.panicked();
-            if path.starts_with("/v1") {
-                return model_api::refuse_at(path, &Refusal::Internal, state, operation);
-            }
-            operation.entry.note(|facts| facts.error = Some(Refusal::Internal.code().to_owned()));
-            let message = Refusal::Internal.to_string();
-            envelope::failed(StatusCode::INTERNAL_SERVER_ERROR, &message, Refusal::Internal.code())
-        }
-    }
-}
-
 /// Adds the request id, and the line to the end of the body.
-fn finish(mut response: Response, mut line: Line) -> Response {
+fn finish(mut response: Response<AnswerBody>, mut line: Line) -> Response<Logged> {
     line.status = response.status().as_u16();
     if let Ok(id) = HeaderValue::from_str(&line.operation.request_id) {
         response.headers_mut().insert("x-request-id", id.clone());
         response.headers_mut().insert("x-cometapi-request-id", id);
     }
-    response.map(|inner| Body::new(Logged { inner, _line: line }))
+    response.map(|inner| Logged { inner, _line: line })
+}
+
+/// Whose answer it is.
+pub(crate) enum AnswerBody {
+    /// The model API's.
+    Model(exchange::AnswerBody),
+    /// A handler's.
+    Rest(Body),
 }
 
 /// A body whose end writes the log line. The inner body is dropped first: a stream that nobody reads any more settles
 /// there, and the line has its cost.
-struct Logged {
-    inner: Body,
+pub(crate) struct Logged {
+    inner: AnswerBody,
     _line: Line,
 }
 
@@ -129,22 +169,33 @@ impl http_body::Body for Logged {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(context)
+        match &mut self.inner {
+            AnswerBody::Model(body) => {
+                Pin::new(body).poll_frame(context).map(|frame| frame.map(|Ok(frame)| Ok(frame)))
+            }
+            AnswerBody::Rest(body) => Pin::new(body).poll_frame(context),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        match &self.inner {
+            AnswerBody::Model(body) => body.is_end_stream(),
+            AnswerBody::Rest(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match &self.inner {
+            AnswerBody::Model(body) => body.size_hint(),
+            AnswerBody::Rest(body) => body.size_hint(),
+        }
     }
 }
 
 /// The one log line of a request. It has no query: a key may stand there.
 struct Line {
     method: Method,
-    path: String,
+    uri: Uri,
     status: u16,
     operation: Operation,
     state: AppState,
@@ -161,7 +212,7 @@ impl Drop for Line {
             target: "request",
             request_id = self.operation.request_id,
             method = %self.method,
-            path = self.path,
+            path = self.uri.path(),
             status = self.status,
             client = %self.operation.client,
             account = facts.account.map(|id| id.0),
@@ -184,7 +235,7 @@ impl Drop for Line {
 mod tests {
     use std::sync::{Arc, atomic::AtomicBool};
 
-    use axum::{Router, middleware, routing::get};
+    use axum::routing::get;
     use gateway::{Gateway, Parts, Settings};
     use http_body_util::BodyExt;
     use ledger::{Ledger, Options};
@@ -192,7 +243,6 @@ mod tests {
     use serde_json::Value;
     use store::{MasterKey, Store};
     use tokio_util::task::TaskTracker;
-    use tower::ServiceExt;
 
     use super::*;
 
@@ -218,13 +268,11 @@ mod tests {
     async fn a_panic_is_answered_in_the_dialect_of_its_path() {
         let dir = tempfile::tempdir().unwrap();
         let state = state(dir.path()).await;
-        let router: Router<()> = Router::new()
-            .route("/api/x", get(panics))
-            .route("/v1/x", get(panics))
-            .layer(middleware::from_fn_with_state(state.clone(), outermost));
+        let rest = Router::new().route("/api/x", get(panics)).route("/v1/x", get(panics));
+        let app = App { state, rest };
         for (path, shape) in [("/api/x", "/success"), ("/v1/x", "/error/code")] {
             let request = Request::get(path).header("x-request-id", "mine").body(Body::empty()).unwrap();
-            let response = router.clone().oneshot(request).await.unwrap();
+            let response = app.answer([127, 0, 0, 1].into(), request).await;
             assert_eq!(
                 (response.status().as_u16(), &response.headers()["x-request-id"]),
                 (500, &"mine".parse().unwrap())

@@ -15,4 +15,5 @@ mod operation;
 mod routes;
 pub mod serve;
 
-pub use routes::{AppState, app};
+pub use layers::App;
+pub use routes::AppState;

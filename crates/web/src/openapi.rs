@@ -1,11 +1,14 @@
 //! The head of the OpenAPI document; its paths come from the handlers.
 
+use gateway::exchange::Door;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        Ref, RefOr,
+        ContentBuilder, HttpMethod, Ref, RefOr, Required, ResponseBuilder,
+        path::OperationBuilder,
+        request_body::RequestBodyBuilder,
         schema::{AnyOfBuilder, Schema},
-        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
@@ -33,6 +36,23 @@ impl Modify for Credentials {
             .add_security_scheme("personal_access_token", SecurityScheme::ApiKey(ApiKey::Header(token)));
         let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key")).build();
         components.add_security_scheme("api_key", SecurityScheme::Http(key));
+    }
+}
+
+/// Adds the doors of the model API, which are matched before every other route.
+pub(crate) fn with_doors(document: &mut utoipa::openapi::OpenApi) {
+    let any = || ContentBuilder::new().schema(Some(Schema::default())).build();
+    for door in Door::ALL {
+        let body = RequestBodyBuilder::new().content("application/json", any()).required(Some(Required::True));
+        let answer = ResponseBuilder::new().description("The model's answer").content("application/json", any());
+        let operation = OperationBuilder::new()
+            .tag("Models")
+            .summary(Some(door.summary()))
+            .operation_id(Some(door.path().trim_start_matches("/v1/").replace('/', "_")))
+            .request_body(Some(body.build()))
+            .response("200", answer)
+            .security(SecurityRequirement::new("api_key", Vec::<String>::new()));
+        document.paths.add_path_operation(door.path(), vec![HttpMethod::Post], operation.build());
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::State,
-    middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -13,12 +12,11 @@ use gateway::Gateway;
 use http::{StatusCode, Uri, header};
 use ipnet::IpNet;
 use model::refusal::Refusal;
-use tower::{Layer, util::MapRequestLayer};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    envelope, layers, management as m, model_api,
+    envelope, management as m, model_api,
     openapi::{self, Document},
     operation::Operation,
 };
@@ -64,34 +62,29 @@ fn documented() -> OpenApiRouter<AppState> {
         // everybody
         .routes(routes!(m::catalog::list))
         .routes(routes!(m::catalog::get))
-        // the model API
-        .routes(routes!(model_api::chat))
-        .routes(routes!(model_api::embeddings))
+        // the model API; its doors stand in `gateway::exchange::Door`
         .routes(routes!(model_api::models))
         .routes(routes!(model_api::model))
 }
 
-/// The whole service.
-pub fn app(state: AppState) -> Router {
+/// Every route but the doors of the model API.
+pub(crate) fn router(state: AppState) -> Router {
     let (router, mut document) = documented().split_for_parts();
+    openapi::with_doors(&mut document);
     openapi::with_failures(&mut document);
     let document: Arc<str> = document.to_json().unwrap_or_default().into();
     let serve_document = move || {
         let document = Arc::clone(&document);
         async move { ([(header::CONTENT_TYPE, "application/json")], document.to_string()) }
     };
-    let router = router
+    router
         .route("/openapi.json", get(serve_document))
         .route("/health/live", get(|| async { "ok" }))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown_method)
-        .layer(middleware::from_fn_with_state(state.clone(), layers::outermost))
-        .with_state(state);
-    // Around the router, because it changes what is matched.
-    let service = MapRequestLayer::new(layers::without_slash).layer(router);
-    Router::new().fallback_service(service)
+        .with_state(state)
 }
 
 async fn ready(State(state): State<AppState>) -> Response {
@@ -126,6 +119,11 @@ async fn unknown(State(state): State<AppState>, operation: Operation, uri: Uri) 
 }
 
 async fn unknown_method(State(state): State<AppState>, operation: Operation, uri: Uri) -> Response {
+    refuse_method(&state, &operation, &uri)
+}
+
+/// A method that a path does not have.
+pub(crate) fn refuse_method(state: &AppState, operation: &Operation, uri: &Uri) -> Response {
     if uri.path().starts_with("/v1") {
         let words = Refusal::Upstream {
             status: 405,
@@ -133,7 +131,7 @@ async fn unknown_method(State(state): State<AppState>, operation: Operation, uri
             message: "this path does not take this method".to_owned(),
             retry_after: None,
         };
-        return model_api::refuse_at(uri.path(), &words, &state, &operation);
+        return model_api::refuse_at(uri.path(), &words, state, operation);
     }
     let message = "this path does not take this method";
     envelope::failed(StatusCode::METHOD_NOT_ALLOWED, message, "method_not_allowed")

@@ -1,8 +1,7 @@
 //! Accepting connections: limits, time-outs, and an end that lets requests finish.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, extract::Request};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -16,9 +15,8 @@ use tokio::{
     sync::{Semaphore, watch},
 };
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
 
-use crate::address::Peer;
+use crate::layers::App;
 
 /// How connections are treated.
 #[derive(Clone, Debug)]
@@ -41,7 +39,7 @@ const HEAD: usize = 64 << 10;
 /// The listener fails.
 pub async fn serve(
     listener: TcpListener,
-    app: Router,
+    app: App,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
     tracker: &TaskTracker,
@@ -102,16 +100,16 @@ async fn connection(
     watcher: Watcher,
     stream: TcpStream,
     peer: SocketAddr,
-    app: Router,
+    app: App,
 ) {
     // Without it a small piece of a stream waits 40 ms for the caller's acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer.ip()));
-        let request: Request = request.map(axum::body::Body::new);
-        app.clone().oneshot(request)
+    let app = Arc::new(app);
+    let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
+        let app = Arc::clone(&app);
+        async move { Ok::<_, Infallible>(app.answer(peer.ip(), request).await) }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {

@@ -2,22 +2,22 @@
 
 use axum::{
     Json,
-    body::Body,
-    extract::{Path, Request, State},
+    extract::{Path, State},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use gateway::{
     exchange::{self, Door, Question},
     models as callable,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use model::refusal::Refusal;
 use wire::{
     error::{self, Dialect, Setting},
     openai,
 };
 
-use crate::{credentials, operation::Operation, routes::AppState};
+use crate::{credentials, layers::AnswerBody, operation::Operation, routes::AppState};
 
 /// A refusal as an answer of the OpenAI dialect.
 pub(crate) fn refuse(refusal: &Refusal, state: &AppState, operation: &Operation) -> Response {
@@ -50,7 +50,16 @@ fn refuse_in(dialect: Dialect, refusal: &Refusal, state: &AppState, operation: &
     response
 }
 
-async fn ask(door: Door, state: AppState, operation: Operation, request: Request) -> Response {
+/// Answers a model request.
+pub(crate) async fn ask<B>(
+    door: Door,
+    state: &AppState,
+    operation: &Operation,
+    request: Request<B>,
+) -> Response<AnswerBody>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
     let (parts, body) = request.into_parts();
     let question = Question {
         door,
@@ -64,30 +73,12 @@ async fn ask(door: Door, state: AppState, operation: Operation, request: Request
     };
     match exchange::answer(&state.gateway, question).await {
         Ok(answer) => {
-            let mut response = Response::new(Body::new(answer.body));
+            let mut response = Response::new(AnswerBody::Model(answer.body));
             (*response.status_mut(), *response.headers_mut()) = (answer.status, answer.headers);
             response
         }
-        Err(refusal) => refuse(&refusal, &state, &operation),
+        Err(refusal) => refuse(&refusal, state, operation).map(AnswerBody::Rest),
     }
-}
-
-/// A chat completion, whole or streamed.
-#[utoipa::path(post, path = "/v1/chat/completions", tag = "Models", request_body = serde_json::Value,
-    responses((status = 200, description = "The model's answer", body = serde_json::Value)), security(("api_key" = [])))]
-pub(crate) async fn chat(State(state): State<AppState>, operation: Operation, request: Request) -> Response {
-    ask(Door::Chat, state, operation, request).await
-}
-
-/// Embeddings.
-#[utoipa::path(post, path = "/v1/embeddings", tag = "Models", request_body = serde_json::Value,
-    responses((status = 200, description = "The model's answer", body = serde_json::Value)), security(("api_key" = [])))]
-pub(crate) async fn embeddings(
-    State(state): State<AppState>,
-    operation: Operation,
-    request: Request,
-) -> Response {
-    ask(Door::Embeddings, state, operation, request).await
 }
 
 async fn callable(

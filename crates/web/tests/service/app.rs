@@ -107,7 +107,7 @@ impl App {
         };
         let (stop, stopping) = watch::channel(false);
         tokio::spawn(
-            async move { serve::serve(listener, web::app(state), limits, stopping, &tracker).await },
+            async move { serve::serve(listener, web::App::new(state), limits, stopping, &tracker).await },
         );
         let client = Client::builder(TokioExecutor::new()).build_http();
         let mut app = Self {
