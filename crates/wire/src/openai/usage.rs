@@ -1,7 +1,7 @@
 //! What a provider reports as used.
 
 use model::usage::Tokens;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The largest count that is believed.
 const MOST: u64 = 1 << 53;
@@ -34,7 +34,13 @@ impl Reported {
 }
 
 /// Reads the `usage` member of an answer or a chunk. Cached input is a part of `prompt_tokens`, reasoning a part of
-/// `completion_tokens`; see OpenAI's reference of the chat completion object.
+/// `completion_tokens`; see OpenAI's reference of the chat completion object. Providers that say it otherwise:
+///
+/// - Some name the parts of the prompt beside it: `cache_creation_input_tokens` and `cache_read_input_tokens`
+///   (Anthropic's words), `prompt_cache_hit_tokens` (DeepSeek). They are parts of `prompt_tokens` all the same, unless
+///   `total_tokens` says that they come on top.
+/// - Some report reasoning beside `completion_tokens` (xAI), or not at all (Gemini's OpenAI door): then `total_tokens`
+///   is larger than the sum of both by just that. It counts as output.
 #[must_use]
 pub fn read(usage: &str) -> Reported {
     match serde_json::from_str(usage) {
@@ -44,23 +50,66 @@ pub fn read(usage: &str) -> Reported {
     }
 }
 
+/// `used` as a provider would report it.
+pub(crate) fn report(used: Tokens) -> Value {
+    let prompt = used.input.saturating_add(used.cached_input).saturating_add(used.cache_write);
+    json!({
+        "prompt_tokens": prompt, "completion_tokens": used.output,
+        "total_tokens": prompt.saturating_add(used.output),
+        "prompt_tokens_details": {"cached_tokens": used.cached_input, "cache_creation_tokens": used.cache_write},
+        "completion_tokens_details": {"reasoning_tokens": used.reasoning},
+    })
+}
+
 fn tokens(usage: &Map<String, Value>) -> Option<Tokens> {
     let none = Map::new();
-    let details = |name: &str| usage.get(name).and_then(Value::as_object);
-    let prompt_details = details("prompt_tokens_details").unwrap_or(&none);
+    let details = |name: &str| usage.get(name).and_then(Value::as_object).unwrap_or(&none);
+    let prompt_details = details("prompt_tokens_details");
     let prompt = count(usage, "prompt_tokens")?;
     let output = count(usage, "completion_tokens")?;
     if !usage.contains_key("prompt_tokens") && !usage.contains_key("completion_tokens") {
         return None;
     }
-    let cached_input = count(prompt_details, "cached_tokens")?;
-    let cache_write = count(prompt_details, "cache_creation_tokens")?;
-    let reasoning = count(details("completion_tokens_details").unwrap_or(&none), "reasoning_tokens")?;
+    let total = count(usage, "total_tokens")?;
+    // The same figure under two names is said twice, not two figures.
+    let cached_input = count(prompt_details, "cached_tokens")?
+        .max(count(usage, "cache_read_input_tokens")?)
+        .max(count(usage, "prompt_cache_hit_tokens")?);
+    let cache_write = count(prompt_details, "cache_creation_tokens")?
+        .max(count(prompt_details, "cached_creation_tokens")?)
+        .max(count(usage, "cache_creation_input_tokens")?);
+    let reasoning = count(details("completion_tokens_details"), "reasoning_tokens")?;
+    let cache = cached_input + cache_write;
+    let beyond = Beyond::of(total.saturating_sub(prompt + output), reasoning, cache);
+    let (output, reasoning) = (output + beyond.output, reasoning.max(beyond.output));
     if reasoning > output {
         return None;
     }
-    let input = prompt.checked_sub(cached_input)?.checked_sub(cache_write)?;
+    let input = (prompt + beyond.cache).checked_sub(cache)?;
     Some(Tokens { input, cached_input, cache_write, output, reasoning })
+}
+
+/// What `total_tokens` has beyond prompt and completion.
+struct Beyond {
+    /// Reasoning that is not in the completion.
+    output: u64,
+    /// Cache reads and writes that are not in the prompt.
+    cache: u64,
+}
+
+impl Beyond {
+    /// Finds what explains `rest`. A rest that nothing explains is nothing that was reported.
+    const fn of(rest: u64, reasoning: u64, cache: u64) -> Self {
+        let sum = reasoning + cache;
+        match rest {
+            0 => Self { output: 0, cache: 0 },
+            _ if rest == reasoning => Self { output: rest, cache: 0 },
+            _ if rest == cache => Self { output: 0, cache },
+            _ if rest == sum => Self { output: reasoning, cache },
+            _ if reasoning == 0 => Self { output: rest, cache: 0 },
+            _ => Self { output: 0, cache: 0 },
+        }
+    }
 }
 
 /// A count: absent and null are 0, anything else must be a plausible whole number.
@@ -84,6 +133,75 @@ mod tests {
         );
         let tokens = Tokens { input: 40, cached_input: 60, cache_write: 0, output: 50, reasoning: 20 };
         assert_eq!(good, Reported::Good(tokens));
+    }
+
+    #[test]
+    fn understands_providers_that_say_it_otherwise() {
+        for (usage, (input, cached_input, cache_write, output, reasoning)) in [
+            // Parts of the prompt beside it, and once more inside.
+            (
+                r#"{"prompt_tokens":100,"completion_tokens":5,"total_tokens":105,"cache_creation_input_tokens":30,
+                    "cache_read_input_tokens":60,"prompt_tokens_details":{"cached_tokens":60}}"#,
+                (10, 60, 30, 5, 0),
+            ),
+            // On top of the prompt.
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":105,"cache_creation_input_tokens":30,
+                    "cache_read_input_tokens":60}"#,
+                (10, 60, 30, 5, 0),
+            ),
+            // Without a total they are parts.
+            (
+                r#"{"prompt_tokens":40,"completion_tokens":5,"cache_creation_input_tokens":30}"#,
+                (10, 0, 30, 5, 0),
+            ),
+            (
+                r#"{"prompt_tokens":40,"completion_tokens":5,"prompt_tokens_details":{"cached_creation_tokens":30}}"#,
+                (10, 0, 30, 5, 0),
+            ),
+            (
+                r#"{"prompt_tokens":40,"completion_tokens":5,"total_tokens":45,"prompt_cache_hit_tokens":25,
+                    "prompt_cache_miss_tokens":15}"#,
+                (15, 25, 0, 5, 0),
+            ),
+            // Reasoning beside the output.
+            (
+                r#"{"prompt_tokens":9,"completion_tokens":4,"total_tokens":113,
+                    "completion_tokens_details":{"reasoning_tokens":100}}"#,
+                (9, 0, 0, 104, 100),
+            ),
+            (
+                r#"{"prompt_tokens":9,"completion_tokens":400,"total_tokens":509,
+                    "completion_tokens_details":{"reasoning_tokens":100}}"#,
+                (9, 0, 0, 500, 100),
+            ),
+            // Reasoning that is only in the sum, beside a cache that is inside the prompt.
+            (
+                r#"{"prompt_tokens":9,"completion_tokens":4,"total_tokens":113,"prompt_tokens_details":{"cached_tokens":5}}"#,
+                (4, 5, 0, 104, 100),
+            ),
+            // Both at once.
+            (
+                r#"{"prompt_tokens":9,"completion_tokens":4,"total_tokens":143,"cache_creation_input_tokens":30,
+                    "completion_tokens_details":{"reasoning_tokens":100}}"#,
+                (9, 0, 30, 104, 100),
+            ),
+            // A total that fits nothing changes nothing.
+            (
+                r#"{"prompt_tokens":9,"completion_tokens":4,"total_tokens":99,
+                    "completion_tokens_details":{"reasoning_tokens":1}}"#,
+                (9, 0, 0, 4, 1),
+            ),
+        ] {
+            let tokens = Tokens { input, cached_input, cache_write, output, reasoning };
+            assert_eq!(read(usage), Reported::Good(tokens), "{usage}");
+        }
+    }
+
+    #[test]
+    fn what_is_reported_is_read_back() {
+        let used = Tokens { input: 5, cached_input: 2, cache_write: 1, output: 4, reasoning: 3 };
+        assert_eq!(read(&report(used).to_string()), Reported::Good(used));
     }
 
     #[test]
