@@ -16,10 +16,7 @@ use ledger::{Hold, HoldError};
 use model::{money::Units, refusal::Refusal, usage::UsageOutcome};
 use tokio::time::{Instant, Sleep};
 use wire::{
-    openai::{
-        stream::{self, Tap},
-        usage::Reported,
-    },
+    openai::{stream::Tap, usage::Reported},
     sse::Splitter,
 };
 
@@ -153,7 +150,7 @@ impl Relay {
             self.hold = Some(hold);
             // Nothing more is affordable: go on to the end of what is held.
             if self.tap.delivered() >= self.held {
-                self.last = Some(stream::stopped(&self.bill.model));
+                self.last = Some(self.tap.stopped(&self.bill.model, self.outcome(200).tokens));
                 self.finish();
             }
             return;

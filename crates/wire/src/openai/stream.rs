@@ -4,8 +4,9 @@
 //! who did not, and an error is said again without what must not get out.
 
 use bytes::Bytes;
+use model::usage::Tokens;
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, json, value::RawValue};
 
 use super::{
     estimate,
@@ -43,6 +44,33 @@ impl Choice<'_> {
     }
 }
 
+/// Longest text of a stream's head that is kept.
+const MAX_HEAD: usize = 256;
+
+/// What every chunk of one stream says of the stream.
+#[derive(Debug, Default, Deserialize)]
+struct Head {
+    #[serde(default)]
+    id: Value,
+    #[serde(default)]
+    created: Value,
+    #[serde(default)]
+    model: Value,
+}
+
+impl Head {
+    /// Reads it off a chunk; what is not as it should be is left out.
+    fn read(data: &[u8]) -> Self {
+        let Ok(head) = serde_json::from_slice::<Self>(data) else { return Self::default() };
+        let text = |value: Value| match value {
+            Value::String(text) if !text.is_empty() && text.len() <= MAX_HEAD => Value::String(text),
+            _ => Value::Null,
+        };
+        let created = if head.created.is_u64() { head.created } else { Value::Null };
+        Self { id: text(head.id), created, model: text(head.model) }
+    }
+}
+
 /// What becomes of one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pass {
@@ -63,13 +91,15 @@ pub struct Tap {
     /// The choices that were seen, and those that said why they ended, one bit each.
     seen: u128,
     ended: u128,
+    /// Of the first chunk with a choice; the chunks before it are known to say nothing of themselves.
+    head: Option<Head>,
 }
 
 impl Tap {
     /// `asked`: the caller itself asked for usage.
     #[must_use]
     pub const fn new(asked: bool) -> Self {
-        Self { asked, reported: Reported::Absent, delivered: 0, seen: 0, ended: 0 }
+        Self { asked, reported: Reported::Absent, delivered: 0, seen: 0, ended: 0, head: None }
     }
 
     /// The provider's report so far.
@@ -112,6 +142,9 @@ impl Tap {
             return Pass { bytes, done: false, error: true };
         }
         let choices = chunk.choices.unwrap_or_default();
+        if self.head.is_none() && !choices.is_empty() {
+            self.head = Some(Head::read(&data));
+        }
         for choice in &choices {
             self.seen |= choice.bit();
             self.delivered += choice.delta.as_ref().map_or(0, Text::tokens);
@@ -120,23 +153,49 @@ impl Tap {
         let hidden = !self.asked && choices.is_empty() && usage != Reported::Absent;
         Pass { bytes: (!hidden).then(|| event.clone()), done: false, error: false }
     }
-}
 
-/// The end of a stream that is stopped because nothing more is affordable: a chunk that says `length`, as if the
-/// output limit had been met, and the end mark.
-#[must_use]
-pub fn stopped(model: &str) -> Bytes {
-    let chunk = serde_json::json!({
-        "id": "chatcmpl-stopped", "object": "chat.completion.chunk", "created": 0, "model": model,
-        "choices": [{"index": 0, "delta": {}, "finish_reason": "length"}],
-    });
-    Bytes::from(format!("data: {chunk}\n\ndata: [DONE]\n\n"))
+    /// The end of a stream that is stopped because nothing more is affordable: a chunk in which every choice that has
+    /// not ended says `length`, as if the output limit had been met; the usage, for a caller who asked; and the end
+    /// mark. All of it looks like the chunks before. `model` is named where the upstream named none, `used` is what is
+    /// charged for.
+    #[must_use]
+    pub fn stopped(&self, model: &str, used: Tokens) -> Bytes {
+        let mut events = String::new();
+        let cut = self.cut();
+        if !cut.is_empty() {
+            let ends = |index| json!({"index": index, "delta": {}, "finish_reason": "length"});
+            let chunk = self.chunk(model, cut.into_iter().map(ends).collect(), Value::Null);
+            events += &format!("data: {chunk}\n\n");
+        }
+        if self.asked {
+            events += &format!("data: {}\n\n", self.chunk(model, Vec::new(), usage::report(used)));
+        }
+        Bytes::from(events + "data: [DONE]\n\n")
+    }
+
+    /// The choices that have not ended; the first, where none was seen.
+    fn cut(&self) -> Vec<u32> {
+        let open = if self.seen == 0 { 1 } else { self.seen & !self.ended };
+        (0..u128::BITS).filter(|index| open >> index & 1 == 1).collect()
+    }
+
+    fn chunk(&self, model: &str, choices: Vec<Value>, usage: Value) -> Value {
+        let none = Head::default();
+        let head = self.head.as_ref().unwrap_or(&none);
+        let or = |value: &Value, other: Value| if value.is_null() { other } else { value.clone() };
+        let mut chunk = json!({
+            "id": or(&head.id, json!("chatcmpl-stopped")), "object": "chat.completion.chunk",
+            "created": or(&head.created, json!(0)), "model": or(&head.model, json!(model)), "choices": choices,
+        });
+        if let Some(members) = chunk.as_object_mut().filter(|_| self.asked) {
+            members.insert("usage".to_owned(), usage);
+        }
+        chunk
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use model::usage::Tokens;
-
     use super::*;
 
     fn event(data: &str) -> Bytes {
@@ -192,6 +251,48 @@ mod tests {
         let told = r#"{"error":{"message":"bad key [removed] for [removed]","type":null,"param":null,"code":"auth"}}"#;
         assert_eq!(pass, Pass { bytes: Some(event(told)), done: false, error: true });
         assert_eq!(tap.delivered(), 0, "text that was left out is not delivered");
+    }
+
+    #[test]
+    fn a_stopped_stream_ends_every_choice_as_itself() {
+        let used = Tokens { input: 5, cached_input: 2, cache_write: 1, output: 4, reasoning: 3 };
+        for asked in [false, true] {
+            let mut tap = Tap::new(asked);
+            // The first event of some providers is about the prompt and names nothing.
+            tap.event(event(r#"{"id":"","created":0,"model":"","choices":[]}"#));
+            tap.event(event(
+                r#"{"id":"c-7","created":17,"model":"real","choices":[{"index":0,"delta":{}},{"index":2,"delta":{}}]}"#,
+            ));
+            tap.event(event(r#"{"id":"c-8","choices":[{"index":1,"delta":{"content":"a"}}]}"#));
+            tap.event(event(r#"{"choices":[{"index":2,"delta":{},"finish_reason":"stop"}]}"#));
+            let null = if asked { r#","usage":null"# } else { "" };
+            let head =
+                r#"{"id":"c-7","object":"chat.completion.chunk","created":17,"model":"real","choices":["#;
+            let end = r#""delta":{},"finish_reason":"length"}"#;
+            let mut expected = format!("data: {head}{{\"index\":0,{end},{{\"index\":1,{end}]{null}}}\n\n");
+            if asked {
+                let usage = r#"{"prompt_tokens":8,"completion_tokens":4,"total_tokens":12,"prompt_tokens_details":{"cached_tokens":2,"cache_creation_tokens":1},"completion_tokens_details":{"reasoning_tokens":3}}"#;
+                expected += &format!("data: {head}],\"usage\":{usage}}}\n\n");
+            }
+            expected += "data: [DONE]\n\n";
+            assert_eq!(tap.stopped("named", used), expected);
+            tap.event(event(
+                r#"{"choices":[{"delta":{},"finish_reason":"stop"},{"index":1,"delta":{},"finish_reason":"stop"}]}"#,
+            ));
+            assert_eq!(tap.stopped("named", used).starts_with(b"data: [DONE]"), !asked);
+        }
+    }
+
+    #[test]
+    fn a_stopped_stream_without_a_head_names_the_model() {
+        for odd in ["{}", r#"{"id":7,"created":"x","model":{},"choices":[{"delta":{}}]}"#] {
+            let mut tap = Tap::new(false);
+            tap.event(event(odd));
+            assert_eq!(
+                tap.stopped("named", Tokens::default()),
+                "data: {\"id\":\"chatcmpl-stopped\",\"object\":\"chat.completion.chunk\",\"created\":0,\"model\":\"named\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"length\"}]}\n\ndata: [DONE]\n\n"
+            );
+        }
     }
 
     #[test]
