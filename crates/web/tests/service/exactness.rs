@@ -300,3 +300,35 @@ async fn a_top_up_is_spent_once_however_many_wait_for_it() {
         );
     }
 }
+
+/// Others spend the rest of the balance while a stream is under way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_cannot_be_paid_ends_as_itself_with_the_usage() {
+    let app = App::with(|settings| settings.stream_step = 16).await;
+    app.provider.script("m", Script { words: Some(900), chunk_ms: 5, ..Script::default() });
+    app.price("unpriced", 0, 0, 400).await;
+    for (username, asked) in [("ada", true), ("bob", false)] {
+        let key = app.key_of(app.account(username, 1_500).await, 1_500).await;
+        let mut body = question("m");
+        body["stream"] = json!(true);
+        body["stream_options"] = json!({"include_usage": asked});
+        let bearer = format!("Bearer {key}");
+        let headers = [("authorization", bearer.as_str())];
+        let open = app.send("POST", "/v1/chat/completions", &headers, body.to_string()).await;
+        while app.chat(&key, &question("unpriced")).await.status == 200 {}
+        let whole = String::from_utf8(open.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        app.verified().await;
+        let events: Vec<&str> = whole.trim_end().split("\n\n").collect();
+        let (words, tail) = events.split_at(events.len() - if asked { 3 } else { 2 });
+        assert!(words.iter().all(|event| event.contains("\"content\"")), "{whole}");
+        let null = if asked { ",\"usage\":null" } else { "" };
+        let end = format!(
+            r#"data: {{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{{"index":0,"delta":{{}},"finish_reason":"length"}}]{null}}}"#
+        );
+        assert_eq!((tail.first(), tail.last()), (Some(&end.as_str()), Some(&"data: [DONE]")));
+        let used = app.usage(&key).await["total_used"].as_i64().unwrap();
+        let told = tail[1].strip_prefix("data: ").unwrap();
+        let told: serde_json::Value = serde_json::from_str(told).unwrap_or_default();
+        assert!(!asked || told["usage"]["total_tokens"].as_i64() == Some(used % 400), "{used}: {whole}");
+    }
+}
