@@ -62,6 +62,7 @@ impl Failure {
             StoreError::NotFound => Self::NotFound(thing),
             StoreError::Invalid(what) => Self::Invalid(what),
             StoreError::Conflict(what) => Self::Conflict(what),
+            StoreError::NoAccessToGroup(group) => Self::NoAccessToGroup(group),
             error => {
                 tracing::error!(%error, thing, "a management call failed");
                 Self::Unavailable

@@ -67,19 +67,21 @@ struct Row {
     enabled: i64,
 }
 
-impl From<Row> for Channel {
-    fn from(row: Row) -> Self {
-        Self {
-            id: ChannelId(row.id),
-            name: row.name,
-            base_url: row.base_url,
-            models: split(&row.models),
-            // What this program wrote is JSON; anything else maps nothing.
-            mapping: serde_json::from_str(&row.mapping).unwrap_or_default(),
-            groups: split(&row.groups),
-            priority: row.priority,
-            enabled: row.enabled != 0,
-        }
+impl Row {
+    fn channel(self) -> Result<Channel, StoreError> {
+        let id = ChannelId(self.id);
+        // To map nothing instead would ask the upstream for a model that it does not have, or for a dearer one.
+        let mapping = serde_json::from_str(&self.mapping).map_err(|_| StoreError::CorruptMapping(id))?;
+        Ok(Channel {
+            id,
+            name: self.name,
+            base_url: self.base_url,
+            models: split(&self.models),
+            mapping,
+            groups: split(&self.groups),
+            priority: self.priority,
+            enabled: self.enabled != 0,
+        })
     }
 }
 
@@ -91,14 +93,14 @@ impl Store {
     /// All channels.
     ///
     /// # Errors
-    /// The database.
+    /// The database; [`StoreError::CorruptMapping`] when one of them cannot be read.
     pub async fn list_channels(&self) -> Result<Vec<Channel>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
             "SELECT id, name, base_url, models, mapping, groups, priority, enabled FROM channel ORDER BY id",
         )
         .fetch_all(self.reader())
         .await?;
-        Ok(rows.into_iter().map(Channel::from).collect())
+        rows.into_iter().map(Row::channel).collect()
     }
 
     /// One channel.
@@ -174,7 +176,7 @@ impl Store {
         .bind(id.0)
         .fetch_optional(&mut *tx)
         .await?;
-        let new = match decide(row.ok_or(StoreError::NotFound)?.into()) {
+        let new = match decide(row.ok_or(StoreError::NotFound)?.channel()?) {
             Ok(new) => new,
             Err(refused) => return Ok(Err(refused)),
         };

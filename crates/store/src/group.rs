@@ -1,6 +1,6 @@
 //! Groups: what decides price and route.
 
-use model::{clock::Timestamp, price::Ratio};
+use model::{clock::Timestamp, id::AccountId, price::Ratio};
 
 use crate::{
     account::split,
@@ -27,6 +27,25 @@ pub(crate) async fn must_exist(tx: &mut Tx, group: &str) -> Result<(), StoreErro
     match found {
         Some(_) => Ok(()),
         None => Err(StoreError::Invalid(format!("there is no group {group}"))),
+    }
+}
+
+/// Whether a key of `account` may name `group`; empty is the account's own. Asked in the transaction that writes the
+/// name, so that a group is neither taken away nor deleted in between.
+pub(crate) async fn must_be_usable(tx: &mut Tx, account: AccountId, group: &str) -> Result<(), StoreError> {
+    if group.is_empty() {
+        return Ok(());
+    }
+    let lists: Option<(String, String)> = sqlx::query_as(
+        "SELECT a.own_group, a.usable_groups FROM account a JOIN price_group g ON g.name = $2 WHERE a.id = $1",
+    )
+    .bind(account.0)
+    .bind(group)
+    .fetch_optional(&mut **tx)
+    .await?;
+    match lists {
+        Some((own, usable)) if own == group || split(&usable).iter().any(|name| name == group) => Ok(()),
+        _ => Err(StoreError::NoAccessToGroup(group.to_owned())),
     }
 }
 

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::{
     account::{self, Account, account_columns},
     change::{self, Kind},
-    pool,
+    group, pool,
     store::{Store, StoreError, Tx, unique},
     vault::Place,
 };
@@ -154,7 +154,7 @@ impl Store {
     /// Makes a key.
     ///
     /// # Errors
-    /// The account does not exist.
+    /// The account does not exist, or may not use the group; the same key is there already.
     pub async fn create_key(
         &self,
         account: AccountId,
@@ -164,6 +164,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<KeyView, StoreError> {
         let mut tx = self.write().await?;
+        group::must_be_usable(&mut tx, account, &settings.group).await?;
         let pool = pool::create(&mut tx, quota, settings.unlimited_quota).await?;
         let id: i64 = sqlx::query_scalar(
             "INSERT INTO api_key (account, pool, digest, sealed, status, name, name_folded, expires,
@@ -286,7 +287,8 @@ impl Store {
     /// The inner error is what `decide` refused; nothing was changed then.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], also for somebody else's key.
+    /// [`StoreError::NotFound`], also for somebody else's key; [`StoreError::NoAccessToGroup`] for a new group. A group
+    /// that the key has already may stay: requests with it are refused as long as the account may not use it.
     pub async fn edit_key<E>(
         &self,
         account: AccountId,
@@ -305,6 +307,9 @@ impl Store {
             Ok(change) => change,
             Err(refused) => return Ok(Err(refused)),
         };
+        if change.settings.group != before.key.settings.group {
+            group::must_be_usable(&mut tx, account, &change.settings.group).await?;
+        }
         let unlimited = change.settings.unlimited_quota;
         let flips = before.key.settings.unlimited_quota != unlimited;
         if flips || change.quota.is_some() {

@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use model::id::ChannelId;
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -30,6 +31,14 @@ pub enum StoreError {
     /// Something in the database is not what this program wrote.
     #[error("the database is damaged: {0}")]
     Corrupt(&'static str),
+    /// The model mapping of a channel is not what this program wrote.
+    #[error(
+        "the database is damaged: the model mapping of channel {0} cannot be read; delete the channel and make it again"
+    )]
+    CorruptMapping(ChannelId),
+    /// The account may not use this group, or there is none of this name.
+    #[error("no access to group {0}")]
+    NoAccessToGroup(String),
     /// The database does not answer, or says no.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),

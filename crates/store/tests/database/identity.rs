@@ -8,9 +8,11 @@ use model::{
     id::{AccountId, ChannelId, KeyId, TokenId},
     key::{Settings, Status},
     money::Units,
+    price::Ratio,
 };
 use store::{
-    AccountChange, KeyChange, Kind, MasterKey, NewAccount, NewChannel, Page, Role, Store, StoreError,
+    AccountChange, Group, KeyChange, KeyView, Kind, MasterKey, NewAccount, NewChannel, Page, Role, Store,
+    StoreError,
 };
 use zeroize::Zeroizing;
 
@@ -234,6 +236,54 @@ async fn a_key_that_cannot_be_leaves_nothing() {
     assert!(create(AccountId(account.id.0 + 1), 2, 0).await.is_err());
     assert_eq!(listed(&fixture, account.id, 1, 10).await, (vec!["first".to_owned()], 1));
     assert_eq!(changes(&fixture, 0).await, before);
+}
+
+/// What the account may use is asked when the key is written, not when its caller was let in.
+#[tokio::test]
+async fn a_key_names_only_a_group_that_its_account_may_use() {
+    let fixture = fixture::open().await;
+    let store = &fixture.store;
+    for name in ["vip", "team", "other"] {
+        let group = Group { name: name.to_owned(), description: String::new(), ratio: Ratio::ONE };
+        store.put_group(&group, at(1)).await.unwrap();
+    }
+    let ada = fixture.account("ada", None).await.id;
+    let usable = |names: &[&str]| {
+        let groups = Some(names.iter().map(|&name| name.to_owned()).collect());
+        store.update_account(ada, AccountChange { groups, ..AccountChange::default() }, at(2))
+    };
+    let in_group = |group: &str| Settings { group: group.to_owned(), ..Settings::default() };
+    let create = async |seed, group: &str| {
+        let credential = credential(Class::ApiKey, seed);
+        store.create_key(ada, &in_group(group), Units::ZERO, &credential, at(3)).await
+    };
+    let refused = |result: Result<KeyView, StoreError>, group: &str| {
+        assert!(matches!(result, Err(StoreError::NoAccessToGroup(name)) if name == group), "{group}");
+    };
+    usable(&["vip", "team"]).await.unwrap();
+    for (seed, group) in [(1, ""), (2, "default"), (3, "vip"), (4, "team")] {
+        assert_eq!(create(seed, group).await.unwrap().key.settings.group, group);
+    }
+    let before = changes(&fixture, 0).await;
+    for group in ["other", "none", "vi", "VIP", "vip,team"] {
+        refused(create(5, group).await, group);
+    }
+    let key = create(3, "vip").await;
+    assert!(is_conflict(key));
+    let key = store.list_keys(ada, Page { number: 1, size: 1 }).await.unwrap().0.remove(0).key;
+    assert_eq!(key.settings.group, "team");
+    refused(store.update_key(ada, key.id, &edit(in_group("other"), None), at(4)).await, "other");
+    assert_eq!(changes(&fixture, 0).await, before, "nothing was changed");
+
+    // A group that is taken away stays where it is named, and is not named anew.
+    usable(&["vip"]).await.unwrap();
+    let renamed = Settings { name: "renamed".to_owned(), ..in_group("team") };
+    assert_eq!(
+        store.update_key(ada, key.id, &edit(renamed, None), at(5)).await.unwrap().key.settings.name,
+        "renamed"
+    );
+    store.update_key(ada, key.id, &edit(in_group("vip"), None), at(6)).await.unwrap();
+    refused(store.update_key(ada, key.id, &edit(in_group("team"), None), at(7)).await, "team");
 }
 
 #[tokio::test]

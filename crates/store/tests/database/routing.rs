@@ -104,11 +104,14 @@ async fn a_group_that_is_named_stays() {
     for name in ["further", "of-key", "of-channel"] {
         fixture.store.put_group(&group(name), at(1)).await.unwrap();
     }
-    let groups = Some(vec!["default".to_owned(), "further".to_owned()]);
-    let change = AccountChange { groups, ..AccountChange::default() };
-    fixture.store.update_account(account.id, change, at(2)).await.unwrap();
+    let usable = |names: &[&str]| {
+        let groups = Some(names.iter().map(|&name| name.to_owned()).collect());
+        fixture.store.update_account(account.id, AccountChange { groups, ..AccountChange::default() }, at(2))
+    };
+    usable(&["of-key"]).await.unwrap();
     let settings = Settings { group: "of-key".to_owned(), ..Settings::default() };
     fixture.key(account.id, 1, 0, settings).await;
+    usable(&["default", "further"]).await.unwrap();
     fixture.store.create_channel(&channel(&["default", "of-channel"]), at(2)).await.unwrap();
 
     for name in ["further", "of-key", "of-channel"] {
@@ -158,6 +161,24 @@ async fn a_channel_is_made_read_changed_and_deleted() {
     assert!(matches!(gone, Err(StoreError::NotFound)));
     assert!(matches!(fixture.store.channel_credential(made.id).await, Err(StoreError::NotFound)));
     assert_eq!(routing_changes(&fixture).await, 4);
+}
+
+/// A mapping that cannot be read must not pass for none: the upstream would be asked for another model.
+#[tokio::test]
+async fn a_damaged_mapping_is_told_and_can_be_deleted() {
+    let fixture = fixture::open().await;
+    let new = channel(&["default"]);
+    let made = fixture.store.create_channel(&new, at(1)).await.unwrap();
+    for damaged in ["", "{", "[]", r#"{"gpt":7}"#] {
+        let sql = "UPDATE channel SET mapping = $1";
+        sqlx::query(sql).bind(damaged).execute(&mut fixture.raw().await).await.unwrap();
+        let told = fixture.store.list_channels().await.unwrap_err();
+        assert!(matches!(told, StoreError::CorruptMapping(id) if id == made.id), "{told}");
+        let edited = fixture.store.update_channel(made.id, &new, at(2)).await;
+        assert!(matches!(edited, Err(StoreError::CorruptMapping(_))));
+    }
+    assert!(fixture.store.delete_channel(made.id, at(3)).await.unwrap());
+    assert_eq!(fixture.store.list_channels().await.unwrap(), []);
 }
 
 #[tokio::test]
