@@ -55,7 +55,10 @@ const DONE: ExitCode = ExitCode::SUCCESS;
 async fn verify(store: &Store, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let found = store.verify().await?;
     for difference in &found {
-        writeln!(out, "pool {}: {}", difference.pool, difference.what)?;
+        match difference.pool {
+            Some(pool) => writeln!(out, "pool {pool}: {}", difference.what)?,
+            None => writeln!(out, "{}", difference.what)?,
+        }
     }
     if found.is_empty() {
         writeln!(out, "the ledger adds up")?;

@@ -1,6 +1,9 @@
 //! The ledger's book: leases, and the journal's way into pools and usage records.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
 
 use ledger::{Applied, Batch, Book, BookError, Charge, LeaseState};
 use model::{
@@ -9,9 +12,13 @@ use model::{
 };
 
 use crate::{
+    rows::ManyRows,
     store::{Store, StoreError, Tx},
     usage,
 };
+
+/// What is wrong with charges whose sum is no number.
+const TOO_MANY: &str = "charges that cannot be added up";
 
 fn unavailable(error: impl Into<StoreError>) -> BookError {
     BookError::Unavailable(error.into().to_string())
@@ -110,27 +117,20 @@ impl Store {
         let mut draws: BTreeMap<(PoolId, LeaseId), i64> = BTreeMap::new();
         let mut used: BTreeMap<i64, i64> = BTreeMap::new();
         let mut overrun = 0_i64;
-        let inserted = usage::insert(&mut tx, journal, &batch.charges).await?;
-        for charge in batch.charges.iter().filter(|charge| inserted.contains(&charge.id.seq)) {
+        for charge in &batch.charges {
             add(&mut draws, charge)?;
             let last = used.entry(charge.context.key.0).or_default();
             *last = (*last).max(charge.outcome.ended.millis());
             overrun = overrun.saturating_add(charge.outcome.overrun.get().max(0));
         }
-        for ((pool, lease), units) in draws {
-            draw(&mut tx, pool, lease, units).await?;
-        }
+        let learned = usage::write::append(&mut tx, self.names(), journal, &batch.charges).await?;
+        draw(&mut tx, &draws).await?;
         if overrun > 0 {
-            usage::add_overrun(&mut tx, overrun).await?;
+            usage::write::add_overrun(&mut tx, overrun).await?;
         }
-        for (key, at) in used {
-            sqlx::query("UPDATE api_key SET accessed = $2 WHERE id = $1 AND accessed < $2")
-                .bind(key)
-                .bind(at)
-                .execute(&mut *tx)
-                .await?;
-        }
+        touch(&mut tx, used).await?;
         tx.commit().await?;
+        self.names().remember(learned);
         Ok(Applied::Now)
     }
 
@@ -168,33 +168,109 @@ fn add(draws: &mut BTreeMap<(PoolId, LeaseId), i64>, charge: &Charge) -> Result<
     for draw in &charge.draws {
         let sum = draws.entry((draw.pool, draw.lease)).or_default();
         let units = charge.outcome.units.get();
-        *sum = sum.checked_add(units).ok_or(StoreError::Corrupt("charges that cannot be added up"))?;
+        *sum = sum.checked_add(units).ok_or(StoreError::Corrupt(TOO_MANY))?;
     }
     Ok(())
 }
 
+static SPEND: LazyLock<ManyRows> = LazyLock::new(|| {
+    ManyRows::new(
+        "WITH draw (pool, lease, units) AS (VALUES ",
+        3,
+        ") UPDATE lease SET spent = spent + draw.units FROM draw
+           WHERE lease.id = draw.lease AND lease.pool = draw.pool RETURNING lease.id, lease.pool, lease.state",
+    )
+});
+
+static MOVE: LazyLock<ManyRows> = LazyLock::new(|| {
+    ManyRows::new(
+        "WITH move (pool, used, leased, suspense, granted) AS (VALUES ",
+        5,
+        ") UPDATE pool SET used = pool.used + move.used, leased = pool.leased - move.leased,
+             suspense = pool.suspense - move.suspense, granted = pool.granted + move.granted
+           FROM move WHERE pool.id = move.pool RETURNING pool.id",
+    )
+});
+
+static TOUCH: LazyLock<ManyRows> = LazyLock::new(|| {
+    ManyRows::new(
+        "WITH touch (api_key, at) AS (VALUES ",
+        2,
+        ") UPDATE api_key SET accessed = touch.at FROM touch
+           WHERE api_key.id = touch.api_key AND api_key.accessed < touch.at",
+    )
+});
+
+/// What charges do to one pool.
+#[derive(Default)]
+struct Move {
+    used: i64,
+    leased: i64,
+    suspense: i64,
+    granted: i64,
+}
+
 /// Moves what was charged from where it was reserved to used.
-async fn draw(tx: &mut Tx, pool: PoolId, lease: LeaseId, units: i64) -> Result<(), StoreError> {
-    let state: Option<String> =
-        sqlx::query_scalar("UPDATE lease SET spent = spent + $2 WHERE id = $1 AND pool = $3 RETURNING state")
-            .bind(lease.0)
-            .bind(units)
-            .bind(pool.0)
-            .fetch_optional(&mut **tx)
-            .await?;
-    if state.as_deref() == Some("closed") {
-        tracing::error!(pool = pool.0, lease = lease.0, units, "a charge came after its lease was closed");
+async fn draw(tx: &mut Tx, draws: &BTreeMap<(PoolId, LeaseId), i64>) -> Result<(), StoreError> {
+    let rows: Vec<_> = draws.iter().map(|((pool, lease), units)| (*pool, *lease, *units)).collect();
+    let mut states = HashMap::with_capacity(rows.len());
+    for (sql, rows) in SPEND.split(&rows) {
+        let mut query = sqlx::query_as::<_, (i64, i64, String)>(sql);
+        for (pool, lease, units) in rows {
+            query = query.bind(pool.0).bind(lease.0).bind(*units);
+        }
+        for (lease, pool, state) in query.fetch_all(&mut **tx).await? {
+            states.insert((PoolId(pool), LeaseId(lease)), state);
+        }
     }
-    let sql = match state.as_deref() {
-        Some("open") => "UPDATE pool SET used = used + $2, leased = leased - $2 WHERE id = $1",
-        Some("suspense") => "UPDATE pool SET used = used + $2, suspense = suspense - $2 WHERE id = $1",
-        // The pool was edited or has no limit: nothing was reserved in what it is now.
-        _ => "UPDATE pool SET used = used + $2, granted = granted + $2 WHERE id = $1",
-    };
-    let drawn = sqlx::query(sql).bind(pool.0).bind(units).execute(&mut **tx).await?;
-    if drawn.rows_affected() == 0 {
-        // Refusing it would stop every later charge; the record is kept, and `verify` names the difference.
-        tracing::error!(pool = pool.0, units, "a charge names a pool that is not there");
+    let mut moves: BTreeMap<PoolId, Move> = BTreeMap::new();
+    for (pool, lease, units) in rows {
+        let state = states.get(&(pool, lease)).map(String::as_str);
+        if state == Some("closed") {
+            tracing::error!(
+                pool = pool.0,
+                lease = lease.0,
+                units,
+                "a charge came after its lease was closed"
+            );
+        }
+        let to = moves.entry(pool).or_default();
+        let from = match state {
+            Some("open") => &mut to.leased,
+            Some("suspense") => &mut to.suspense,
+            // The pool was edited or has no limit: nothing was reserved in what it is now.
+            _ => &mut to.granted,
+        };
+        let sum = |sum: i64| sum.checked_add(units).ok_or(StoreError::Corrupt(TOO_MANY));
+        *from = sum(*from)?;
+        to.used = sum(to.used)?;
+    }
+    let moves: Vec<(PoolId, Move)> = moves.into_iter().collect();
+    for (sql, rows) in MOVE.split(&moves) {
+        let mut query = sqlx::query_scalar::<_, i64>(sql);
+        for (pool, to) in rows {
+            query = query.bind(pool.0).bind(to.used).bind(to.leased).bind(to.suspense).bind(to.granted);
+        }
+        let there = query.fetch_all(&mut **tx).await?;
+        if there.len() < rows.len() {
+            for (pool, to) in rows.iter().filter(|(pool, _)| !there.contains(&pool.0)) {
+                // Refusing it would stop every later charge; the record is kept, and `verify` names the difference.
+                tracing::error!(pool = pool.0, units = to.used, "a charge names a pool that is not there");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Notes when keys were used last.
+async fn touch(tx: &mut Tx, used: BTreeMap<i64, i64>) -> Result<(), StoreError> {
+    let used: Vec<(i64, i64)> = used.into_iter().collect();
+    for (sql, rows) in TOUCH.split(&used) {
+        let mut query = sqlx::query(sql);
+        for (key, at) in rows {
+            query = query.bind(*key).bind(*at);
+        }
+        query.execute(&mut **tx).await?;
     }
     Ok(())
 }

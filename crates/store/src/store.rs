@@ -8,7 +8,10 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::vault::{MasterKey, Vault};
+use crate::{
+    usage::Names,
+    vault::{MasterKey, Vault},
+};
 
 /// Why the store could not do what was asked. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +64,7 @@ struct Inner {
     writer: SqlitePool,
     reader: SqlitePool,
     vault: Vault,
+    names: Names,
 }
 
 impl Store {
@@ -84,7 +88,7 @@ impl Store {
         let reader =
             SqlitePoolOptions::new().max_connections(4).min_connections(0).connect_lazy_with(options);
         let vault = Vault::open(&writer, master).await?;
-        Ok(Self(Arc::new(Inner { writer, reader, vault })))
+        Ok(Self(Arc::new(Inner { writer, reader, vault, names: Names::default() })))
     }
 
     pub(crate) async fn write(&self) -> Result<Tx, StoreError> {
@@ -97,6 +101,10 @@ impl Store {
 
     pub(crate) fn vault(&self) -> &Vault {
         &self.0.vault
+    }
+
+    pub(crate) fn names(&self) -> &Names {
+        &self.0.names
     }
 
     /// Closes the connections, so that the files are as small as they can be.

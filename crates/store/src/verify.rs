@@ -1,12 +1,15 @@
 //! Proof that the books add up, on a live or stopped installation.
 
-use crate::store::{Store, StoreError};
+use crate::{
+    store::{Store, StoreError},
+    usage::BLOCK,
+};
 
 /// Something that does not add up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discrepancy {
-    /// The pool.
-    pub pool: i64,
+    /// The pool; `None` when it is about records as such.
+    pub pool: Option<i64>,
     /// What is wrong, with both figures.
     pub what: String,
 }
@@ -26,17 +29,23 @@ struct Row {
 
 impl Store {
     /// Every difference between pools, leases and charges: the equation `granted = used + leased + suspense +
-    /// available` with nothing negative (I1), and used against the sum of the charges (I2; that no request is charged
-    /// twice is the primary key of the records). Also every lease that is spent beyond its amount, which a sum would
-    /// hide behind another lease, and every charge to a pool that is not there. Empty when all is well.
+    /// available` with nothing negative (I1), and used against the sum of the charges (I2). Also every lease that is
+    /// spent beyond its amount, which a sum would hide behind another lease, every charge to a pool that is not there,
+    /// every charge that has two records, and every block of records whose sums are not those of its records. Empty
+    /// when all is well.
     ///
     /// # Errors
     /// The database.
     pub async fn verify(&self) -> Result<Vec<Discrepancy>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
-            "WITH charged AS (
+            "WITH paid AS (
+                SELECT payer, sum(units) AS units FROM usage GROUP BY payer
+             ), charged AS (
                 SELECT pool, CAST(sum(units) AS BIGINT) AS units FROM (
-                    SELECT key_pool AS pool, units FROM usage UNION ALL SELECT account_pool, units FROM usage
+                    SELECT key_pool AS pool, units FROM paid JOIN usage_payer ON usage_payer.id = payer
+                    UNION ALL
+                    SELECT account_pool, units FROM paid JOIN usage_payer ON usage_payer.id = payer
+                    UNION ALL SELECT pool, units FROM usage_retired
                 ) AS draws GROUP BY pool
              ), held AS (
                 SELECT pool,
@@ -53,7 +62,59 @@ impl Store {
         let mut found: Vec<_> = rows.iter().flat_map(differences).collect();
         found.extend(self.overspent_leases().await?);
         found.extend(self.charges_without_pool().await?);
+        found.extend(self.charges_twice().await?);
+        found.extend(self.wrong_sums().await?);
         Ok(found)
+    }
+
+    async fn charges_twice(&self) -> Result<Vec<Discrepancy>, StoreError> {
+        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
+            "SELECT journal, seq, count(*) FROM usage GROUP BY journal, seq HAVING count(*) > 1
+             ORDER BY journal, seq LIMIT 100",
+        )
+        .fetch_all(self.reader())
+        .await?;
+        let name = |(journal, seq, count)| Discrepancy {
+            pool: None,
+            what: format!("charge {seq} of journal {journal} has {count} records"),
+        };
+        Ok(rows.into_iter().map(name).collect())
+    }
+
+    async fn wrong_sums(&self) -> Result<Vec<Discrepancy>, StoreError> {
+        let rows: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(
+            "WITH part AS (
+                SELECT block, CAST(sum(requests) AS BIGINT) AS requests, CAST(sum(units) AS BIGINT) AS units
+                FROM usage_part WHERE account <> 0 GROUP BY block
+             ), total AS (
+                SELECT block, CAST(sum(requests) AS BIGINT) AS requests, CAST(sum(units) AS BIGINT) AS units
+                FROM usage_part WHERE account = 0 GROUP BY block
+             ), record AS (
+                SELECT id / $1 AS block, count(*) AS requests, CAST(sum(units) AS BIGINT) AS units
+                FROM usage GROUP BY id / $1
+             )
+             SELECT usage_block.block, coalesce(record.requests, 0), coalesce(record.units, 0),
+                coalesce(part.requests, 0), coalesce(part.units, 0)
+             FROM usage_block LEFT JOIN part ON part.block = usage_block.block
+                LEFT JOIN total ON total.block = usage_block.block
+                LEFT JOIN record ON record.block = usage_block.block
+             WHERE coalesce(record.requests, 0) <> coalesce(part.requests, 0)
+                OR coalesce(record.units, 0) <> coalesce(part.units, 0)
+                OR coalesce(total.requests, 0) <> coalesce(part.requests, 0)
+                OR coalesce(total.units, 0) <> coalesce(part.units, 0)
+                OR usage_block.requests <> coalesce(part.requests, 0)
+             ORDER BY usage_block.block",
+        )
+        .bind(BLOCK)
+        .fetch_all(self.reader())
+        .await?;
+        let name = |(block, requests, units, summed, sum)| Discrepancy {
+            pool: None,
+            what: format!(
+                "block {block} has {requests} records of {units} units, its sums say {summed} of {sum}"
+            ),
+        };
+        Ok(rows.into_iter().map(name).collect())
     }
 
     async fn overspent_leases(&self) -> Result<Vec<Discrepancy>, StoreError> {
@@ -64,7 +125,7 @@ impl Store {
         .fetch_all(self.reader())
         .await?;
         let name = |(pool, lease, amount, spent)| Discrepancy {
-            pool,
+            pool: Some(pool),
             what: format!("lease {lease} has the amount {amount}, and {spent} of it is spent"),
         };
         Ok(rows.into_iter().map(name).collect())
@@ -72,15 +133,18 @@ impl Store {
 
     async fn charges_without_pool(&self) -> Result<Vec<Discrepancy>, StoreError> {
         let rows: Vec<(i64, i64)> = sqlx::query_as(
-            "SELECT draws.pool, CAST(sum(draws.units) AS BIGINT) FROM (
-                SELECT key_pool AS pool, units FROM usage UNION ALL SELECT account_pool, units FROM usage
+            "WITH paid AS (SELECT payer, sum(units) AS units FROM usage GROUP BY payer)
+             SELECT draws.pool, CAST(sum(draws.units) AS BIGINT) FROM (
+                SELECT key_pool AS pool, units FROM paid JOIN usage_payer ON usage_payer.id = payer
+                UNION ALL SELECT account_pool, units FROM paid JOIN usage_payer ON usage_payer.id = payer
+                UNION ALL SELECT pool, units FROM usage_retired
              ) AS draws LEFT JOIN pool ON pool.id = draws.pool
              WHERE pool.id IS NULL AND draws.units <> 0 GROUP BY draws.pool ORDER BY draws.pool",
         )
         .fetch_all(self.reader())
         .await?;
         let name = |(pool, units)| Discrepancy {
-            pool,
+            pool: Some(pool),
             what: format!("there is no such pool, its charges are {units}"),
         };
         Ok(rows.into_iter().map(name).collect())
@@ -95,10 +159,10 @@ fn differences(row: &Row) -> Vec<Discrepancy> {
         ("leased", row.leased, "the rest of its open leases", row.open),
         ("suspense", row.suspense, "the rest of its leases in suspense", row.suspended),
     ];
-    let unequal = checks
-        .iter()
-        .filter(|(_, a, _, b)| a != b)
-        .map(|(left, a, right, b)| Discrepancy { pool: row.id, what: format!("{left} is {a}, {right} {b}") });
+    let unequal = checks.iter().filter(|(_, a, _, b)| a != b).map(|(left, a, right, b)| Discrepancy {
+        pool: Some(row.id),
+        what: format!("{left} is {a}, {right} {b}"),
+    });
     let amounts = [
         ("granted", row.granted),
         ("used", row.used),
@@ -106,9 +170,9 @@ fn differences(row: &Row) -> Vec<Discrepancy> {
         ("suspense", row.suspense),
         ("available", row.available),
     ];
-    let negative = amounts
-        .iter()
-        .filter(|(_, amount)| *amount < 0)
-        .map(|(name, amount)| Discrepancy { pool: row.id, what: format!("{name} is negative: {amount}") });
+    let negative = amounts.iter().filter(|(_, amount)| *amount < 0).map(|(name, amount)| Discrepancy {
+        pool: Some(row.id),
+        what: format!("{name} is negative: {amount}"),
+    });
     unequal.chain(negative).collect()
 }

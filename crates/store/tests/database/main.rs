@@ -6,4 +6,5 @@ mod erasure;
 mod fixture;
 mod identity;
 mod routing;
+mod usage;
 mod verify;

@@ -2,7 +2,11 @@
 
 use crate::fixture::{self, Fixture, JOURNAL, batch, charge};
 use ledger::{Applied, Book};
-use model::{id::PoolId, key::Settings, money::Units};
+use model::{
+    id::{LeaseId, PoolId},
+    key::Settings,
+    money::Units,
+};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 /// Books with an open lease and a charge, sound; then `damage` is done to them. Returns what the proof finds in the
@@ -31,7 +35,7 @@ async fn found_after(damage: &str) -> Vec<String> {
 
 async fn in_pool(fixture: &Fixture, pool: PoolId) -> Vec<String> {
     let found = fixture.store.verify().await.unwrap();
-    found.into_iter().filter(|one| one.pool == pool.0).map(|one| one.what).collect()
+    found.into_iter().filter(|one| one.pool == Some(pool.0)).map(|one| one.what).collect()
 }
 
 #[tokio::test]
@@ -53,6 +57,18 @@ async fn notices_use_without_a_charge() {
 #[tokio::test]
 async fn notices_a_charge_without_use() {
     assert_eq!(found_after("DELETE FROM usage").await, ["used is 30, its charges 0"]);
+}
+
+#[tokio::test]
+async fn notices_a_charge_with_two_records() {
+    let fixture = fixture::open().await;
+    let key = fixture.key(fixture.account("ada", None).await.id, 1, 100, Settings::default()).await.key;
+    fixture.store.open_journal(JOURNAL).await.unwrap();
+    let draws = [(key.pool, LeaseId(0)), (key.pool, LeaseId(0))];
+    let twice = batch(0, 10, vec![charge(1, &key, draws, 5), charge(1, &key, draws, 5)]);
+    assert_eq!(fixture.store.apply(&twice).await, Ok(Applied::Now));
+    let found = fixture.store.verify().await.unwrap();
+    assert!(found.iter().any(|one| one.what == "charge 1 of journal 1 has 2 records"), "{found:?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,72 @@
+//! Statements that carry many rows.
+//!
+//! Each statement is a trip to the database's thread, so many rows share one. A statement exists in few sizes, so that
+//! the database prepares each of them once.
+
+use std::{fmt::Write, sync::Arc};
+
+use sqlx::AssertSqlSafe;
+
+/// Rows in one statement, largest first.
+const SIZES: [usize; 3] = [128, 16, 1];
+
+/// A statement with a list of rows in it.
+pub(crate) struct ManyRows(Vec<(usize, Arc<str>)>);
+
+impl ManyRows {
+    /// `before ($1, $2), ($3, $4), … after`, with as many parameters to a row as there are `columns`.
+    pub(crate) fn new(before: &str, columns: usize, after: &str) -> Self {
+        let text = |rows: usize| {
+            let mut sql = before.to_owned();
+            for row in 0..rows {
+                sql.push_str(if row == 0 { "(" } else { ", (" });
+                for column in 1..=columns {
+                    let comma = if column == 1 { "" } else { ", " };
+                    // Writing to a string cannot fail.
+                    if write!(sql, "{comma}${}", row * columns + column).is_err() {
+                        return Arc::from("");
+                    }
+                }
+                sql.push(')');
+            }
+            sql.push_str(after);
+            Arc::from(sql)
+        };
+        Self(SIZES.into_iter().map(|rows| (rows, text(rows))).collect())
+    }
+
+    /// The statements for `rows`, each with the rows that it takes.
+    pub(crate) fn split<'a, T>(
+        &self,
+        mut rows: &'a [T],
+    ) -> impl Iterator<Item = (AssertSqlSafe<Arc<str>>, &'a [T])> {
+        std::iter::from_fn(move || {
+            let (size, text) = self.0.iter().find(|(size, _)| *size <= rows.len())?;
+            let (now, later) = rows.split_at(*size);
+            rows = later;
+            // The text is made of literals and numbers of parameters.
+            Some((AssertSqlSafe(Arc::clone(text)), now))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::SqlSafeStr;
+
+    use super::*;
+
+    #[test]
+    fn every_row_is_in_one_statement() {
+        let many = ManyRows::new("WITH v AS (VALUES ", 2, ") SELECT 1");
+        let rows: Vec<usize> = (0..147).collect();
+        let split: Vec<_> = many.split(&rows).collect();
+        assert_eq!(split.iter().map(|(_, rows)| rows.len()).collect::<Vec<_>>(), [128, 16, 1, 1, 1]);
+        let back: Vec<_> = split.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
+        assert_eq!(back, rows);
+        let texts: Vec<_> = split.into_iter().map(|(sql, _)| sql.into_sql_str()).collect();
+        assert!(texts[1].as_str().starts_with("WITH v AS (VALUES ($1, $2), ($3, $4), "));
+        assert!(texts[1].as_str().ends_with(", ($31, $32)) SELECT 1"));
+        assert_eq!(texts[2].as_str(), "WITH v AS (VALUES ($1, $2)) SELECT 1");
+    }
+}

@@ -1,0 +1,341 @@
+//! Reading records, newest first.
+//!
+//! What a filter finds lies in segments: the open block, and the closed blocks whose sums say that something of it is in
+//! them, and how much. Whole segments are skipped without looking into them, and a record of a closed block is found by its
+//! offset; only blocks that the filter's times cut through are read row by row.
+
+use std::{borrow::Cow, vec};
+
+use model::{
+    clock::Timestamp,
+    id::{AccountId, ChannelId, KeyId, PriceId},
+    money::Units,
+    price::{Price, Ratio, UnitsPerMillion},
+    usage::Tokens,
+};
+use sqlx::SqliteConnection;
+
+use super::{BLOCK, Detail, HOUR, UsageFilter, UsageKind, UsageRecord, request_key, select::Sql, word};
+use crate::store::{Store, StoreError};
+
+/// Beyond so many records of a block, its rows are read rather than looked up one by one.
+const SPARSE: i64 = 1_024;
+/// Records in one step of a walk.
+const STEP: i64 = 1_024;
+/// The newest records with the same request id that are looked at.
+const SAME_REQUEST: usize = 1_000;
+
+/// A stretch of ids with records in it that fit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment {
+    pub(super) low: i64,
+    pub(super) high: i64,
+    /// How many fit.
+    rows: i64,
+    /// Whether the block's own sums say all of it.
+    pub(super) whole: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    kind: i64,
+    ended: i64,
+    took: i64,
+    units: i64,
+    input: i64,
+    cached_input: i64,
+    cache_write: i64,
+    output: i64,
+    reasoning: i64,
+    record: String,
+    account: i64,
+    username: Option<String>,
+    api_key: i64,
+    key_name: String,
+    price_group: String,
+    channel: i64,
+    model: String,
+    upstream_model: String,
+    door: String,
+    stream: i64,
+    ratio: i64,
+    price: Option<i64>,
+    price_input: Option<i64>,
+    price_cached_input: Option<i64>,
+    price_cache_write: Option<i64>,
+    price_output: Option<i64>,
+    price_call: Option<i64>,
+}
+
+impl Row {
+    fn price(&self) -> Option<Price> {
+        Some(Price {
+            id: PriceId(self.price?),
+            input: UnitsPerMillion(self.price_input?),
+            cached_input: UnitsPerMillion(self.price_cached_input?),
+            cache_write: UnitsPerMillion(self.price_cache_write?),
+            output: UnitsPerMillion(self.price_output?),
+            per_call: Units::new(self.price_call?),
+        })
+    }
+}
+
+impl TryFrom<Row> for UsageRecord {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let detail: Detail<'_> =
+            serde_json::from_str(&row.record).map_err(|_| StoreError::Corrupt("a usage record"))?;
+        Ok(Self {
+            id: row.id,
+            kind: if row.kind == UsageKind::Error.number() { UsageKind::Error } else { UsageKind::Use },
+            price: row.price(),
+            request_id: detail.request_id.into_owned(),
+            account: AccountId(row.account),
+            username: row.username.unwrap_or_default(),
+            key: KeyId(row.api_key),
+            key_name: row.key_name,
+            group: row.price_group,
+            channel: ChannelId(row.channel),
+            model: row.model,
+            upstream_model: row.upstream_model,
+            door: row.door,
+            stream: row.stream != 0,
+            ratio: Ratio(row.ratio),
+            tokens: Tokens {
+                input: row.input.unsigned_abs(),
+                cached_input: row.cached_input.unsigned_abs(),
+                cache_write: row.cache_write.unsigned_abs(),
+                output: row.output.unsigned_abs(),
+                reasoning: row.reasoning.unsigned_abs(),
+            },
+            provenance: word(detail.provenance).to_owned(),
+            units: Units::new(row.units),
+            overrun: Units::new(detail.overrun),
+            status: detail.status.into(),
+            error: detail.error.map(Cow::into_owned),
+            client: detail.client,
+            first_byte_ms: detail.first_byte_ms,
+            started: Timestamp::from_millis(row.ended.saturating_sub(row.took)),
+            ended: Timestamp::from_millis(row.ended),
+        })
+    }
+}
+
+/// The segments of what fits, newest first.
+pub(super) async fn segments(
+    connection: &mut SqliteConnection,
+    filter: &UsageFilter,
+) -> Result<Vec<Segment>, StoreError> {
+    let next: i64 =
+        sqlx::query_scalar("SELECT id FROM usage_next WHERE one = 1").fetch_one(&mut *connection).await?;
+    let before = filter.before.unwrap_or(i64::MAX);
+    let open = next.div_euclid(BLOCK) * BLOCK;
+    let mut found = Vec::new();
+    if open < before {
+        found.push(Segment { low: open, high: next, rows: 0, whole: false });
+    }
+    let (from, until) = filter.times();
+    let mut sql = Sql::new("SELECT block, CAST(sum(requests) AS BIGINT), max(CASE WHEN hour < ");
+    sql.push_bind(from).push(" OR hour > ").push_bind(until.saturating_sub(HOUR));
+    sql.push(" THEN 1 ELSE 0 END) FROM usage_part WHERE ");
+    filter.push_parts(&mut sql);
+    sql.push(" GROUP BY block ORDER BY block DESC");
+    let blocks: Vec<(i64, i64, i64)> = sql.build_query_as().fetch_all(&mut *connection).await?;
+    for (block, rows, cut) in blocks {
+        let (low, high) = (block * BLOCK, (block + 1) * BLOCK);
+        if low < before {
+            found.push(Segment { low, high, rows, whole: cut == 0 && high <= before });
+        }
+    }
+    for segment in found.iter_mut().filter(|segment| !segment.whole) {
+        let mut sql = Sql::new("SELECT count(*) FROM usage WHERE id >= ");
+        sql.push_bind(segment.low).push(" AND id < ").push_bind(segment.high);
+        filter.push_rows(&mut sql);
+        segment.rows = sql.build_query_scalar().fetch_one(&mut *connection).await?;
+    }
+    found.retain(|segment| segment.rows > 0);
+    Ok(found)
+}
+
+/// The records of rows that a condition names, newest first.
+async fn fetch(
+    connection: &mut SqliteConnection,
+    condition: impl FnOnce(&mut Sql),
+    limit: i64,
+    skip: i64,
+) -> Result<Vec<UsageRecord>, StoreError> {
+    let mut sql = Sql::new(
+        "SELECT u.id, u.kind, u.ended, u.took, u.units, u.input, u.cached_input, u.cache_write, u.output,
+            u.reasoning, u.record, p.account, account.username, p.api_key, p.key_name, w.price_group, w.channel,
+            w.model, w.upstream_model, w.door, w.stream, w.ratio, price.id AS price, price.input AS price_input,
+            price.cached_input AS price_cached_input, price.cache_write AS price_cache_write,
+            price.output AS price_output, price.per_call AS price_call
+         FROM (SELECT * FROM usage WHERE ",
+    );
+    condition(&mut sql);
+    sql.push(" ORDER BY id DESC LIMIT ").push_bind(limit).push(" OFFSET ").push_bind(skip);
+    sql.push(
+        ") AS u JOIN usage_payer AS p ON p.id = u.payer JOIN usage_way AS w ON w.id = u.way
+         LEFT JOIN price ON price.id = w.price LEFT JOIN account ON account.id = p.account ORDER BY u.id DESC",
+    );
+    // Lists of ids have many lengths: none of them is worth remembering.
+    let rows: Vec<Row> = sql.build_query_as().persistent(false).fetch_all(connection).await?;
+    rows.into_iter().map(UsageRecord::try_from).collect()
+}
+
+fn push_ids(sql: &mut Sql, ids: &[i64]) {
+    sql.push("id IN (");
+    let mut list = sql.separated(", ");
+    for id in ids {
+        list.push_bind(*id);
+    }
+    sql.push(")");
+}
+
+/// The records of a segment, newest first.
+async fn records(
+    connection: &mut SqliteConnection,
+    filter: &UsageFilter,
+    segment: Segment,
+    skip: i64,
+    limit: i64,
+) -> Result<Vec<UsageRecord>, StoreError> {
+    let Segment { low, high, rows, whole } = segment;
+    if !whole || rows > SPARSE {
+        let condition = |sql: &mut Sql| {
+            sql.push("id >= ").push_bind(low).push(" AND id < ").push_bind(high);
+            filter.push_rows(sql);
+        };
+        return fetch(connection, condition, limit, skip).await;
+    }
+    let mut sql = Sql::new("SELECT offsets FROM usage_part WHERE ");
+    filter.push_parts(&mut sql);
+    sql.push(" AND block = ").push_bind(low.div_euclid(BLOCK));
+    let lists: Vec<String> = sql.build_query_scalar().fetch_all(&mut *connection).await?;
+    let offsets = lists.iter().flat_map(|list| list.split(',')).map(str::parse::<i64>);
+    let mut ids: Vec<i64> = offsets
+        .map(|offset| offset.map(|offset| low + offset))
+        .collect::<Result<_, _>>()
+        .map_err(|_| StoreError::Corrupt("a list of usage records"))?;
+    ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
+    let (skip, wanted) =
+        (usize::try_from(skip).unwrap_or(usize::MAX), usize::try_from(limit).unwrap_or(usize::MAX));
+    let ids: Vec<i64> = ids.into_iter().skip(skip).take(wanted).collect();
+    fetch(connection, |sql| push_ids(sql, &ids), limit, 0).await
+}
+
+impl Store {
+    /// Records that fit, newest first: `limit` of them behind the first `skip`, and how many there are in all.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn usage(
+        &self,
+        filter: &UsageFilter,
+        skip: i64,
+        limit: i64,
+    ) -> Result<(Vec<UsageRecord>, i64), StoreError> {
+        // One transaction: a block that is closed meanwhile would be seen twice or not at all.
+        let mut tx = self.reader().begin().await?;
+        let segments = segments(&mut tx, filter).await?;
+        let total = segments.iter().map(|segment| segment.rows).sum();
+        let (mut skip, mut found) = (skip, Vec::new());
+        for segment in segments {
+            if skip >= segment.rows {
+                skip -= segment.rows;
+                continue;
+            }
+            let wanted = limit - i64::try_from(found.len()).unwrap_or(limit);
+            if wanted <= 0 {
+                break;
+            }
+            found.extend(records(&mut tx, filter, segment, skip, wanted).await?);
+            skip = 0;
+        }
+        Ok((found, total))
+    }
+
+    /// The records that fit and have this request id, newest first; at most a thousand of them are found.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn usage_of_request(
+        &self,
+        filter: &UsageFilter,
+        request_id: &str,
+    ) -> Result<Vec<UsageRecord>, StoreError> {
+        let key = request_key(request_id);
+        let mut tx = self.reader().begin().await?;
+        let mut ids: Vec<i64> = sqlx::query_scalar(
+            "SELECT id FROM usage WHERE id >= (SELECT id - id % $1 FROM usage_next) AND request_key = $2
+             ORDER BY id DESC",
+        )
+        .bind(BLOCK)
+        .bind(key)
+        .fetch_all(&mut *tx)
+        .await?;
+        let blocks: Vec<(i64, String)> =
+            sqlx::query_as("SELECT block, offsets FROM usage_request WHERE shard = $1 ORDER BY block DESC")
+                .bind(key / 65_536)
+                .fetch_all(&mut *tx)
+                .await?;
+        let rest = (key % 65_536).to_string();
+        for (block, offsets) in &blocks {
+            let pairs = offsets.split(',').filter_map(|pair| pair.split_once(':'));
+            let here = pairs.filter(|(key, _)| *key == rest).map(|(_, offset)| offset.parse::<i64>());
+            for offset in here {
+                let offset = offset.map_err(|_| StoreError::Corrupt("a list of request ids"))?;
+                ids.push(block * BLOCK + offset);
+            }
+        }
+        ids.truncate(SAME_REQUEST);
+        let condition = |sql: &mut Sql| {
+            push_ids(sql, &ids);
+            filter.push_rows(sql);
+        };
+        let found = fetch(&mut tx, condition, i64::MAX, 0).await?;
+        Ok(found.into_iter().filter(|record| record.request_id == request_id).collect())
+    }
+
+    /// A walk over all records that fit and are there now, newest first, in memory for a step of it.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn usage_walk(&self, filter: UsageFilter) -> Result<UsageWalk, StoreError> {
+        let mut tx = self.reader().begin().await?;
+        let segments = segments(&mut tx, &filter).await?.into_iter();
+        Ok(UsageWalk { store: self.clone(), filter, segments, current: None })
+    }
+}
+
+/// A walk over records, newest first.
+#[derive(Debug)]
+pub struct UsageWalk {
+    store: Store,
+    filter: UsageFilter,
+    segments: vec::IntoIter<Segment>,
+    current: Option<Segment>,
+}
+
+impl UsageWalk {
+    /// The next records; none at the end. Records that are forgotten meanwhile are passed over.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn step(&mut self) -> Result<Vec<UsageRecord>, StoreError> {
+        let mut connection = self.store.reader().acquire().await?;
+        while let Some(segment) = self.current.take().or_else(|| self.segments.next()) {
+            let found = records(&mut connection, &self.filter, segment, 0, STEP).await?;
+            let Some(last) = found.last() else { continue };
+            if segment.rows > STEP {
+                let rest = segment.rows - STEP;
+                // A part of a block is read row by row.
+                self.current = Some(Segment { high: last.id, rows: rest, whole: false, ..segment });
+            }
+            return Ok(found);
+        }
+        Ok(Vec::new())
+    }
+}

@@ -1,0 +1,130 @@
+//! What a filter says in SQL: of rows, and of the sums of closed blocks.
+
+use model::clock::Timestamp;
+use sqlx::{QueryBuilder, Sqlite};
+
+use super::{HOUR, UsageFilter};
+
+pub(super) type Sql = QueryBuilder<Sqlite>;
+
+/// A text as a pattern that finds it anywhere.
+fn anywhere(text: &str) -> String {
+    format!("%{}%", escaped(text))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%")
+}
+
+fn push_name(sql: &mut Sql, column: &str, name: &str) {
+    if name.contains('%') {
+        let pattern = name.split('%').map(escaped).collect::<Vec<_>>().join("%");
+        push_like(sql, column, pattern);
+    } else {
+        sql.push(column).push(" = ").push_bind(name.to_owned());
+    }
+}
+
+fn push_like(sql: &mut Sql, column: &str, pattern: String) {
+    sql.push("lower(").push(column).push(") LIKE lower(").push_bind(pattern).push(") ESCAPE '\\'");
+}
+
+impl UsageFilter {
+    /// The first and the last moment, in milliseconds: from the one, before the other.
+    pub(super) fn times(&self) -> (i64, i64) {
+        let millis = |time: Option<Timestamp>| time.map(Timestamp::millis);
+        (millis(self.from).unwrap_or(i64::MIN), millis(self.until).unwrap_or(i64::MAX))
+    }
+
+    const fn names_a_payer(&self) -> bool {
+        self.account.is_some() || self.key.is_some() || self.key_name.is_some()
+    }
+
+    const fn names_a_way(&self) -> bool {
+        self.model.is_some() || self.group.is_some() || self.channel.is_some()
+    }
+
+    fn push_payers(&self, sql: &mut Sql, column: &str) {
+        sql.push("(SELECT ").push(column).push(" FROM usage_payer WHERE 1 = 1");
+        if let Some(account) = self.account {
+            sql.push(" AND account = ").push_bind(account.0);
+        }
+        if let Some(key) = self.key {
+            sql.push(" AND api_key = ").push_bind(key.0);
+        }
+        if let Some(name) = &self.key_name {
+            sql.push(" AND ");
+            push_name(sql, "key_name", name);
+        }
+        sql.push(")");
+    }
+
+    fn push_ways(&self, sql: &mut Sql) {
+        sql.push("(SELECT id FROM usage_way WHERE 1 = 1");
+        if let Some(model) = &self.model {
+            sql.push(" AND ");
+            push_name(sql, "model", model);
+        }
+        if let Some(group) = &self.group {
+            sql.push(" AND price_group = ").push_bind(group.clone());
+        }
+        if let Some(channel) = self.channel {
+            sql.push(" AND channel = ").push_bind(channel.0);
+        }
+        sql.push(")");
+    }
+
+    /// Conditions on payer, way and kind, each after an `AND`.
+    fn push_kinds(&self, sql: &mut Sql) {
+        if self.names_a_payer() {
+            sql.push(" AND payer IN ");
+            self.push_payers(sql, "id");
+        }
+        if self.names_a_way() {
+            sql.push(" AND way IN ");
+            self.push_ways(sql);
+        }
+        if let Some(kind) = self.kind {
+            sql.push(" AND kind = ").push_bind(kind.number());
+        }
+        if let Some(keyword) = &self.keyword {
+            let pattern = anywhere(keyword);
+            sql.push(" AND (payer IN (SELECT id FROM usage_payer WHERE ");
+            push_like(sql, "key_name", pattern.clone());
+            sql.push(") OR way IN (SELECT id FROM usage_way WHERE ");
+            push_like(sql, "model", pattern.clone());
+            sql.push(" OR ");
+            push_like(sql, "price_group", pattern);
+            sql.push("))");
+        }
+    }
+
+    /// Conditions on rows, each after an `AND`.
+    pub(super) fn push_rows(&self, sql: &mut Sql) {
+        self.push_kinds(sql);
+        if let Some(from) = self.from {
+            sql.push(" AND ended >= ").push_bind(from.millis());
+        }
+        if let Some(until) = self.until {
+            sql.push(" AND ended < ").push_bind(until.millis());
+        }
+        if let Some(before) = self.before {
+            sql.push(" AND id < ").push_bind(before);
+        }
+    }
+
+    /// Conditions on the sums of blocks that have to do with the filter's hours.
+    pub(super) fn push_parts(&self, sql: &mut Sql) {
+        // The sums of all accounts together know no payer.
+        if self.names_a_payer() || self.keyword.is_some() {
+            sql.push(" account IN ");
+            self.push_payers(sql, "account");
+        } else {
+            sql.push(" account = 0");
+        }
+        self.push_kinds(sql);
+        let (from, until) = self.times();
+        sql.push(" AND hour > ").push_bind(from.saturating_sub(HOUR));
+        sql.push(" AND hour < ").push_bind(until);
+    }
+}

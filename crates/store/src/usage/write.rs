@@ -1,0 +1,196 @@
+//! Writing usage records, and closing a block: summing it up and indexing it.
+
+use std::{borrow::Cow, sync::LazyLock};
+
+use ledger::Charge;
+
+use super::{BLOCK, DAY, Detail, HOUR, UsageKind, name::Learned, name::Names, request_key};
+use crate::{
+    rows::ManyRows,
+    store::{StoreError, Tx},
+};
+
+/// Nothing counted in a record is larger, so that the sums of a block stay in range whatever an upstream claims.
+const MOST: i64 = 1 << 40;
+
+fn count(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(MOST).min(MOST)
+}
+
+static INSERT: LazyLock<ManyRows> = LazyLock::new(|| {
+    let before =
+        "INSERT INTO usage (id, journal, seq, payer, way, kind, ended, took, units, input, cached_input,
+         cache_write, output, reasoning, request_key, record) VALUES ";
+    ManyRows::new(before, 16, "")
+});
+
+/// Appends the records of charges. That each is applied once is for the journal's cursor to guard, which moves in
+/// the same transaction.
+pub(crate) async fn append(
+    tx: &mut Tx,
+    names: &Names,
+    journal: i64,
+    charges: &[Charge],
+) -> Result<Learned, StoreError> {
+    let mut learned = Learned::default();
+    let Some(newest) = charges.iter().map(|charge| charge.outcome.ended.millis()).max() else {
+        return Ok(learned);
+    };
+    let mut next = open_block(tx, newest).await?;
+    let mut rows = Vec::with_capacity(charges.len());
+    for charge in charges {
+        let (payer, way) = names.of(tx, &mut learned, charge).await?;
+        rows.push((next, payer, way, charge));
+        next += 1;
+    }
+    for (sql, rows) in INSERT.split(&rows) {
+        let mut query = sqlx::query(sql);
+        for (id, payer, way, charge) in rows {
+            let outcome = &charge.outcome;
+            let took = outcome.ended.millis_since(charge.context.started).min(MOST);
+            query = query
+                .bind(*id)
+                .bind(journal)
+                .bind(i64::try_from(charge.id.seq).unwrap_or(i64::MAX))
+                .bind(*payer)
+                .bind(*way)
+                .bind(UsageKind::of(charge).number())
+                .bind(outcome.ended.millis())
+                .bind(took)
+                .bind(outcome.units.get())
+                .bind(count(outcome.tokens.input))
+                .bind(count(outcome.tokens.cached_input))
+                .bind(count(outcome.tokens.cache_write))
+                .bind(count(outcome.tokens.output))
+                .bind(count(outcome.tokens.reasoning))
+                .bind(request_key(&charge.context.request_id))
+                .bind(detail(charge)?);
+        }
+        query.execute(&mut **tx).await?;
+    }
+    close_full(tx, rows.first().map_or(next, |(first, ..)| *first), next, newest).await?;
+    Ok(learned)
+}
+
+fn detail(charge: &Charge) -> Result<String, StoreError> {
+    let outcome = &charge.outcome;
+    let detail = Detail {
+        request_id: Cow::Borrowed(&charge.context.request_id),
+        client: charge.context.client.to_string(),
+        status: outcome.status,
+        provenance: outcome.provenance,
+        first_byte_ms: outcome.first_byte_ms,
+        overrun: outcome.overrun.get(),
+        error: outcome.error.as_deref().map(Cow::Borrowed),
+    };
+    serde_json::to_string(&detail).map_err(|_| StoreError::Corrupt("a record that is no JSON"))
+}
+
+/// The id of the next record. Closes the open block first when its first record is a day older than `newest`, so
+/// that a block can be forgotten by its age.
+async fn open_block(tx: &mut Tx, newest: i64) -> Result<i64, StoreError> {
+    let (next, opened): (i64, i64) =
+        sqlx::query_as("SELECT id, opened FROM usage_next WHERE one = 1").fetch_one(&mut **tx).await?;
+    if opened == 0 || newest - opened < DAY {
+        return Ok(next);
+    }
+    close_open(tx, next).await
+}
+
+/// Closes the open block early; the next record begins a new one.
+pub(super) async fn close_open(tx: &mut Tx, next: i64) -> Result<i64, StoreError> {
+    let block = next.div_euclid(BLOCK);
+    close(tx, block).await?;
+    let next = (block + 1) * BLOCK;
+    sqlx::query("UPDATE usage_next SET id = $1, opened = 0 WHERE one = 1")
+        .bind(next)
+        .execute(&mut **tx)
+        .await?;
+    Ok(next)
+}
+
+/// Closes every block that is full now, and keeps what is to be known of the open one.
+async fn close_full(tx: &mut Tx, first: i64, next: i64, newest: i64) -> Result<(), StoreError> {
+    for block in first.div_euclid(BLOCK)..next.div_euclid(BLOCK) {
+        close(tx, block).await?;
+    }
+    let fresh = first.rem_euclid(BLOCK) == 0 || first.div_euclid(BLOCK) < next.div_euclid(BLOCK);
+    let opened = match (next.rem_euclid(BLOCK), fresh) {
+        (0, _) => Some(0),
+        (_, true) => Some(newest),
+        (_, false) => None,
+    };
+    sqlx::query("UPDATE usage_next SET id = $1, opened = coalesce($2, opened) WHERE one = 1")
+        .bind(next)
+        .bind(opened)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+macro_rules! sum_up {
+    ($account:literal, $payer:literal, $by:literal) => {
+        concat!(
+            "INSERT INTO usage_part (account, block, hour, payer, way, kind, requests, units, input, cached_input,
+                cache_write, output, reasoning, took, offsets)
+             SELECT ",
+            $account,
+            ", $1, usage.ended - usage.ended % $4, ",
+            $payer,
+            ", usage.way, usage.kind, count(*), CAST(sum(usage.units) AS BIGINT),
+                CAST(sum(usage.input) AS BIGINT), CAST(sum(usage.cached_input) AS BIGINT),
+                CAST(sum(usage.cache_write) AS BIGINT), CAST(sum(usage.output) AS BIGINT),
+                CAST(sum(usage.reasoning) AS BIGINT), CAST(sum(usage.took) AS BIGINT),
+                string_agg(CAST(usage.id - $2 AS TEXT), ',')
+             FROM usage",
+            $by
+        )
+    };
+}
+
+async fn close(tx: &mut Tx, block: i64) -> Result<(), StoreError> {
+    let (low, high) = (block * BLOCK, (block + 1) * BLOCK);
+    let by_payer = sum_up!(
+        "usage_payer.account",
+        "usage.payer",
+        " JOIN usage_payer ON usage_payer.id = usage.payer WHERE usage.id >= $2 AND usage.id < $3
+          GROUP BY 1, 3, 4, 5, 6"
+    );
+    let together = sum_up!("0", "0", " WHERE usage.id >= $2 AND usage.id < $3 GROUP BY 3, 5, 6");
+    for sql in [by_payer, together] {
+        sqlx::query(sql).bind(block).bind(low).bind(high).bind(HOUR).execute(&mut **tx).await?;
+    }
+    sqlx::query(
+        "INSERT INTO usage_request (shard, block, offsets)
+         SELECT request_key / 65536, $1,
+            string_agg(CAST(request_key % 65536 AS TEXT) || ':' || CAST(id - $2 AS TEXT), ',')
+         FROM usage WHERE id >= $2 AND id < $3 GROUP BY 1",
+    )
+    .bind(block)
+    .bind(low)
+    .bind(high)
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query(
+        "INSERT INTO usage_block (block, requests, newest)
+         SELECT $1, count(*), coalesce(max(ended), 0) FROM usage WHERE id >= $2 AND id < $3",
+    )
+    .bind(block)
+    .bind(low)
+    .bind(high)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Adds to what upstreams claimed beyond their holds. The sum stops at the largest number: in SQLite an overflow would
+/// turn it into a float.
+pub(crate) async fn add_overrun(tx: &mut Tx, units: i64) -> Result<(), StoreError> {
+    let before: i64 =
+        sqlx::query_scalar("SELECT units FROM overrun WHERE id = 1").fetch_one(&mut **tx).await?;
+    sqlx::query("UPDATE overrun SET units = $1 WHERE id = 1")
+        .bind(before.saturating_add(units))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,322 @@
+//! Usage records: what each keeps, and that lists, searches and sums over closed blocks and the open one say the same as
+//! going through all records one by one.
+
+use crate::fixture::{self, Fixture, JOURNAL, at, batch, charge};
+use ledger::{Applied, Book, Charge};
+use model::{
+    clock::Timestamp,
+    id::{ChannelId, LeaseId, PoolId},
+    key::{ApiKey, Settings},
+    money::Units,
+};
+use store::{NewPrice, UsageFilter, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums};
+
+const UNLIMITED: LeaseId = LeaseId(0);
+/// Ids in a block.
+const BLOCK: u64 = 16_384;
+const HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * HOUR;
+
+async fn key(fixture: &Fixture, username: &str, seed: u8, name: &str) -> (ApiKey, PoolId) {
+    let account = fixture.account(username, None).await;
+    let settings = Settings { name: name.to_owned(), unlimited_quota: true, ..Settings::default() };
+    (fixture.key(account.id, seed, 0, settings).await.key, account.pool)
+}
+
+fn of(seq: u64, (key, balance): &(ApiKey, PoolId), units: i64) -> Charge {
+    charge(seq, key, [(key.pool, UNLIMITED), (*balance, UNLIMITED)], units)
+}
+
+async fn apply(fixture: &Fixture, charges: Vec<Charge>) {
+    let from = fixture.store.open_journal(JOURNAL).await.unwrap();
+    assert_eq!(fixture.store.apply(&batch(from, from + 1, charges)).await, Ok(Applied::Now));
+}
+
+async fn list(fixture: &Fixture, filter: &UsageFilter) -> Vec<UsageRecord> {
+    fixture.store.usage(filter, 0, i64::MAX).await.unwrap().0
+}
+
+#[tokio::test]
+async fn a_record_keeps_what_happened_and_explains_its_charge() {
+    let fixture = fixture::open().await;
+    let ada = key(&fixture, "ada", 1, "first").await;
+    let new = NewPrice {
+        model: "gpt".to_owned(),
+        input: 1_250_000,
+        cached_input: Some(125_000),
+        cache_write: None,
+        output: 10_000_000,
+        per_call: 3,
+        max_output: 10,
+        reasoning: false,
+    };
+    let price = fixture.store.put_price(&new, at(1)).await.unwrap();
+    let mut failed = of(1, &ada, 0);
+    failed.outcome.error = Some("upstream_error".to_owned());
+    failed.outcome.status = 502;
+    failed.outcome.overrun = Units::new(7);
+    let mut good = of(2, &ada, 9);
+    good.context.price = price;
+    apply(&fixture, vec![failed.clone(), good]).await;
+    // A later price does not change what the record says.
+    fixture.store.put_price(&NewPrice { output: 1, ..new }, at(2)).await.unwrap();
+
+    let records = list(&fixture, &UsageFilter::default()).await;
+    let [good, record] = records.as_slice() else { panic!("{records:?}") };
+    let (context, outcome) = (failed.context, failed.outcome);
+    assert_eq!((record.kind, good.kind), (UsageKind::Error, UsageKind::Use));
+    assert_eq!(record.request_id, context.request_id);
+    assert_eq!((record.account, record.username.as_str()), (context.account, "ada"));
+    assert_eq!((record.key, record.key_name.as_str()), (context.key, "first"));
+    assert_eq!((record.group.as_str(), record.channel), ("default", context.channel));
+    assert_eq!((record.model.as_str(), record.upstream_model.as_str()), ("gpt", "gpt-upstream"));
+    assert_eq!((record.door.as_str(), record.stream), ("/v1/chat/completions", true));
+    assert_eq!((record.tokens, record.provenance.as_str()), (outcome.tokens, "counted"));
+    assert_eq!((record.units, record.overrun), (outcome.units, outcome.overrun));
+    assert_eq!((record.status, record.error.as_deref()), (502, Some("upstream_error")));
+    assert_eq!((record.started, record.ended), (context.started, outcome.ended));
+    assert_eq!((record.first_byte_ms, record.client.as_str()), (outcome.first_byte_ms, "192.0.2.1"));
+    let known = good.price.clone().unwrap();
+    assert_eq!((known.id, known.output.0, known.per_call), (price, 10_000_000, Units::new(3)));
+    // 11×1.25 + 12×0.125 + 13×1.25 + 14×10 + 3 = 174.5
+    assert_eq!(known.cost(good.ratio, &good.tokens), Ok(Units::new(175)));
+}
+
+/// Three blocks and a half of records of two accounts over three days: models, channels, kinds and hours of every mix, in
+/// batches that do not fit into blocks.
+async fn many(fixture: &Fixture) -> [(ApiKey, PoolId); 2] {
+    let keys = [key(fixture, "ada", 1, "first").await, key(fixture, "eve", 2, "Second_one").await];
+    let mut charges = Vec::new();
+    for seq in 1..=(BLOCK * 7 / 2) {
+        let n = i64::try_from(seq).unwrap();
+        let mut one = of(seq, if seq % 5 == 0 { &keys[1] } else { &keys[0] }, n % 7);
+        one.context.model = match seq % 3 {
+            _ if seq % 1_999 == 0 => "rare",
+            0 => "gpt-4",
+            1 => "gpt-5",
+            _ => "opus",
+        }
+        .to_owned();
+        one.context.group = if seq % 11 == 0 { "vip" } else { "default" }.to_owned();
+        one.context.channel = ChannelId(n % 4);
+        // A few seconds apart, and not quite in order.
+        one.outcome.ended = at(DAY + n * 3_500 + (n * 7_919 % 60_000));
+        one.context.started = at(one.outcome.ended.millis() - n % 1_000);
+        if seq % 13 == 0 {
+            one.outcome.units = Units::ZERO;
+            one.outcome.error = Some("upstream_error".to_owned());
+        }
+        charges.push(one);
+    }
+    while !charges.is_empty() {
+        let rest = charges.split_off(charges.len().min(3_001));
+        apply(fixture, std::mem::replace(&mut charges, rest)).await;
+    }
+    keys
+}
+
+fn fits(record: &UsageRecord, filter: &UsageFilter) -> bool {
+    let like = |text: &str, pattern: &str| match pattern.strip_suffix('%') {
+        Some(begin) => text.to_lowercase().starts_with(&begin.to_lowercase()),
+        None => text == pattern,
+    };
+    let found = |keyword: &String| {
+        [&record.key_name, &record.model, &record.group]
+            .iter()
+            .any(|text| text.to_lowercase().contains(&keyword.to_lowercase()))
+    };
+    filter.account.is_none_or(|account| account == record.account)
+        && filter.key.is_none_or(|key| key == record.key)
+        && filter.key_name.as_ref().is_none_or(|name| like(&record.key_name, name))
+        && filter.model.as_ref().is_none_or(|name| like(&record.model, name))
+        && filter.group.as_ref().is_none_or(|group| *group == record.group)
+        && filter.channel.is_none_or(|channel| channel == record.channel)
+        && filter.kind.is_none_or(|kind| kind == record.kind)
+        && filter.from.is_none_or(|from| record.ended >= from)
+        && filter.until.is_none_or(|until| record.ended < until)
+        && filter.keyword.as_ref().is_none_or(found)
+        && filter.before.is_none_or(|before| record.id < before)
+}
+
+fn sums<'a>(records: impl Iterator<Item = &'a UsageRecord>) -> UsageSums {
+    records.fold(UsageSums::default(), |sums, record| UsageSums {
+        requests: sums.requests + 1,
+        errors: sums.errors + i64::from(record.kind == UsageKind::Error),
+        units: sums.units + record.units.get(),
+        input: sums.input + record.tokens.input as i64,
+        cached_input: sums.cached_input + record.tokens.cached_input as i64,
+        cache_write: sums.cache_write + record.tokens.cache_write as i64,
+        output: sums.output + record.tokens.output as i64,
+        reasoning: sums.reasoning + record.tokens.reasoning as i64,
+        took: sums.took + record.ended.millis_since(record.started),
+    })
+}
+
+#[tokio::test]
+async fn every_filter_finds_and_sums_what_going_through_all_records_does() {
+    let fixture = fixture::open().await;
+    let keys = many(&fixture).await;
+    fixture.assert_sound().await;
+    let all = list(&fixture, &UsageFilter::default()).await;
+    assert_eq!(all.len() as u64, BLOCK * 7 / 2);
+    assert!(all.is_sorted_by(|a, b| a.id > b.id));
+
+    let any = UsageFilter::default;
+    let (ada, eve) = (Some(keys[0].0.account), Some(keys[1].0.account));
+    let text = |text: &str| Some(text.to_owned());
+    let hour = |hours: i64| Some(at(DAY + hours * HOUR));
+    let filters = [
+        UsageFilter { account: ada, ..any() },
+        UsageFilter { account: eve, kind: Some(UsageKind::Error), ..any() },
+        UsageFilter { account: eve, model: text("rare"), ..any() },
+        UsageFilter { model: text("rare"), ..any() },
+        UsageFilter { model: text("GPT%"), channel: Some(ChannelId(2)), ..any() },
+        UsageFilter { model: text("gpt_4"), ..any() },
+        UsageFilter { group: text("vip"), account: ada, ..any() },
+        UsageFilter { key: Some(keys[1].0.id), ..any() },
+        UsageFilter { key_name: text("second_%"), ..any() },
+        UsageFilter { key_name: text("nobody"), ..any() },
+        UsageFilter { account: ada, keyword: text("OPUS"), ..any() },
+        UsageFilter { account: eve, keyword: text("second_"), kind: Some(UsageKind::Use), ..any() },
+        UsageFilter { from: hour(20), until: hour(22), ..any() },
+        UsageFilter {
+            from: Some(at(DAY + 20 * HOUR + 1_234)),
+            until: Some(at(DAY + 31 * HOUR + 5)),
+            ..any()
+        },
+        UsageFilter {
+            from: Some(at(DAY + 20 * HOUR + 1)),
+            until: Some(at(DAY + 20 * HOUR + 99_999)),
+            ..any()
+        },
+        UsageFilter { account: eve, from: Some(at(DAY + 5 * HOUR + 7)), ..any() },
+        UsageFilter { account: eve, until: Some(at(DAY + 5 * HOUR + 7)), model: text("opus"), ..any() },
+        UsageFilter { from: hour(22), until: hour(20), ..any() },
+        UsageFilter { before: Some(BLOCK as i64 * 2 + 77), model: text("rare"), ..any() },
+        UsageFilter { before: Some(BLOCK as i64), account: eve, ..any() },
+    ];
+    for filter in filters {
+        let expected: Vec<&UsageRecord> = all.iter().filter(|record| fits(record, &filter)).collect();
+        let total = expected.len() as i64;
+        for (skip, limit) in [(0, 10), (7, 100), (total / 2, 50), (total - 3, 10), (total, 10)] {
+            let skip = skip.max(0);
+            let (found, counted) = fixture.store.usage(&filter, skip, limit).await.unwrap();
+            let page: Vec<_> = expected.iter().skip(skip as usize).take(limit as usize).copied().collect();
+            assert_eq!(found.iter().collect::<Vec<_>>(), page, "{filter:?} {skip} {limit}");
+            assert_eq!(counted, total, "{filter:?}");
+        }
+        let mut walk = fixture.store.usage_walk(filter.clone()).await.unwrap();
+        let mut walked = Vec::new();
+        loop {
+            let step = walk.step().await.unwrap();
+            assert!(step.len() <= 1_024);
+            if step.is_empty() {
+                break;
+            }
+            walked.extend(step);
+        }
+        assert_eq!(walked.iter().collect::<Vec<_>>(), expected, "{filter:?}");
+
+        let filter = UsageFilter { before: None, ..filter };
+        let expected: Vec<&UsageRecord> = all.iter().filter(|record| fits(record, &filter)).collect();
+        let found = fixture.store.usage_sums(&filter).await.unwrap();
+        assert_eq!(found, sums(expected.iter().copied()), "{filter:?}");
+        let hours = fixture.store.usage_hours(&filter).await.unwrap();
+        assert!(hours.is_sorted_by(|a, b| (a.hour, &a.model) < (b.hour, &b.model)));
+        for UsageHour { hour, model, sums: found } in &hours {
+            let next = hour.millis() + HOUR;
+            let here = |record: &&&UsageRecord| {
+                record.model == *model && (hour.millis()..next).contains(&record.ended.millis())
+            };
+            assert_eq!(*found, sums(expected.iter().filter(here).copied()), "{filter:?} {hour:?}");
+        }
+        assert_eq!(hours.iter().map(|hour| hour.sums.requests).sum::<i64>(), expected.len() as i64);
+    }
+}
+
+#[tokio::test]
+async fn a_request_id_finds_its_records_in_closed_blocks_and_in_the_open_one() {
+    let fixture = fixture::open().await;
+    let keys = many(&fixture).await;
+    let found = async |filter: &UsageFilter, id: &str| {
+        let found = fixture.store.usage_of_request(filter, id).await.unwrap();
+        found.into_iter().map(|record| record.request_id).collect::<Vec<_>>()
+    };
+    let mine = UsageFilter { account: Some(keys[0].0.account), ..UsageFilter::default() };
+    for seq in [1, BLOCK - 1, BLOCK + 3, BLOCK * 2 + 5_001, BLOCK * 3 + 8_001] {
+        let id = format!("request {seq}");
+        assert_eq!(found(&UsageFilter::default(), &id).await, [id.as_str()]);
+        let expected: &[&str] = if seq % 5 == 0 { &[] } else { &[&id] };
+        assert_eq!(found(&mine, &id).await, expected);
+    }
+    assert_eq!(found(&mine, "nothing").await, Vec::<String>::new());
+    // A caller may choose one id twice.
+    let mut again = of(900_000, &keys[0], 1);
+    again.context.request_id = "request 1".to_owned();
+    apply(&fixture, vec![again]).await;
+    assert_eq!(found(&mine, "request 1").await, ["request 1", "request 1"]);
+}
+
+#[tokio::test]
+async fn old_records_go_a_block_at_a_time_and_the_books_still_add_up() {
+    let fixture = fixture::open().await;
+    let keys = many(&fixture).await;
+    let keep = |days, records| UsageLimits { days, records };
+    let retire = async |limits, now: Timestamp| fixture.store.retire_usage(limits, now).await.unwrap();
+    let oldest = async || list(&fixture, &UsageFilter::default()).await.last().map(|record| record.id);
+    let end = at(4 * DAY);
+    assert!(!retire(keep(90, u64::MAX), end).await);
+    assert_eq!(oldest().await, Some(0));
+
+    let mut steps = 0;
+    while retire(keep(90, BLOCK * 2), end).await {
+        steps += 1;
+        fixture.assert_sound().await;
+    }
+    let kept = list(&fixture, &UsageFilter::default()).await.len() as u64;
+    assert!(steps > 0 && kept <= BLOCK * 2 && kept > BLOCK, "{steps} {kept}");
+    let filter = UsageFilter { account: Some(keys[1].0.account), ..UsageFilter::default() };
+    let left = list(&fixture, &filter).await;
+    assert_eq!(fixture.store.usage_sums(&filter).await.unwrap(), sums(left.iter()));
+    assert_eq!(fixture.store.usage_of_request(&filter, "request 5").await.unwrap(), []);
+
+    while retire(keep(1, u64::MAX), at(30 * DAY)).await {
+        fixture.assert_sound().await;
+    }
+    assert_eq!(oldest().await, None, "without traffic too, nothing is kept longer");
+    apply(&fixture, vec![of(900_001, &keys[0], 4)]).await;
+    assert_eq!(list(&fixture, &filter).await, []);
+    assert_eq!(list(&fixture, &UsageFilter::default()).await.len(), 1);
+    fixture.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_absurd_report_does_not_stop_the_books() {
+    let fixture = fixture::open().await;
+    let ada = key(&fixture, "ada", 1, "").await;
+    let mut charges: Vec<_> = (1..=BLOCK + 1).map(|seq| of(seq, &ada, 1)).collect();
+    for one in &mut charges {
+        one.outcome.tokens.input = u64::MAX;
+    }
+    apply(&fixture, charges).await;
+    let found = fixture.store.usage_sums(&UsageFilter::default()).await.unwrap();
+    assert_eq!(found.units, BLOCK as i64 + 1);
+    fixture.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_block_of_a_day_ago_is_closed_by_the_next_record() {
+    let fixture = fixture::open().await;
+    let ada = key(&fixture, "ada", 1, "").await;
+    for (seq, day) in [(1, 1), (2, 1), (3, 3), (4, 9)] {
+        let mut one = of(seq, &ada, 1);
+        one.outcome.ended = at(day * DAY);
+        apply(&fixture, vec![one]).await;
+    }
+    let ids: Vec<i64> =
+        list(&fixture, &UsageFilter::default()).await.iter().map(|record| record.id / BLOCK as i64).collect();
+    assert_eq!(ids, [2, 1, 0, 0]);
+    let filter = UsageFilter { from: Some(at(2 * DAY)), until: Some(at(9 * DAY)), ..UsageFilter::default() };
+    assert_eq!(fixture.store.usage_sums(&filter).await.unwrap().requests, 1);
+    fixture.assert_sound().await;
+}
