@@ -93,10 +93,11 @@ impl App {
         operation: &Operation,
     ) -> Response<AnswerBody> {
         let mut rest = pin!(rest);
-        let result = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| rest.as_mut().poll(context))) {
-            Ok(poll) => poll.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic)),
-        });
+        let result =
+            poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| rest.as_mut().poll(context))) {
+                Ok(poll) => poll.map(Ok),
+                Err(panic) => Poll::Ready(Err(panic)),
+            });
         let panic = match result.await {
             Ok(response) => return response,
             Err(panic) => panic,

@@ -43,8 +43,10 @@ impl Modify for Credentials {
 pub(crate) fn with_doors(document: &mut utoipa::openapi::OpenApi) {
     let any = || ContentBuilder::new().schema(Some(Schema::default())).build();
     for door in Door::ALL {
-        let body = RequestBodyBuilder::new().content("application/json", any()).required(Some(Required::True));
-        let answer = ResponseBuilder::new().description("The model's answer").content("application/json", any());
+        let body =
+            RequestBodyBuilder::new().content("application/json", any()).required(Some(Required::True));
+        let answer =
+            ResponseBuilder::new().description("The model's answer").content("application/json", any());
         let operation = OperationBuilder::new()
             .tag("Models")
             .summary(Some(door.summary()))

@@ -5,6 +5,7 @@
 //! refusal × dialect to an error body.
 
 pub mod error;
+mod json;
 pub mod openai;
 mod redact;
 pub mod sse;

@@ -85,6 +85,13 @@ impl Splitter {
 #[must_use]
 pub fn data(event: &[u8]) -> Option<Cow<'_, [u8]>> {
     let event = event.strip_prefix(b"\xef\xbb\xbf").unwrap_or(event);
+    // One line of data is the rule.
+    if let Some(value) = event.strip_prefix(b"data:")
+        && let Some((end, tail)) = memchr2(b'\n', b'\r', value).and_then(|end| value.split_at_checked(end))
+        && matches!(tail, b"\n\n" | b"\r\n\r\n")
+    {
+        return Some(Cow::Borrowed(end.strip_prefix(b" ").unwrap_or(end)));
+    }
     let lines = event.split(|byte| matches!(byte, b'\n' | b'\r'));
     let mut data = lines.filter_map(|line| {
         let value = line.strip_prefix(b"data:").or_else(|| (line == b"data").then_some(b"".as_slice()))?;

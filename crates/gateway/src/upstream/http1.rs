@@ -69,7 +69,8 @@ impl Connection {
         body: &Bytes,
         home: Home,
     ) -> Result<Response<Http1Body>, Broken> {
-        let size: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        let size: usize =
+            request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         let mut head = vec![0; size + request.uri().path().len() + 256];
         let mut call = Call::new(request)?.proceed();
         let mut written = 0;

@@ -26,12 +26,12 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use model::refusal::Refusal;
 
+pub(crate) use self::target::Target;
 use self::{
     http1::{Connection, Home, Http1Body},
     pool::{Pool, Shared},
     stream::Dialer,
 };
-pub(crate) use self::target::Target;
 use crate::routing::Channel;
 
 /// The caller's headers that go on to the provider.
@@ -112,8 +112,12 @@ impl Upstream {
         let stream = self.dialer.dial(origin).await?;
         if stream.is_http2() {
             let mut builder = http2::Builder::new(TokioExecutor::new());
-            builder.adaptive_window(true).timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
-            let (shared, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+            builder
+                .adaptive_window(true)
+                .timer(TokioTimer::new())
+                .keep_alive_interval(Duration::from_secs(30));
+            let (shared, connection) =
+                builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(error = chain(&error), "an upstream's connection ended");
@@ -182,15 +186,12 @@ impl Body for UpstreamBody {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match self.get_mut() {
             Self::Http1(body) => body.poll(context),
-            Self::Http2(body) => {
-                Pin::new(body).poll_frame(context).map(|frame| frame.map(|frame| frame.map_err(io::Error::other)))
-            }
+            Self::Http2(body) => Pin::new(body)
+                .poll_frame(context)
+                .map(|frame| frame.map(|frame| frame.map_err(io::Error::other))),
         }
     }
 

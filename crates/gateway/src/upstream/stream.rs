@@ -47,7 +47,9 @@ impl Dialer {
     /// # Errors
     /// The address cannot be reached in time, or is not who it should be.
     pub(super) async fn dial(&self, origin: &Origin) -> io::Result<Stream> {
-        tokio::time::timeout(self.limit, self.dial_for_ever(origin)).await.map_err(|_| io::ErrorKind::TimedOut)?
+        tokio::time::timeout(self.limit, self.dial_for_ever(origin))
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)?
     }
 
     async fn dial_for_ever(&self, origin: &Origin) -> io::Result<Stream> {
@@ -57,7 +59,8 @@ impl Dialer {
         if !origin.secure {
             return Ok(Stream::Plain(stream));
         }
-        let name = rustls::pki_types::ServerName::try_from(origin.host.to_string()).map_err(io::Error::other)?;
+        let name =
+            rustls::pki_types::ServerName::try_from(origin.host.to_string()).map_err(io::Error::other)?;
         Ok(Stream::Secure(Box::new(self.tls.connect(name, stream).await?)))
     }
 }

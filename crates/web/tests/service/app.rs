@@ -106,9 +106,9 @@ impl App {
             drain: Duration::from_secs(5),
         };
         let (stop, stopping) = watch::channel(false);
-        tokio::spawn(
-            async move { serve::serve(listener, web::App::new(state), limits, stopping, &tracker).await },
-        );
+        tokio::spawn(async move {
+            serve::serve(listener, web::App::new(state), limits, stopping, &tracker).await
+        });
         let client = Client::builder(TokioExecutor::new()).build_http();
         let mut app = Self {
             address,

@@ -1,13 +1,11 @@
 //! A whole answer: what it reports, and how much text it carries.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use super::{
     estimate,
     text::Text,
     usage::{self, Reported},
 };
+use crate::json::{Malformed, Walk};
 
 /// What was read from an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,42 +18,47 @@ pub struct Answer {
     pub is_error: bool,
 }
 
-#[derive(Deserialize)]
-struct Members<'a> {
-    #[serde(borrow, default)]
-    usage: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    choices: Option<Vec<Choice<'a>>>,
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(borrow, default)]
-    message: Option<Text<'a>>,
-}
-
 /// Reads the body of an answer. A body that is no JSON has an [`Answer`] too: it reports nothing that can be true.
 #[must_use]
 pub fn read(body: &[u8]) -> Answer {
-    let Ok(members) = serde_json::from_slice::<Members<'_>>(body) else {
+    members(Walk::new(body)).unwrap_or_else(|Malformed| {
         let estimated_output = estimate(body.len() as u64);
-        return Answer { reported: Reported::Absurd, estimated_output, is_error: false };
-    };
-    let is_error = members.error.is_some() && members.choices.is_none() && members.data.is_none();
-    let choices = members.choices.unwrap_or_default();
-    Answer {
-        is_error,
-        reported: members.usage.map_or(Reported::Absent, |usage| usage::read(usage.get())),
-        estimated_output: choices
-            .iter()
-            .filter_map(|choice| choice.message.as_ref())
-            .map(|text| text.tokens())
-            .sum(),
-    }
+        Answer { reported: Reported::Absurd, estimated_output, is_error: false }
+    })
+}
+
+fn members(mut walk: Walk<'_>) -> Result<Answer, Malformed> {
+    let mut answer = Answer::default();
+    let (mut error, mut content) = (false, false);
+    walk.object(|name, walk| {
+        if walk.is_null() {
+            return walk.value().map(drop);
+        }
+        match name {
+            b"usage" => answer.reported = usage::read(walk.value()?),
+            b"choices" => {
+                content = true;
+                walk.array(|walk| {
+                    walk.object(|name, walk| {
+                        match name {
+                            b"message" => answer.estimated_output += Text::read(walk)?.tokens(),
+                            _ => drop(walk.value()?),
+                        }
+                        Ok(())
+                    })
+                })?;
+            }
+            _ => {
+                content |= name == b"data";
+                error |= name == b"error";
+                walk.value()?;
+            }
+        }
+        Ok(())
+    })?;
+    walk.end()?;
+    answer.is_error = error && !content;
+    Ok(answer)
 }
 
 #[cfg(test)]

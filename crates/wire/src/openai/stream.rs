@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use model::usage::Tokens;
 use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 
 use super::{
     estimate,
@@ -14,33 +14,60 @@ use super::{
     upstream_error,
     usage::{self, Reported},
 };
-use crate::sse;
+use crate::{
+    json::{Malformed, Walk},
+    sse,
+};
 
-#[derive(Deserialize)]
+/// What one chunk says.
+#[derive(Default)]
 struct Chunk<'a> {
-    #[serde(borrow, default)]
-    choices: Option<Vec<Choice<'a>>>,
-    #[serde(borrow, default)]
-    usage: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
+    usage: Option<&'a [u8]>,
+    error: Option<&'a [u8]>,
+    /// An estimate of the output tokens in it.
+    delivered: u64,
+    /// The choices in it, and those that end in it, one bit each.
+    seen: u128,
+    ended: u128,
 }
 
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(borrow, default)]
-    index: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    delta: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    finish_reason: Option<&'a RawValue>,
-}
+impl<'a> Chunk<'a> {
+    fn read(data: &'a [u8]) -> Result<Self, Malformed> {
+        let mut chunk = Self::default();
+        let mut walk = Walk::new(data);
+        walk.object(|name, walk| {
+            match name {
+                _ if walk.is_null() => drop(walk.value()?),
+                b"choices" => walk.array(|walk| chunk.choice(walk))?,
+                b"usage" => chunk.usage = Some(walk.value()?),
+                b"error" => chunk.error = Some(walk.value()?),
+                _ => drop(walk.value()?),
+            }
+            Ok(())
+        })?;
+        walk.end().map(|()| chunk)
+    }
 
-impl Choice<'_> {
-    /// The bit of this choice; there are at most 128.
-    fn bit(&self) -> u128 {
-        let index: u32 = self.index.and_then(|index| index.get().parse().ok()).unwrap_or(0);
-        1_u128 << index.min(127)
+    fn choice(&mut self, walk: &mut Walk<'a>) -> Result<(), Malformed> {
+        let (mut index, mut ended) = (0, false);
+        walk.object(|name, walk| {
+            match name {
+                _ if walk.is_null() => drop(walk.value()?),
+                b"index" => index = Walk::new(walk.value()?).whole().ok().flatten().unwrap_or(0),
+                b"delta" => self.delivered += Text::read(walk)?.tokens(),
+                b"finish_reason" => {
+                    ended = true;
+                    walk.value()?;
+                }
+                _ => drop(walk.value()?),
+            }
+            Ok(())
+        })?;
+        // There are at most 128.
+        let bit = 1_u128 << index.min(127);
+        self.seen |= bit;
+        self.ended |= if ended { bit } else { 0 };
+        Ok(())
     }
 }
 
@@ -80,6 +107,14 @@ pub struct Pass {
     pub done: bool,
     /// Whether the upstream reports an error here.
     pub error: bool,
+}
+
+/// The same, without the bytes of an event that passes as it came.
+enum Becomes {
+    Passed,
+    Hidden,
+    Done,
+    Error(Bytes),
 }
 
 /// The reader of one stream.
@@ -122,36 +157,41 @@ impl Tap {
 
     /// Takes in one event.
     pub fn event(&mut self, event: Bytes) -> Pass {
-        let pass = |bytes| Pass { bytes: Some(bytes), done: false, error: false };
-        let Some(data) = sse::data(&event) else { return pass(event) };
+        let becomes = sse::data(&event).map_or(Becomes::Passed, |data| self.data(&data));
+        let (bytes, done, error) = match becomes {
+            Becomes::Passed => (Some(event), false, false),
+            Becomes::Hidden => (None, false, false),
+            Becomes::Done => (Some(event), true, false),
+            Becomes::Error(told) => (Some(told), false, true),
+        };
+        Pass { bytes, done, error }
+    }
+
+    fn data(&mut self, data: &[u8]) -> Becomes {
         if data.trim_ascii() == b"[DONE]" {
-            return Pass { bytes: Some(event.clone()), done: true, error: false };
+            return Becomes::Done;
         }
-        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(&data) else {
+        let Ok(chunk) = Chunk::read(data) else {
             // Not ours to judge; but what passed must be counted.
             self.delivered += estimate(data.len() as u64);
-            if memchr::memmem::find(&data, b"\"usage\"").is_some() {
+            if memchr::memmem::find(data, b"\"usage\"").is_some() {
                 self.reported.merge(Reported::Absurd);
             }
-            return pass(event.clone());
+            return Becomes::Passed;
         };
-        let usage = chunk.usage.map_or(Reported::Absent, |usage| usage::read(usage.get()));
+        let usage = chunk.usage.map_or(Reported::Absent, usage::read);
         self.reported.merge(usage);
         if let Some(error) = chunk.error {
-            let bytes = Some(Bytes::from(upstream_error::event(error.get())));
-            return Pass { bytes, done: false, error: true };
+            return Becomes::Error(Bytes::from(upstream_error::event(error)));
         }
-        let choices = chunk.choices.unwrap_or_default();
-        if self.head.is_none() && !choices.is_empty() {
-            self.head = Some(Head::read(&data));
+        if self.head.is_none() && chunk.seen != 0 {
+            self.head = Some(Head::read(data));
         }
-        for choice in &choices {
-            self.seen |= choice.bit();
-            self.delivered += choice.delta.as_ref().map_or(0, Text::tokens);
-            self.ended |= choice.finish_reason.map_or(0, |_| choice.bit());
-        }
-        let hidden = !self.asked && choices.is_empty() && usage != Reported::Absent;
-        Pass { bytes: (!hidden).then(|| event.clone()), done: false, error: false }
+        self.seen |= chunk.seen;
+        self.ended |= chunk.ended;
+        self.delivered += chunk.delivered;
+        let hidden = !self.asked && chunk.seen == 0 && usage != Reported::Absent;
+        if hidden { Becomes::Hidden } else { Becomes::Passed }
     }
 
     /// The end of a stream that is stopped because nothing more is affordable: a chunk in which every choice that has

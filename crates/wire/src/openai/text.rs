@@ -2,96 +2,109 @@
 //!
 //! Only what a model writes is counted, never the JSON around it: a charge must not exceed what was delivered.
 
-use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
-
 use super::estimate;
+use crate::json::{Malformed, Walk, text_length};
 
-/// The members of a message or a delta that carry text.
-#[derive(Deserialize)]
-pub(crate) struct Text<'a> {
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    reasoning_content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    reasoning: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    refusal: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    tool_calls: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    function_call: Option<&'a RawValue>,
+/// How deep content in parts is followed.
+const MAX_DEPTH: usize = 32;
+
+/// The lengths, in bytes, of what a message or a delta carries.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Text {
+    content: u64,
+    reasoning_content: u64,
+    reasoning: u64,
+    refusal: u64,
+    /// The tokens of the calls of functions.
+    calls: u64,
 }
 
-#[derive(Deserialize)]
-struct Call<'a> {
-    #[serde(borrow, default)]
-    function: Option<Function<'a>>,
-}
+impl Text {
+    /// Reads the message or delta that comes next; null has nothing.
+    pub(crate) fn read(walk: &mut Walk<'_>) -> Result<Self, Malformed> {
+        let mut text = Self::default();
+        if walk.is_null() {
+            return walk.value().map(|_| text);
+        }
+        walk.object(|name, walk| {
+            match name {
+                b"content" => text.content = length(walk, MAX_DEPTH)?,
+                b"reasoning_content" => text.reasoning_content = length(walk, MAX_DEPTH)?,
+                b"reasoning" => text.reasoning = length(walk, MAX_DEPTH)?,
+                b"refusal" => text.refusal = length(walk, MAX_DEPTH)?,
+                b"tool_calls" => text.calls += calls(walk.value()?, all_calls),
+                b"function_call" => text.calls += calls(walk.value()?, function),
+                _ => drop(walk.value()?),
+            }
+            Ok(())
+        })?;
+        Ok(text)
+    }
 
-#[derive(Deserialize)]
-struct Function<'a> {
-    #[serde(borrow, default)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    arguments: Option<&'a RawValue>,
-}
-
-impl Text<'_> {
     /// An estimate of the tokens in it.
-    pub(crate) fn tokens(&self) -> u64 {
+    pub(crate) fn tokens(self) -> u64 {
         // Some providers send the same reasoning under both names.
-        let reasoning = length(self.reasoning_content).max(length(self.reasoning));
-        let texts = [length(self.content), reasoning, length(self.refusal)];
-        let called = self.function_call.map_or(0, |call| one_call(call.get()));
-        let calls = self.tool_calls.map_or(0, |calls| all_calls(calls.get()));
-        texts.into_iter().map(estimate).sum::<u64>() + called + calls
+        let reasoning = self.reasoning_content.max(self.reasoning);
+        [self.content, reasoning, self.refusal].into_iter().map(estimate).sum::<u64>() + self.calls
     }
 }
 
-fn all_calls(calls: &str) -> u64 {
-    let Ok(calls) = serde_json::from_str::<Vec<Call<'_>>>(calls) else { return estimate(calls.len() as u64) };
-    calls.iter().filter_map(|call| call.function.as_ref()).map(Function::tokens).sum()
-}
-
-fn one_call(call: &str) -> u64 {
-    serde_json::from_str::<Function<'_>>(call)
-        .map_or_else(|_| estimate(call.len() as u64), |function| function.tokens())
-}
-
-impl Function<'_> {
-    fn tokens(&self) -> u64 {
-        estimate(length(self.name) + length(self.arguments))
+/// The tokens of calls; of what is no call, an estimate of the whole.
+fn calls(raw: &[u8], read: impl Fn(&mut Walk<'_>) -> Result<u64, Malformed>) -> u64 {
+    if raw == b"null" {
+        return 0;
     }
+    read(&mut Walk::new(raw)).unwrap_or_else(|Malformed| estimate(raw.len() as u64))
 }
 
-/// The bytes of a text: a string, or content in parts.
-fn length(value: Option<&RawValue>) -> u64 {
-    let Some(raw) = value.map(RawValue::get) else { return 0 };
-    match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(plain) if memchr::memchr(b'\\', plain.as_bytes()).is_none() => plain.len() as u64,
-        _ => match serde_json::from_str(raw) {
-            Ok(Value::String(text)) => text.len() as u64,
-            Ok(parts) => parts_length(&parts),
-            // Half of a surrogate pair is no text, but it was delivered.
-            Err(_) => raw.len() as u64,
-        },
-    }
+fn all_calls(walk: &mut Walk<'_>) -> Result<u64, Malformed> {
+    let mut tokens = 0;
+    walk.array(|walk| {
+        walk.object(|name, walk| {
+            match name {
+                b"function" if !walk.is_null() => tokens += function(walk)?,
+                _ => drop(walk.value()?),
+            }
+            Ok(())
+        })
+    })?;
+    Ok(tokens)
 }
 
-fn parts_length(value: &Value) -> u64 {
-    match value {
-        Value::Array(parts) => parts.iter().map(parts_length).sum(),
-        Value::Object(members) => members
-            .iter()
-            .map(|(name, value)| match value {
-                Value::String(text) if name == "text" => text.len() as u64,
-                value => parts_length(value),
-            })
-            .sum(),
-        _ => 0,
+fn function(walk: &mut Walk<'_>) -> Result<u64, Malformed> {
+    let mut bytes = 0;
+    walk.object(|name, walk| {
+        match name {
+            b"name" | b"arguments" => bytes += length(walk, MAX_DEPTH)?,
+            _ => drop(walk.value()?),
+        }
+        Ok(())
+    })?;
+    Ok(estimate(bytes))
+}
+
+/// The bytes of a text: a string, or the strings named `text` of content in parts.
+fn length(walk: &mut Walk<'_>, depth: usize) -> Result<u64, Malformed> {
+    if walk.is_string() { Ok(text_length(walk.string()?)) } else { parts(walk, depth) }
+}
+
+fn parts(walk: &mut Walk<'_>, depth: usize) -> Result<u64, Malformed> {
+    let mut bytes = 0;
+    let Some(depth) = depth.checked_sub(1) else { return walk.value().map(|_| 0) };
+    if walk.is_array() {
+        walk.array(|walk| {
+            bytes += parts(walk, depth)?;
+            Ok(())
+        })?;
+    } else if walk.is_object() {
+        walk.object(|name, walk| {
+            bytes += if name == b"text" { length(walk, depth)? } else { parts(walk, depth)? };
+            Ok(())
+        })?;
+    } else {
+        walk.value()?;
     }
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -126,7 +139,7 @@ mod tests {
             ),
             (r#"{"tool_calls":{"odd":"1"}}"#, 3),
         ] {
-            let text: Text<'_> = serde_json::from_str(delta).unwrap();
+            let text = Text::read(&mut Walk::new(delta.as_bytes())).unwrap();
             assert_eq!(text.tokens(), tokens, "{delta}");
         }
     }

@@ -28,8 +28,8 @@ pub fn read(status: u16, body: &[u8]) -> Words {
 }
 
 /// The `error` member of a chunk, cleaned, as an event of its own. What else the chunk carries is left out.
-pub(crate) fn event(error: &str) -> String {
-    let error: Value = serde_json::from_str(error).unwrap_or_default();
+pub(crate) fn event(error: &[u8]) -> String {
+    let error: Value = serde_json::from_slice(error).unwrap_or_default();
     let message = message(Some(&error)).unwrap_or_else(|| "the upstream reported an error".to_owned());
     let number = error.get("code").filter(|code| code.is_number()).cloned();
     let code = word(&error, "code").map(Value::from).or(number);
@@ -102,7 +102,7 @@ mod tests {
                 json!({"message": "the upstream reported an error", "type": null, "param": null, "code": null}),
             ),
         ] {
-            assert_eq!(event(error), format!("data: {}\n\n", json!({"error": expected})));
+            assert_eq!(event(error.as_bytes()), format!("data: {}\n\n", json!({"error": expected})));
         }
     }
 }

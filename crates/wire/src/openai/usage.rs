@@ -1,7 +1,9 @@
 //! What a provider reports as used.
 
 use model::usage::Tokens;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+
+use crate::json::{Malformed, Walk};
 
 /// The largest count that is believed.
 const MOST: u64 = 1 << 53;
@@ -42,12 +44,14 @@ impl Reported {
 /// - Some report reasoning beside `completion_tokens` (xAI), or not at all (Gemini's OpenAI door): then `total_tokens`
 ///   is larger than the sum of both by just that. It counts as output.
 #[must_use]
-pub fn read(usage: &str) -> Reported {
-    match serde_json::from_str(usage) {
-        Ok(Value::Null) => Reported::Absent,
-        Ok(Value::Object(members)) => tokens(&members).map_or(Reported::Absurd, Reported::Good),
-        _ => Reported::Absurd,
+pub fn read(usage: &[u8]) -> Reported {
+    if usage == b"null" {
+        return Reported::Absent;
     }
+    Counts::read(&mut Walk::new(usage))
+        .ok()
+        .and_then(|counts| counts.tokens())
+        .map_or(Reported::Absurd, Reported::Good)
 }
 
 /// `used` as a provider would report it.
@@ -61,32 +65,67 @@ pub(crate) fn report(used: Tokens) -> Value {
     })
 }
 
-fn tokens(usage: &Map<String, Value>) -> Option<Tokens> {
-    let none = Map::new();
-    let details = |name: &str| usage.get(name).and_then(Value::as_object).unwrap_or(&none);
-    let prompt_details = details("prompt_tokens_details");
-    let prompt = count(usage, "prompt_tokens")?;
-    let output = count(usage, "completion_tokens")?;
-    if !usage.contains_key("prompt_tokens") && !usage.contains_key("completion_tokens") {
-        return None;
+/// The counts of a report. The same figure under two names is said twice, not two figures: the larger one counts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    /// Whether the prompt or the completion was counted at all.
+    any: bool,
+    prompt: u64,
+    output: u64,
+    total: u64,
+    cached_input: u64,
+    cache_write: u64,
+    reasoning: u64,
+}
+
+impl Counts {
+    fn read(walk: &mut Walk<'_>) -> Result<Self, Malformed> {
+        let mut counts = Self::default();
+        walk.object(|name, walk| {
+            match name {
+                b"prompt_tokens" => (counts.any, counts.prompt) = (true, count(walk)?),
+                b"completion_tokens" => (counts.any, counts.output) = (true, count(walk)?),
+                b"total_tokens" => counts.total = count(walk)?,
+                b"cache_read_input_tokens" | b"prompt_cache_hit_tokens" => {
+                    counts.cached_input = counts.cached_input.max(count(walk)?);
+                }
+                b"cache_creation_input_tokens" => counts.cache_write = counts.cache_write.max(count(walk)?),
+                b"prompt_tokens_details" if walk.is_object() => walk.object(|name, walk| {
+                    match name {
+                        b"cached_tokens" => counts.cached_input = counts.cached_input.max(count(walk)?),
+                        b"cache_creation_tokens" | b"cached_creation_tokens" => {
+                            counts.cache_write = counts.cache_write.max(count(walk)?);
+                        }
+                        _ => drop(walk.value()?),
+                    }
+                    Ok(())
+                })?,
+                b"completion_tokens_details" if walk.is_object() => walk.object(|name, walk| {
+                    match name {
+                        b"reasoning_tokens" => counts.reasoning = count(walk)?,
+                        _ => drop(walk.value()?),
+                    }
+                    Ok(())
+                })?,
+                _ => drop(walk.value()?),
+            }
+            Ok(())
+        })?;
+        Ok(counts)
     }
-    let total = count(usage, "total_tokens")?;
-    // The same figure under two names is said twice, not two figures.
-    let cached_input = count(prompt_details, "cached_tokens")?
-        .max(count(usage, "cache_read_input_tokens")?)
-        .max(count(usage, "prompt_cache_hit_tokens")?);
-    let cache_write = count(prompt_details, "cache_creation_tokens")?
-        .max(count(prompt_details, "cached_creation_tokens")?)
-        .max(count(usage, "cache_creation_input_tokens")?);
-    let reasoning = count(details("completion_tokens_details"), "reasoning_tokens")?;
-    let cache = cached_input + cache_write;
-    let beyond = Beyond::of(total.saturating_sub(prompt + output), reasoning, cache);
-    let (output, reasoning) = (output + beyond.output, reasoning.max(beyond.output));
-    if reasoning > output {
-        return None;
+
+    /// What was used, if it can be true.
+    fn tokens(self) -> Option<Tokens> {
+        let Self { any, prompt, output, total, cached_input, cache_write, reasoning } = self;
+        let cache = cached_input + cache_write;
+        let beyond = Beyond::of(total.saturating_sub(prompt + output), reasoning, cache);
+        let (output, reasoning) = (output + beyond.output, reasoning.max(beyond.output));
+        if !any || reasoning > output {
+            return None;
+        }
+        let input = (prompt + beyond.cache).checked_sub(cache)?;
+        Some(Tokens { input, cached_input, cache_write, output, reasoning })
     }
-    let input = (prompt + beyond.cache).checked_sub(cache)?;
-    Some(Tokens { input, cached_input, cache_write, output, reasoning })
 }
 
 /// What `total_tokens` has beyond prompt and completion.
@@ -112,12 +151,10 @@ impl Beyond {
     }
 }
 
-/// A count: absent and null are 0, anything else must be a plausible whole number.
-fn count(object: &Map<String, Value>, member: &str) -> Option<u64> {
-    match object.get(member) {
-        None | Some(Value::Null) => Some(0),
-        Some(value) => value.as_u64().filter(|count| *count <= MOST),
-    }
+/// A count: null is 0, anything else must be a plausible whole number.
+fn count(walk: &mut Walk<'_>) -> Result<u64, Malformed> {
+    let count = walk.whole()?.unwrap_or(0);
+    if count <= MOST { Ok(count) } else { Err(Malformed) }
 }
 
 #[cfg(test)]
@@ -127,7 +164,7 @@ mod tests {
     #[test]
     fn splits_parts_from_their_whole() {
         let good = read(
-            r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
+            br#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
                 "prompt_tokens_details":{"cached_tokens":60,"audio_tokens":0},
                 "completion_tokens_details":{"reasoning_tokens":20}}"#,
         );
@@ -194,14 +231,14 @@ mod tests {
             ),
         ] {
             let tokens = Tokens { input, cached_input, cache_write, output, reasoning };
-            assert_eq!(read(usage), Reported::Good(tokens), "{usage}");
+            assert_eq!(read(usage.as_bytes()), Reported::Good(tokens), "{usage}");
         }
     }
 
     #[test]
     fn what_is_reported_is_read_back() {
         let used = Tokens { input: 5, cached_input: 2, cache_write: 1, output: 4, reasoning: 3 };
-        assert_eq!(read(&report(used).to_string()), Reported::Good(used));
+        assert_eq!(read(report(used).to_string().as_bytes()), Reported::Good(used));
     }
 
     #[test]
@@ -218,9 +255,9 @@ mod tests {
             "{}",
             "7",
         ] {
-            assert_eq!(read(usage), Reported::Absurd, "{usage}");
+            assert_eq!(read(usage.as_bytes()), Reported::Absurd, "{usage}");
         }
-        assert_eq!(read("null"), Reported::Absent);
+        assert_eq!(read(b"null"), Reported::Absent);
     }
 
     #[test]
