@@ -14,21 +14,13 @@ const SIZES: [usize; 3] = [128, 16, 1];
 pub(crate) struct ManyRows(Vec<(usize, Arc<str>)>);
 
 impl ManyRows {
-    /// `before (?, ?), (?, ?), … after`, with as many parameters to a row as there are `columns`. The parameters have no
-    /// numbers: SQLite would look each of them up among all names, which at 2,000 parameters costs more than the rest.
+    /// `before (?, ?), (?, ?), … after`, with as many parameters to a row as there are `columns`.
+    ///
+    /// The parameters have no names: SQLite finds each name by going through all of them, and in a statement of thousands
+    /// that was two thirds of the cost of writing. PostgreSQL would be given `$1, $2, …` here.
     pub(crate) fn new(before: &str, columns: usize, after: &str) -> Self {
-        let text = |rows: usize| {
-            let mut sql = before.to_owned();
-            for row in 0..rows {
-                sql.push_str(if row == 0 { "(" } else { ", (" });
-                for column in 0..columns {
-                    sql.push_str(if column == 0 { "?" } else { ", ?" });
-                }
-                sql.push(')');
-            }
-            sql.push_str(after);
-            Arc::from(sql)
-        };
+        let row = format!("({})", vec!["?"; columns].join(", "));
+        let text = |rows: usize| Arc::from(format!("{before}{}{after}", vec![row.as_str(); rows].join(", ")));
         Self(SIZES.into_iter().map(|rows| (rows, text(rows))).collect())
     }
 
@@ -41,7 +33,7 @@ impl ManyRows {
             let (size, text) = self.0.iter().find(|(size, _)| *size <= rows.len())?;
             let (now, later) = rows.split_at(*size);
             rows = later;
-            // The text is made of literals.
+            // The text is made of literals alone.
             Some((AssertSqlSafe(Arc::clone(text)), now))
         })
     }

@@ -1,0 +1,295 @@
+//! Fills a database with usage records through the path that the journal takes, and measures what writing and asking cost.
+//!
+//!     usage DIRECTORY MILLIONS
+#![expect(clippy::print_stdout, reason = "a measurement")]
+
+use std::{
+    error::Error,
+    net::IpAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use ledger::{Batch, Book, Charge, Draw};
+use model::{
+    clock::Timestamp,
+    credential::{Class, Credential},
+    id::{AccountId, ChannelId, ChargeId, JournalId, LeaseId, PriceId},
+    key::{ApiKey, Settings},
+    money::Units,
+    price::Ratio,
+    usage::{Provenance, Tokens, UsageContext, UsageOutcome},
+};
+use store::{MasterKey, NewAccount, Role, Store, UsageFilter, UsageKind, UsageLimits};
+
+const JOURNAL: JournalId = JournalId(1);
+/// A batch of the applier: a hold and a settlement each, of 4,096 records.
+const BATCH: u64 = 2_048;
+const ACCOUNTS: u64 = 1_000;
+const DAYS: i64 = 30;
+const DAY: i64 = 86_400_000;
+const BEGIN: i64 = 1_760_000_000_000;
+const MODELS: [&str; 8] = [
+    "gpt-5",
+    "gpt-5-mini",
+    "claude-sonnet-4-5",
+    "claude-opus-4-1",
+    "gemini-2.5-pro",
+    "grok-4",
+    "deepseek-v3",
+    "qwen3",
+];
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// A cheap sequence of numbers that look random and are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    const fn next(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % below
+    }
+}
+
+fn charge(seq: u64, all: u64, keys: &[(ApiKey, Draw)], numbers: &mut Numbers) -> Outcome<Charge> {
+    // A fifth of all requests is the first account's; the others differ much in how busy they are.
+    let spread = u64::try_from(keys.len())?;
+    let index = if numbers.next(5) == 0 { 0 } else { numbers.next(spread).min(numbers.next(spread)) };
+    let (key, balance) = keys.get(usize::try_from(index)?).ok_or("no such key")?;
+    let model = MODELS.get(usize::try_from(numbers.next(8).min(numbers.next(8)))?).ok_or("no such model")?;
+    let model = if seq % 100_003 == 7 { "rare-model" } else { model };
+    let failed = numbers.next(40) == 0;
+    let ended =
+        BEGIN + i64::try_from(u128::from(seq) * u128::from((DAYS * DAY).unsigned_abs()) / u128::from(all))?;
+    let output = 20 + numbers.next(900);
+    Ok(Charge {
+        id: ChargeId { journal: JOURNAL, seq },
+        draws: vec![Draw { pool: key.pool, lease: LeaseId(0) }, *balance],
+        context: UsageContext {
+            request_id: format!(
+                "{:08x}-{:016x}-{seq:012}",
+                numbers.next(u64::from(u32::MAX)),
+                numbers.next(u64::MAX)
+            ),
+            account: key.account,
+            key: key.id,
+            key_name: key.settings.name.clone(),
+            group: if numbers.next(10) == 0 { "premium" } else { "default" }.to_owned(),
+            channel: ChannelId(i64::try_from(numbers.next(4))?),
+            model: model.to_owned(),
+            upstream_model: model.to_owned(),
+            door: "/v1/chat/completions".to_owned(),
+            stream: numbers.next(2) == 0,
+            price: PriceId(1),
+            ratio: Ratio::ONE,
+            client: IpAddr::from([192, 0, 2, u8::try_from(numbers.next(250))?]),
+            started: Timestamp::from_millis(ended - 900),
+        },
+        outcome: UsageOutcome {
+            tokens: Tokens { input: 30 + numbers.next(4_000), output, ..Tokens::default() },
+            provenance: Provenance::Reported,
+            units: if failed { Units::ZERO } else { Units::new(i64::try_from(output)?) },
+            overrun: Units::ZERO,
+            status: if failed { 502 } else { 200 },
+            error: failed.then(|| "upstream_error".to_owned()),
+            first_byte_ms: Some(300),
+            ended: Timestamp::from_millis(ended),
+        },
+    })
+}
+
+async fn payers(store: &Store) -> Outcome<Vec<(ApiKey, Draw)>> {
+    let mut keys = Vec::new();
+    for n in 0..ACCOUNTS {
+        let new = NewAccount {
+            username: format!("account-{n}"),
+            display_name: String::new(),
+            email: String::new(),
+            role: Role::Member,
+            group: "default".to_owned(),
+            balance: None,
+        };
+        let now = Timestamp::from_millis(BEGIN);
+        let account = store.create_account(new, now).await?;
+        for name in ["laptop", "production", "tests"] {
+            let credential = Credential::generate(Class::ApiKey, getrandom::fill)?;
+            let settings = Settings { name: name.to_owned(), unlimited_quota: true, ..Settings::default() };
+            let view = store.create_key(account.id, &settings, Units::ZERO, &credential, now).await?;
+            keys.push((view.key, Draw { pool: account.pool, lease: LeaseId(0) }));
+        }
+    }
+    Ok(keys)
+}
+
+async fn fill(store: &Store, all: u64, keys: &[(ApiKey, Draw)]) -> Outcome<()> {
+    let mut numbers = Numbers(88_172_645_463_325_252);
+    let mut position = store.open_journal(JOURNAL).await?;
+    let (mut seq, mut spent, mut slowest, mut last_tenth) =
+        (0, Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    while seq < all {
+        let until = (seq + BATCH).min(all);
+        let charges: Vec<Charge> =
+            (seq..until).map(|seq| charge(seq, all, keys, &mut numbers)).collect::<Result<_, _>>()?;
+        let batch = Batch { journal: JOURNAL, from: position, to: position + 2 * (until - seq), charges };
+        let begun = Instant::now();
+        store.apply(&batch).await?;
+        let took = begun.elapsed();
+        spent += took;
+        slowest = slowest.max(took);
+        if seq >= all / 10 * 9 {
+            last_tenth += took;
+        }
+        (seq, position) = (until, batch.to);
+    }
+    let each = |spent: Duration, rows: u64| spent.as_nanos() / u128::from(rows.max(1));
+    println!(
+        "write, ns a record: {} (last tenth {})",
+        each(spent, all),
+        each(last_tenth, all - all / 10 * 9)
+    );
+    println!("write, slowest batch of {BATCH}: {:.1} ms", slowest.as_secs_f64() * 1e3);
+    Ok(())
+}
+
+/// The median of five runs, and the first, which may find nothing in memory.
+async fn time<T>(what: &str, run: impl AsyncFn() -> Outcome<T>, say: impl Fn(&T) -> String) -> Outcome<()> {
+    let mut times = Vec::new();
+    let mut said = String::new();
+    for _ in 0..5 {
+        let begun = Instant::now();
+        let answer = run().await?;
+        times.push(begun.elapsed().as_secs_f64() * 1e3);
+        said = say(&answer);
+    }
+    let first = times.first().copied().unwrap_or_default();
+    times.sort_by(f64::total_cmp);
+    println!("{what}: {:.1} ms (first {first:.1}), {said}", times.get(2).copied().unwrap_or_default());
+    Ok(())
+}
+
+async fn list(store: &Store, what: &str, filter: UsageFilter, skip: i64) -> Outcome<()> {
+    let run = async || Ok(store.usage(&filter, skip, 100).await?);
+    time(&format!("list {what}"), run, |(found, total)| format!("{} of {total}", found.len())).await
+}
+
+async fn sum(store: &Store, what: &str, filter: UsageFilter) -> Outcome<()> {
+    let run = async || Ok(store.usage_sums(&filter).await?);
+    time(&format!("stat {what}"), run, |sums| format!("{} requests, {} units", sums.requests, sums.units))
+        .await
+}
+
+async fn export(store: &Store, what: &str, filter: UsageFilter) -> Outcome<()> {
+    let begun = Instant::now();
+    let mut walk = store.usage_walk(filter).await?;
+    let mut rows = 0;
+    loop {
+        let step = walk.step().await?.len();
+        rows += step;
+        if step == 0 {
+            break;
+        }
+    }
+    println!("export {what}: {:.1} ms, {rows} records", begun.elapsed().as_secs_f64() * 1e3);
+    Ok(())
+}
+
+async fn ask(store: &Store, all: u64, keys: &[(ApiKey, Draw)]) -> Outcome<()> {
+    let account = |index: usize| keys.get(index).map(|(key, _)| key.account);
+    let any = UsageFilter::default;
+    let (large, small): (Option<AccountId>, _) = (account(0), account(1_500));
+    let text = |text: &str| Some(text.to_owned());
+    let day = |day: i64| Some(Timestamp::from_millis(BEGIN + day * DAY + 1_234_567));
+    let deep = i64::try_from(all / 2)?;
+    list(store, "of all accounts", any(), 0).await?;
+    list(store, "of all accounts, the middle page", any(), deep).await?;
+    list(store, "of the largest account", UsageFilter { account: large, ..any() }, 0).await?;
+    list(store, "of the largest account, a late page", UsageFilter { account: large, ..any() }, deep / 4)
+        .await?;
+    list(store, "of a common account", UsageFilter { account: small, ..any() }, 0).await?;
+    list(
+        store,
+        "of a common account, by model",
+        UsageFilter { account: small, model: text("qwen3"), ..any() },
+        0,
+    )
+    .await?;
+    list(store, "of all, a rare model", UsageFilter { model: text("rare-model"), ..any() }, 0).await?;
+    list(
+        store,
+        "of the largest, a rare model",
+        UsageFilter { account: large, model: text("rare-%"), ..any() },
+        0,
+    )
+    .await?;
+    list(store, "of all, by key name", UsageFilter { key_name: text("tests"), ..any() }, 0).await?;
+    list(
+        store,
+        "of all, errors of a channel",
+        UsageFilter { kind: Some(UsageKind::Error), channel: Some(ChannelId(3)), ..any() },
+        0,
+    )
+    .await?;
+    list(store, "of all, three days", UsageFilter { from: day(9), until: day(12), ..any() }, 0).await?;
+    list(
+        store,
+        "of the largest, three days, premium",
+        UsageFilter { account: large, group: text("premium"), from: day(9), until: day(12), ..any() },
+        0,
+    )
+    .await?;
+    list(store, "of the largest, keyword", UsageFilter { account: large, keyword: text("opus"), ..any() }, 0)
+        .await?;
+    let (middle, _) = store.usage(&any(), deep, 1).await?;
+    let id = middle.first().ok_or("no record")?.request_id.clone();
+    let run = async || Ok(store.usage_of_request(&any(), &id).await?);
+    time("find a request id", run, |found| format!("{} found", found.len())).await?;
+    sum(store, "of all accounts", any()).await?;
+    sum(store, "of all, three days", UsageFilter { from: day(9), until: day(12), ..any() }).await?;
+    sum(store, "of the largest account", UsageFilter { account: large, ..any() }).await?;
+    sum(store, "of a common account", UsageFilter { account: small, ..any() }).await?;
+    sum(
+        store,
+        "of the largest, three days, a model",
+        UsageFilter { account: large, model: text("grok-4"), from: day(9), until: day(12), ..any() },
+    )
+    .await?;
+    let run = async || Ok(store.usage_hours(&any()).await?);
+    time("stat of all, by hour and model", run, |hours| format!("{} rows", hours.len())).await?;
+    export(store, "of a common account", UsageFilter { account: small, ..any() }).await?;
+    export(store, "of the largest account", UsageFilter { account: large, ..any() }).await?;
+    Ok(())
+}
+
+fn bytes(directory: &Path) -> Outcome<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(directory)? {
+        bytes += entry?.metadata()?.len();
+    }
+    Ok(bytes)
+}
+
+#[tokio::main]
+async fn main() -> Outcome<()> {
+    let mut arguments = std::env::args().skip(1);
+    let directory = arguments.next().ok_or("usage DIRECTORY MILLIONS")?;
+    let millions: u64 = arguments.next().ok_or("usage DIRECTORY MILLIONS")?.parse()?;
+    let directory = Path::new(&directory);
+    let store = Store::open(&directory.join("apsis.db"), &MasterKey::generate()?).await?;
+    let keys = payers(&store).await?;
+    let all = millions * 1_000_000;
+    fill(&store, all, &keys).await?;
+    let size = bytes(directory)?;
+    println!("size on disk: {} MiB, {} bytes a record", size >> 20, size / all);
+    ask(&store, all, &keys).await?;
+    let begun = Instant::now();
+    println!("verify: {} differences, {:.1} s", store.verify().await?.len(), begun.elapsed().as_secs_f64());
+    let begun = Instant::now();
+    let limits = UsageLimits { days: u32::try_from(DAYS)? - 1, records: u64::MAX };
+    let retired = store.retire_usage(limits, Timestamp::from_millis(BEGIN + DAYS * DAY)).await?;
+    println!("forget a block ({retired}): {:.1} ms", begun.elapsed().as_secs_f64() * 1e3);
+    store.close().await;
+    Ok(())
+}
