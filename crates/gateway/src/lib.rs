@@ -24,8 +24,12 @@ mod relay;
 mod routing;
 pub mod tokens;
 mod upstream;
+pub mod usage;
 
 pub use admission::Credentials;
 pub use failure::Failure;
 pub use gateway::{Gateway, Parts, Settings};
-pub use store::{Account, Channel, Group, KeyView, ModelPrice, NewChannel, NewPrice, Page, Token};
+pub use store::{
+    Account, Channel, Group, KeyView, ModelPrice, NewChannel, NewPrice, Page, Token, UsageKind, UsageRecord,
+    UsageSums, UsageWalk,
+};

@@ -3,6 +3,7 @@
 //! Nothing here reads a file, the environment or a socket. The clock is a trait with its one real implementation in
 //! [`clock`]; randomness is a parameter.
 
+pub mod calendar;
 pub mod clock;
 pub mod credential;
 pub mod id;

@@ -59,9 +59,24 @@ pub enum Kind {
 #[error("the cost is beyond what can be counted")]
 pub struct CostOverflow;
 
+impl Kind {
+    /// Its stable word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::CachedInput => "cached_input",
+            Self::CacheWrite => "cache_write",
+            Self::Output => "output",
+            Self::Call => "call",
+        }
+    }
+}
+
 impl Price {
     /// Each kind with its quantity and its price: units per million tokens, or units per million calls.
-    fn lines(&self, tokens: &Tokens) -> [(Kind, u64, i128); 5] {
+    #[must_use]
+    pub fn lines(&self, tokens: &Tokens) -> [(Kind, u64, i128); 5] {
         [
             (Kind::Input, tokens.input, self.input.0.into()),
             (Kind::CachedInput, tokens.cached_input, self.cached_input.0.into()),

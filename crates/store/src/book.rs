@@ -214,7 +214,9 @@ struct Move {
 async fn draw(tx: &mut Tx, draws: &BTreeMap<(PoolId, LeaseId), i64>) -> Result<(), StoreError> {
     let rows: Vec<_> = draws.iter().map(|((pool, lease), units)| (*pool, *lease, *units)).collect();
     let mut states = HashMap::with_capacity(rows.len());
-    for (sql, rows) in SPEND.split(&rows) {
+    // A pool without a limit is only counted: 0 is never a lease.
+    let leased: Vec<_> = rows.iter().filter(|(_, lease, _)| lease.0 != 0).copied().collect();
+    for (sql, rows) in SPEND.split(&leased) {
         let mut query = sqlx::query_as::<_, (i64, i64, String)>(sql);
         for (pool, lease, units) in rows {
             query = query.bind(pool.0).bind(lease.0).bind(*units);

@@ -83,7 +83,9 @@ impl Store {
             .pragma("secure_delete", "ON")
             .busy_timeout(Duration::from_secs(5));
         // SQLite has one writer at a time: one connection makes them queue here, where it is cheap.
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        // Its cache, in KiB, has room for a block of usage records, which is read when it is summed up.
+        let writing = options.clone().pragma("cache_size", "-16384");
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(writing).await?;
         sqlx::migrate!().run(&writer).await?;
         let reader =
             SqlitePoolOptions::new().max_connections(4).min_connections(0).connect_lazy_with(options);

@@ -118,6 +118,8 @@ pub struct UsageRecord {
 pub struct UsageFilter {
     /// Whose.
     pub account: Option<AccountId>,
+    /// Of the account with this name; `%` stands for any text.
+    pub username: Option<String>,
     /// Of which key.
     pub key: Option<KeyId>,
     /// Of keys that had this name; `%` stands for any text.

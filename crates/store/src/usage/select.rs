@@ -37,7 +37,7 @@ impl UsageFilter {
     }
 
     const fn names_a_payer(&self) -> bool {
-        self.account.is_some() || self.key.is_some() || self.key_name.is_some()
+        self.account.is_some() || self.username.is_some() || self.key.is_some() || self.key_name.is_some()
     }
 
     const fn names_a_way(&self) -> bool {
@@ -48,6 +48,11 @@ impl UsageFilter {
         sql.push("(SELECT ").push(column).push(" FROM usage_payer WHERE 1 = 1");
         if let Some(account) = self.account {
             sql.push(" AND account = ").push_bind(account.0);
+        }
+        if let Some(name) = &self.username {
+            sql.push(" AND account IN (SELECT id FROM account WHERE ");
+            push_name(sql, "username", name);
+            sql.push(")");
         }
         if let Some(key) = self.key {
             sql.push(" AND api_key = ").push_bind(key.0);

@@ -4,7 +4,7 @@ use model::{clock::Timestamp, money::Units};
 use sqlx::SqliteConnection;
 
 use super::{
-    HOUR, UsageFilter, UsageKind,
+    HOUR, UsageFilter, UsageKind, UsageRecord,
     read::{Segment, segments},
     select::Sql,
 };
@@ -53,6 +53,27 @@ impl UsageSums {
         self.output = self.output.saturating_add(other.output);
         self.reasoning = self.reasoning.saturating_add(other.reasoning);
         self.took = self.took.saturating_add(other.took);
+    }
+}
+
+impl<'a> FromIterator<&'a UsageRecord> for UsageSums {
+    fn from_iter<T: IntoIterator<Item = &'a UsageRecord>>(records: T) -> Self {
+        let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
+        let mut sums = Self::default();
+        for record in records {
+            sums.add(&Self {
+                requests: 1,
+                errors: i64::from(record.kind == UsageKind::Error),
+                units: record.units.get(),
+                input: count(record.tokens.input),
+                cached_input: count(record.tokens.cached_input),
+                cache_write: count(record.tokens.cache_write),
+                output: count(record.tokens.output),
+                reasoning: count(record.tokens.reasoning),
+                took: record.ended.millis_since(record.started),
+            });
+        }
+        sums
     }
 }
 
@@ -177,18 +198,18 @@ impl Store {
     pub async fn usage_hours(&self, filter: &UsageFilter) -> Result<Vec<UsageHour>, StoreError> {
         let filter = UsageFilter { before: None, ..filter.clone() };
         let mut tx = self.reader().begin().await?;
-        let mut sql = Sql::new("SELECT hour, (SELECT model FROM usage_way WHERE id = way) AS model, ");
-        sql.push(OF_PARTS).push(" FROM usage_part WHERE ");
+        let mut sql = Sql::new("SELECT hour, model, ");
+        sql.push(OF_PARTS).push(" FROM usage_part JOIN usage_way ON usage_way.id = usage_part.way WHERE ");
         filter.push_parts(&mut sql);
         push_whole_hours(&mut sql, &filter);
-        sql.push(" GROUP BY hour, way");
+        sql.push(" GROUP BY hour, model");
         let mut rows: Vec<Row> = sql.build_query_as().fetch_all(&mut *tx).await?;
         for (segment, closed) in cut(&mut tx, &filter).await? {
             let mut sql = Sql::new("SELECT ended - ended % ");
-            sql.push_bind(HOUR).push(" AS hour, (SELECT model FROM usage_way WHERE id = way) AS model, ");
-            sql.push(OF_ROWS).push(" FROM usage WHERE ");
+            sql.push_bind(HOUR).push(" AS hour, model, ").push(OF_ROWS);
+            sql.push(" FROM (SELECT * FROM usage WHERE ");
             push_cut_rows(&mut sql, &filter, &segment, closed);
-            sql.push(" GROUP BY 1, way");
+            sql.push(") AS cut JOIN usage_way ON usage_way.id = cut.way GROUP BY 1, model");
             rows.extend(sql.build_query_as::<Row>().fetch_all(&mut *tx).await?);
         }
         let mut hours = std::collections::BTreeMap::<(i64, String), UsageSums>::new();

@@ -126,6 +126,7 @@ fn fits(record: &UsageRecord, filter: &UsageFilter) -> bool {
             .any(|text| text.to_lowercase().contains(&keyword.to_lowercase()))
     };
     filter.account.is_none_or(|account| account == record.account)
+        && filter.username.as_ref().is_none_or(|name| like(&record.username, name))
         && filter.key.is_none_or(|key| key == record.key)
         && filter.key_name.as_ref().is_none_or(|name| like(&record.key_name, name))
         && filter.model.as_ref().is_none_or(|name| like(&record.model, name))
@@ -174,6 +175,9 @@ async fn every_filter_finds_and_sums_what_going_through_all_records_does() {
         UsageFilter { model: text("gpt_4"), ..any() },
         UsageFilter { group: text("vip"), account: ada, ..any() },
         UsageFilter { key: Some(keys[1].0.id), ..any() },
+        UsageFilter { username: text("ada"), model: text("rare"), ..any() },
+        UsageFilter { username: text("e%"), ..any() },
+        UsageFilter { username: text("eve"), account: ada, ..any() },
         UsageFilter { key_name: text("second_%"), ..any() },
         UsageFilter { key_name: text("nobody"), ..any() },
         UsageFilter { account: ada, keyword: text("OPUS"), ..any() },
