@@ -28,6 +28,79 @@ for command in [
     assert result.exit_code == 0, (command, result.output, result.exception)
     print("cometapi", *command)
 
+import csv  # noqa: E402
+import io  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import time  # noqa: E402
+
+import httpx2 as httpx  # noqa: E402
+
+
+def printed(*command):
+    result = CliRunner().invoke(app, list(command))
+    assert result.exit_code == 0, (command, result.output, result.exception)
+    print("cometapi", *command)
+    return result.stdout
+
+
+def logs(*filters):
+    return json.loads(printed("logs", "--json", *filters))
+
+
+# What was called above, as the logs have it.
+everything = logs()
+assert len(everything) >= 3 and all(log["type"] == "consume" for log in everything), everything
+newest = everything[0]
+assert newest["model"] == "apsis-demo" and newest["endpoint"] == "/v1/chat/completions", newest
+assert newest["quota"] > 0 and newest["prompt_tokens"] > 0 and newest["time"], newest
+asked = httpx.post(
+    sys.argv[1] + "/v1/chat/completions",
+    headers={"Authorization": "Bearer " + os.environ["COMETAPI_KEY"]},
+    json={"model": "apsis-demo", "messages": [{"role": "user", "content": "Hello"}]},
+)
+id = asked.headers["x-cometapi-request-id"]
+found = json.loads(printed("logs", "--request-id", id, "--json"))
+assert found["request_id"] == id and found["completion_tokens"] == asked.json()["usage"]["completion_tokens"], found
+printed("logs", "--request-id", id)
+name = found["token_name"]
+count = len(everything) + 1
+later = str(int(time.time()) + 3600)
+for filters, expected in [
+    (["--model", "apsis-demo"], count),
+    (["--model", "nothing"], 0),
+    (["--token-name", name], count),
+    (["--token-name", "nothing"], 0),
+    (["--type", "consume"], count),
+    (["--type", "topup"], 0),
+    (["--type", "error"], 0),
+    (["--group", "default"], count),
+    (["--group", "nothing"], 0),
+    (["--start", "2020-01-01", "--end", later], count),
+    (["--start", later], 0),
+    (["--end", "2020-01-01T00:00:00"], 0),
+    (["--limit", "2"], 2),
+    (["--limit", "2", "--page", "2"], min(2, count - 2)),
+]:
+    assert len(logs(*filters)) == expected, (filters, expected)
+printed("logs")
+printed("logs", "--detail")
+rows = list(csv.DictReader(io.StringIO(printed("logs", "--export", "--model", "apsis-demo"))))
+assert len(rows) == count and rows[0]["request_id"] == id, rows
+assert int(rows[0]["quota"]) == found["quota"], (rows[0], found)
+month = json.loads(printed("stats", "--json"))
+assert month["month_req_count"] == count and month["month_success_rate"] == 100, month
+printed("stats")
+comet = client.CometClient(access_token=os.environ["COMETAPI_ACCESS_TOKEN"])
+assert comet.search_logs(id)["data"]["items"][0]["request_id"] == id
+assert comet.get_log_stat(model_name="apsis-demo")["data"]["quota"] == sum(int(row["quota"]) for row in rows)
+# The token is the root account's: an operator.
+assert len(json.loads(printed("ops", "logs", "--model", "apsis%", "--json"))) == count
+used = json.loads(printed("ops", "usage", "--user-id", str(found["user_id"]), "--json"))
+assert used["request_count"] == count and used["source"] == "data_cache", used
+used = json.loads(printed("ops", "usage", "--token-name", name, "--json"))
+assert used["quota"] == sum(int(row["quota"]) for row in rows) and used["source"] == "log_stat", used
+
 import cometapi  # noqa: E402
 
 answer = cometapi.CometAPI().chat.completions.create(

@@ -30,6 +30,6 @@ pub use admission::Credentials;
 pub use failure::Failure;
 pub use gateway::{Gateway, Parts, Settings};
 pub use store::{
-    Account, Channel, Group, KeyView, ModelPrice, NewChannel, NewPrice, Page, Token, UsageKind, UsageRecord,
-    UsageSums, UsageWalk,
+    Account, Channel, Group, KeyView, ModelPrice, NewChannel, NewPrice, Page, StoreError, Token, UsageHour,
+    UsageKind, UsageRecord, UsageSums, UsageWalk,
 };

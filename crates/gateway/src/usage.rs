@@ -79,7 +79,7 @@ fn filter(caller: &Caller, scope: Scope, query: &UsageQuery) -> Result<Option<Us
         kind,
         from: second(query.from).map(Timestamp::from_secs),
         until: second(query.until).map(all_of),
-        keyword: query.keyword.clone(),
+        keyword: query.keyword.clone().filter(|_| scope == Scope::Own),
         before: query.before,
     }))
 }
@@ -189,7 +189,10 @@ pub async fn walk(
 ) -> Result<Option<UsageWalk>, Failure> {
     let Some(filter) = filter(caller, scope, query)? else { return Ok(None) };
     gateway.ledger.flush().await?;
-    let walk = gateway.store.usage_walk(filter).await;
+    let walk = match &query.request_id {
+        Some(id) => gateway.store.usage_walk_of_request(filter, id).await,
+        None => gateway.store.usage_walk(filter).await,
+    };
     walk.map(Some).map_err(|error| Failure::of(error, THING))
 }
 

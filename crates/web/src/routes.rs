@@ -48,6 +48,12 @@ fn documented() -> OpenApiRouter<AppState> {
         // the account
         .routes(routes!(m::user::own))
         .routes(routes!(m::user::groups))
+        .routes(routes!(m::logs::own))
+        .routes(routes!(m::logs::search))
+        .routes(routes!(m::logs::own_stat))
+        .routes(routes!(m::logs::own_export))
+        .routes(routes!(m::logs::own_hours))
+        .routes(routes!(m::logs::stats))
         .routes(routes!(m::tokens::list, m::tokens::create))
         .routes(routes!(m::tokens::revoke))
         .routes(routes!(m::tokens::set_up))
@@ -59,6 +65,10 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(m::channels::list, m::channels::create, m::channels::update))
         .routes(routes!(m::channels::get, m::channels::delete))
         .routes(routes!(m::prices::put))
+        .routes(routes!(m::logs::all))
+        .routes(routes!(m::logs::all_stat))
+        .routes(routes!(m::logs::all_export))
+        .routes(routes!(m::logs::all_hours))
         // everybody
         .routes(routes!(m::catalog::list))
         .routes(routes!(m::catalog::get))

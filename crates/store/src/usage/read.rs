@@ -306,7 +306,23 @@ impl Store {
     pub async fn usage_walk(&self, filter: UsageFilter) -> Result<UsageWalk, StoreError> {
         let mut tx = self.reader().begin().await?;
         let segments = segments(&mut tx, &filter).await?.into_iter();
-        Ok(UsageWalk { store: self.clone(), filter, segments, current: None })
+        Ok(UsageWalk { store: self.clone(), filter, segments, current: None, found: Vec::new() })
+    }
+}
+
+impl Store {
+    /// A walk over the records that fit and have this request id, newest first.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn usage_walk_of_request(
+        &self,
+        filter: UsageFilter,
+        request_id: &str,
+    ) -> Result<UsageWalk, StoreError> {
+        let found = self.usage_of_request(&filter, request_id).await?;
+        let segments = Vec::new().into_iter();
+        Ok(UsageWalk { store: self.clone(), filter, segments, current: None, found })
     }
 }
 
@@ -317,6 +333,8 @@ pub struct UsageWalk {
     filter: UsageFilter,
     segments: vec::IntoIter<Segment>,
     current: Option<Segment>,
+    /// What is known already.
+    found: Vec<UsageRecord>,
 }
 
 impl UsageWalk {
@@ -325,6 +343,9 @@ impl UsageWalk {
     /// # Errors
     /// The database.
     pub async fn step(&mut self) -> Result<Vec<UsageRecord>, StoreError> {
+        if !self.found.is_empty() {
+            return Ok(std::mem::take(&mut self.found));
+        }
         let mut connection = self.store.reader().acquire().await?;
         while let Some(segment) = self.current.take().or_else(|| self.segments.next()) {
             let found = records(&mut connection, &self.filter, segment, 0, STEP).await?;

@@ -7,17 +7,10 @@ use axum::{
 };
 use gateway::ModelPrice;
 use gateway::{Failure, prices};
-use model::money::UNITS_PER_USD;
 use serde_json::{Value, json};
 
-use super::Segment;
+use super::{Segment, user::dollars};
 use crate::{envelope::Problem, routes::AppState};
-
-/// A price in US dollars for people. Charges are computed in units.
-#[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
-fn dollars(units: i64) -> f64 {
-    units as f64 / UNITS_PER_USD as f64
-}
 
 fn record(model: &ModelPrice) -> Value {
     let price = &model.price;

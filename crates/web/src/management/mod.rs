@@ -3,8 +3,11 @@
 pub(crate) mod accounts;
 pub(crate) mod catalog;
 pub(crate) mod channels;
+mod csv;
 pub(crate) mod groups;
 pub(crate) mod keys;
+mod log_record;
+pub(crate) mod logs;
 pub(crate) mod prices;
 pub(crate) mod tokens;
 pub(crate) mod usage;

@@ -10,11 +10,12 @@ use axum::{
 use gateway::KeyView;
 use gateway::{Failure, keys};
 use http::{HeaderMap, StatusCode, Uri};
-use model::{clock::Timestamp, money::UNITS_PER_USD};
+use model::clock::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::user::dollars;
 use crate::{credentials, routes::AppState};
 
 /// What a key had, used and has.
@@ -94,12 +95,6 @@ pub(crate) async fn of_key(
         expires_at: settings.expires.map_or(0, Timestamp::secs),
     };
     Ok(Json(TokenUsageReply { code: true, message: "ok".to_owned(), data }))
-}
-
-/// US dollars for people. Nothing is computed with it.
-#[expect(clippy::cast_precision_loss, reason = "a figure to look at, on a wire that carries it as a float")]
-fn dollars(units: i64) -> f64 {
-    units as f64 / UNITS_PER_USD as f64
 }
 
 /// The limit of a key in US dollars, as old OpenAI clients ask for it. 100000000 and more is no limit.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use gateway::{accounts, groups};
-use model::price::Ratio;
+use model::{money::UNITS_PER_USD, price::Ratio};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -31,6 +31,12 @@ pub(crate) struct Usable {
     ratio: f64,
     /// A sentence for people.
     desc: String,
+}
+
+/// Units in US dollars for people. Charges are computed in units.
+#[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
+pub(crate) fn dollars(units: i64) -> f64 {
+    units as f64 / UNITS_PER_USD as f64
 }
 
 /// A ratio for people. Charges are computed from the millionths themselves.

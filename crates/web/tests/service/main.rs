@@ -5,6 +5,7 @@ mod app;
 mod edges;
 mod exactness;
 mod keys;
+mod logs;
 mod model_api;
 mod openapi;
 mod operators;
