@@ -9,12 +9,13 @@ use model::{
     id::{AccountId, KeyId},
     ip::IpRules,
 };
-use store::{Kind, Store, StoreError};
+use store::{Kind, Store, StoreError, UsageLimits};
 use tokio_util::task::TaskTracker;
 
 use crate::{
     key_cache::{Digest, KeyCache, Known},
     metrics::Metrics,
+    retention,
     routing::Snapshot,
     upstream::Upstream,
 };
@@ -43,6 +44,8 @@ pub struct Settings {
     pub minimum_output: u64,
     /// The word in the `type` member of an error.
     pub error_type: String,
+    /// Which usage records are kept.
+    pub usage: UsageLimits,
 }
 
 impl Default for Settings {
@@ -57,6 +60,7 @@ impl Default for Settings {
             stream_step: 2048,
             minimum_output: 16,
             error_type: "comet_api_error".to_owned(),
+            usage: UsageLimits::default(),
         }
     }
 }
@@ -92,7 +96,7 @@ impl fmt::Debug for Gateway {
 }
 
 impl Gateway {
-    /// Reads the routing snapshot and begins to watch for changes, in a task of `tracker`.
+    /// Reads the routing snapshot, and begins to watch for changes and to forget old usage records, in tasks of `tracker`.
     ///
     /// # Errors
     /// The database.
@@ -125,6 +129,7 @@ impl Gateway {
                 }
             }
         });
+        tracker.spawn(retention::run(Arc::downgrade(&gateway)));
         Ok(gateway)
     }
 

@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod models;
 pub mod prices;
 mod relay;
+mod retention;
 mod routing;
 pub mod tokens;
 mod upstream;
@@ -31,5 +32,5 @@ pub use failure::Failure;
 pub use gateway::{Gateway, Parts, Settings};
 pub use store::{
     Account, Channel, Group, KeyView, ModelPrice, NewChannel, NewPrice, Page, StoreError, Token, UsageHour,
-    UsageKind, UsageRecord, UsageSums, UsageWalk,
+    UsageKind, UsageLimits, UsageRecord, UsageSums, UsageWalk,
 };

@@ -43,7 +43,7 @@ const fn key(name: &'static str, default: &'static str, kind: Kind) -> Key {
 }
 
 /// Every key.
-pub(crate) const KEYS: [Key; 24] = [
+pub(crate) const KEYS: [Key; 26] = [
     key("listen", "127.0.0.1:3000", Kind::Address),
     key("data_dir", "apsis-data", Kind::Text),
     key("master_key", "", Kind::Secret),
@@ -68,6 +68,8 @@ pub(crate) const KEYS: [Key; 24] = [
     key("journal.apply_every", "200ms", Kind::Time),
     key("journal.apply_records", "4096", Kind::Count),
     key("journal.flush_limit", "5s", Kind::Time),
+    key("usage.keep_days", "90", Kind::Count),
+    key("usage.keep_records", "20000000", Kind::Count),
 ];
 
 /// Where a value came from, for an error.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::Context;
-use gateway::{Gateway, Parts, Settings};
+use gateway::{Gateway, Parts, Settings, UsageLimits};
 use ledger::{Ledger, Options};
 use model::{
     clock::{Clock, SystemClock},
@@ -141,7 +141,16 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
         stream_step: config.get("stream.step")?,
         minimum_output: config.get("stream.minimum_output")?,
         error_type: config.get("error_type")?,
+        usage: UsageLimits {
+            days: u32::try_from(limit(config.get("usage.keep_days")?)).unwrap_or(u32::MAX),
+            records: limit(config.get("usage.keep_records")?),
+        },
     })
+}
+
+/// 0 says that there is no limit.
+const fn limit(number: u64) -> u64 {
+    if number == 0 { u64::MAX } else { number }
 }
 
 fn greet(

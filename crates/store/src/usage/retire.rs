@@ -12,6 +12,12 @@ pub struct UsageLimits {
     pub records: u64,
 }
 
+impl Default for UsageLimits {
+    fn default() -> Self {
+        Self { days: 90, records: 20_000_000 }
+    }
+}
+
 impl Store {
     /// Forgets one block of records that is too old or one too many at `now`. `false` when there is none. What is
     /// forgotten is added up for each pool, so the books can still be proved.
