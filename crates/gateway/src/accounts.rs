@@ -58,6 +58,8 @@ pub struct AccountInput {
     pub group: Option<String>,
     /// Further groups that its keys may name.
     pub groups: Option<Vec<String>>,
+    /// The groups of its keys whose group is `auto`, in order.
+    pub auto_groups: Option<Vec<String>>,
     /// What remains from now on.
     pub quota: Option<i64>,
     /// Whether its balance has no limit.
@@ -134,6 +136,7 @@ pub async fn update(
         disabled,
         group: input.group,
         groups: input.groups,
+        auto_groups: input.auto_groups,
         remaining: quota(input.quota)?,
         unlimited: input.unlimited_quota,
     };

@@ -30,7 +30,7 @@ pub struct KeyInput {
     pub model_limits: Option<String>,
     /// The address list; `Some(None)` for none.
     pub allow_ips: Option<Option<String>>,
-    /// The group; empty for the account's own.
+    /// The group; empty for the account's own, `auto` for its automatic list.
     pub group: Option<String>,
     /// Whether automatic routing may leave a group.
     pub cross_group_retry: Option<bool>,

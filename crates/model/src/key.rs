@@ -9,6 +9,8 @@ use crate::{
 
 /// Longest name, in Unicode characters.
 pub const MAX_NAME: usize = 50;
+/// The group that stands for the account's ordered automatic list; no group can have this name.
+pub const AUTO: &str = "auto";
 /// Longest list of models or addresses, in bytes.
 pub const MAX_LIST: usize = 65_536;
 
@@ -65,7 +67,7 @@ pub struct Settings {
     pub model_limits: String,
     /// The address list as it was given; `None` is none.
     pub allow_ips: Option<String>,
-    /// The group; empty is the account's own.
+    /// The group; empty is the account's own, [`AUTO`] its ordered automatic list.
     pub group: String,
     /// Whether automatic routing may leave a group whose attempts are used up.
     pub cross_group_retry: bool,

@@ -65,6 +65,8 @@ pub struct Account {
     pub group: String,
     /// Further groups that its keys may name.
     pub groups: Vec<String>,
+    /// The groups of its keys whose group is `auto`, in order; empty is its own group.
+    pub auto_groups: Vec<String>,
     /// Its balance.
     pub pool: PoolId,
     /// Whether the balance has no limit.
@@ -109,6 +111,8 @@ pub struct AccountChange {
     pub group: Option<String>,
     /// Further groups that its keys may name.
     pub groups: Option<Vec<String>>,
+    /// The groups of its keys whose group is `auto`, in order.
+    pub auto_groups: Option<Vec<String>>,
     /// What remains from this moment on.
     pub remaining: Option<Units>,
     /// Whether the balance has no limit.
@@ -125,6 +129,7 @@ pub(crate) struct Row {
     disabled: i64,
     account_group: String,
     usable_groups: String,
+    auto_groups: String,
     account_pool: i64,
     account_unlimited: i64,
     account_granted: i64,
@@ -143,6 +148,7 @@ impl Row {
             disabled: self.disabled != 0,
             group: self.account_group,
             groups: split(&self.usable_groups),
+            auto_groups: split(&self.auto_groups),
             pool: PoolId(self.account_pool),
             unlimited: self.account_unlimited != 0,
             remaining: Units::new(self.account_granted - self.account_used),
@@ -160,7 +166,7 @@ pub(crate) fn split(list: &str) -> Vec<String> {
 macro_rules! account_columns {
     () => {
         "a.id AS account_id, a.username, a.display_name, a.email, a.role, a.disabled, \
-         a.own_group AS account_group, a.usable_groups, a.pool AS account_pool, \
+         a.own_group AS account_group, a.usable_groups, a.auto_groups, a.pool AS account_pool, \
          p.unlimited AS account_unlimited, p.granted AS account_granted, p.used AS account_used, \
          a.created AS account_created"
     };
@@ -285,7 +291,8 @@ impl Store {
         let pool: Option<i64> = sqlx::query_scalar(
             "UPDATE account SET display_name = coalesce($2, display_name), email = coalesce($3, email),
                 role = coalesce($4, role), disabled = coalesce($5, disabled),
-                own_group = coalesce($6, own_group), usable_groups = coalesce($7, usable_groups)
+                own_group = coalesce($6, own_group), usable_groups = coalesce($7, usable_groups),
+                auto_groups = coalesce($8, auto_groups)
              WHERE id = $1 RETURNING pool",
         )
         .bind(id.0)
@@ -295,11 +302,14 @@ impl Store {
         .bind(change.disabled.map(i64::from))
         .bind(change.group.clone())
         .bind(change.groups.as_ref().map(|groups| groups.join(",")))
+        .bind(change.auto_groups.as_ref().map(|groups| groups.join(",")))
         .fetch_optional(&mut *tx)
         .await?;
         let pool = PoolId(pool.ok_or(StoreError::NotFound)?);
-        for group in change.group.iter().chain(change.groups.iter().flatten()) {
-            crate::group::must_exist(&mut tx, group).await?;
+        let own = change.group.as_slice();
+        let lists = [&change.groups, &change.auto_groups].map(|list| list.as_deref().unwrap_or_default());
+        for group in [own, lists.concat().as_slice()].concat() {
+            crate::group::must_exist(&mut tx, &group).await?;
         }
         let unlimited: i64 = sqlx::query_scalar("SELECT unlimited FROM pool WHERE id = $1")
             .bind(pool.0)

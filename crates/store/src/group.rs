@@ -1,6 +1,6 @@
 //! Groups: what decides price and route.
 
-use model::{clock::Timestamp, id::AccountId, price::Ratio};
+use model::{clock::Timestamp, id::AccountId, key::AUTO, price::Ratio};
 
 use crate::{
     account::split,
@@ -30,10 +30,10 @@ pub(crate) async fn must_exist(tx: &mut Tx, group: &str) -> Result<(), StoreErro
     }
 }
 
-/// Whether a key of `account` may name `group`; empty is the account's own. Asked in the transaction that writes the
+/// Whether a key of `account` may name `group`; empty is the account's own, [`AUTO`] its automatic list. Asked in the transaction that writes the
 /// name, so that a group is neither taken away nor deleted in between.
 pub(crate) async fn must_be_usable(tx: &mut Tx, account: AccountId, group: &str) -> Result<(), StoreError> {
-    if group.is_empty() {
+    if group.is_empty() || group == AUTO {
         return Ok(());
     }
     let lists: Option<(String, String)> = sqlx::query_as(
@@ -61,6 +61,7 @@ async fn users_of(tx: &mut Tx, group: &str) -> Result<usize, StoreError> {
     .await?;
     let lists: Vec<String> = sqlx::query_scalar(
         "SELECT usable_groups FROM account WHERE usable_groups <> '' AND own_group <> $1
+         UNION ALL SELECT auto_groups FROM account WHERE auto_groups <> ''
          UNION ALL SELECT groups FROM channel",
     )
     .bind(group)
@@ -94,6 +95,11 @@ impl Store {
             return Err(StoreError::Invalid(
                 "a group's name must have 1 to 64 characters, no comma and no blanks around it".to_owned(),
             ));
+        }
+        if group.name == AUTO {
+            return Err(StoreError::Invalid(format!(
+                "{AUTO} stands for an account's automatic list of groups"
+            )));
         }
         if !(0..=Ratio::MAX.0).contains(&group.ratio.0) {
             return Err(StoreError::Invalid("a ratio must be between 0 and 1000".to_owned()));

@@ -39,6 +39,8 @@ pub(crate) struct Record {
     group: String,
     /// Further groups that its keys may name.
     groups: Vec<String>,
+    /// The groups of its keys whose group is `auto`, in order; empty is its own group.
+    auto_groups: Vec<String>,
     /// Unix seconds.
     created_time: i64,
 }
@@ -57,6 +59,7 @@ impl From<Account> for Record {
             unlimited_quota: account.unlimited,
             group: account.group,
             groups: account.groups,
+            auto_groups: account.auto_groups,
             created_time: account.created.secs(),
         }
     }
@@ -83,6 +86,8 @@ pub(crate) struct Body {
     group: Option<String>,
     /// Further groups that its keys may name.
     groups: Option<Vec<String>>,
+    /// The groups of its keys whose group is `auto`, in order; empty is its own group.
+    auto_groups: Option<Vec<String>>,
     /// Quota units that remain from now on.
     quota: Option<i64>,
     /// Whether the balance has no limit.
@@ -99,6 +104,7 @@ impl From<Body> for AccountInput {
             status: body.status,
             group: body.group,
             groups: body.groups,
+            auto_groups: body.auto_groups,
             quota: body.quota,
             unlimited_quota: body.unlimited_quota,
         }
