@@ -8,7 +8,7 @@ use store::ModelPrice;
 use crate::{
     gateway::Gateway,
     key_cache::Known,
-    routing::{Channel, Snapshot},
+    routing::{Channel, Choice, Snapshot},
 };
 
 /// The credentials of one request: every place where an API key may stand, already taken apart.
@@ -97,29 +97,18 @@ pub(crate) struct Way {
     pub(crate) price: Arc<ModelPrice>,
 }
 
-/// The group that a key calls in: its own, else its account's.
-pub(crate) fn group_of<'a>(known: &'a Known, snapshot: &Snapshot) -> Result<(&'a str, Ratio), Refusal> {
-    let account = &known.account;
-    let group = match known.key.settings.group.as_str() {
-        "" => account.group.as_str(),
-        group => group,
-    };
-    let usable = group == account.group || account.groups.iter().any(|usable| usable == group);
-    match snapshot.ratio(group) {
-        Some(ratio) if usable => Ok((group, ratio)),
-        _ => Err(Refusal::GroupNotAvailable(group.to_owned())),
-    }
-}
-
 /// The checks that need the model: group, model list, channel, price.
 pub(crate) fn way(known: &Known, snapshot: &Snapshot, model: &str) -> Result<Way, Refusal> {
-    let (group, ratio) = group_of(known, snapshot)?;
+    let choice = Choice::of(&known.account, &known.key.settings, snapshot)?;
     if !known.key.settings.allows_model(model) {
         return Err(Refusal::ModelNotAllowed(model.to_owned()));
     }
-    let channel = snapshot
-        .channel(group, model)
-        .ok_or_else(|| Refusal::ModelNotFound { group: group.to_owned(), model: model.to_owned() })?;
+    let serving = |(group, ratio): &(Arc<str>, Ratio)| {
+        Some((snapshot.channel(group, model)?, group.to_string(), *ratio))
+    };
+    let found = choice.groups.iter().find_map(serving);
+    let (channel, group, ratio) =
+        found.ok_or_else(|| Refusal::ModelNotFound { group: choice.name(), model: model.to_owned() })?;
     let price = snapshot.price(model).ok_or_else(|| Refusal::PriceUnknown(model.to_owned()))?;
-    Ok(Way { group: group.to_owned(), ratio, channel: Arc::clone(channel), price: Arc::clone(price) })
+    Ok(Way { group, ratio, channel: Arc::clone(channel), price: Arc::clone(price) })
 }

@@ -16,7 +16,7 @@ use crate::{
     key_cache::{Digest, KeyCache, Known},
     metrics::Metrics,
     retention,
-    routing::Snapshot,
+    routing::{Budget, Health, Policy, Seeds, Snapshot},
     upstream::Upstream,
 };
 
@@ -46,6 +46,8 @@ pub struct Settings {
     pub error_type: String,
     /// Which usage records are kept.
     pub usage: UsageLimits,
+    /// How requests look for a channel.
+    pub routing: Policy,
 }
 
 impl Default for Settings {
@@ -61,6 +63,7 @@ impl Default for Settings {
             minimum_output: 16,
             error_type: "comet_api_error".to_owned(),
             usage: UsageLimits::default(),
+            routing: Policy::default(),
         }
     }
 }
@@ -87,6 +90,9 @@ pub struct Gateway {
     pub(crate) upstream: Upstream,
     pub(crate) metrics: Metrics,
     routing: ArcSwap<Snapshot>,
+    health: Arc<Health>,
+    budget: Budget,
+    seeds: Seeds,
 }
 
 impl fmt::Debug for Gateway {
@@ -104,7 +110,12 @@ impl Gateway {
         let Parts { store, ledger, clock, settings } = parts;
         let seen = store.last_change().await?;
         let snapshot = Snapshot::load(&store, clock.now()).await?;
+        let mut first = [0; 8];
+        getrandom::fill(&mut first)?;
         let gateway = Arc::new(Self {
+            health: Arc::new(Health::new(settings.routing.clone(), Arc::clone(&clock))),
+            budget: Budget::new(settings.routing.clone(), clock.now()),
+            seeds: Seeds::new(u64::from_le_bytes(first)),
             upstream: Upstream::new(settings.connect),
             store,
             ledger,
@@ -151,6 +162,24 @@ impl Gateway {
     /// Only when formatting itself fails.
     pub fn metrics_text(&self) -> Result<String, fmt::Error> {
         self.metrics.text(&self.ledger.stats(), self.ledger.is_admitting())
+    }
+
+    /// The health of channels and credentials on this node.
+    #[must_use]
+    pub const fn health(&self) -> &Arc<Health> {
+        &self.health
+    }
+
+    /// The retries that this node may make.
+    #[must_use]
+    pub const fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Seeds for plans.
+    #[must_use]
+    pub const fn seeds(&self) -> &Seeds {
+        &self.seeds
     }
 
     /// Now.
@@ -205,6 +234,7 @@ impl Gateway {
 
     pub(crate) async fn routing_changed(&self) -> Result<(), StoreError> {
         let snapshot = Snapshot::load(&self.store, self.clock.now()).await?;
+        self.health.keep(&snapshot);
         self.routing.store(Arc::new(snapshot));
         Ok(())
     }

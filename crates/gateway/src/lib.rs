@@ -1,6 +1,6 @@
 //! Everything the product decides and does.
 //!
-//! The model API: [`exchange`] is the story of one request, top to bottom; `admission` says who may, `routing` which
+//! The model API: [`exchange`] is the story of one request, top to bottom; `admission` says who may, [`routing`] which
 //! way, `bound` how much is held, `upstream` talks to providers, `bill` says what an answer costs, `relay` passes a stream on. The
 //! management API: [`access`] says who calls, and one module for each aggregate holds its use cases.
 
@@ -22,7 +22,7 @@ pub mod models;
 pub mod prices;
 mod relay;
 mod retention;
-mod routing;
+pub mod routing;
 pub mod tokens;
 mod upstream;
 pub mod usage;

@@ -1,10 +1,10 @@
 //! The models that a key may call.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use model::refusal::Refusal;
 
-use crate::{Credentials, Gateway, admission, entry::Entry};
+use crate::{Credentials, Gateway, admission, entry::Entry, routing::Choice};
 
 /// The models that the key in `credentials` may call and that some channel serves, in order.
 ///
@@ -19,7 +19,8 @@ pub async fn callable(
     let known = admission::admit(gateway, credentials, client, gateway.now()).await?;
     entry.note(|facts| (facts.account, facts.key) = (Some(known.account.id), Some(known.key.id)));
     let routing = gateway.routing();
-    let (group, _) = admission::group_of(&known, &routing)?;
-    let models = routing.models(group).into_iter();
-    Ok(models.filter(|model| known.key.settings.allows_model(model)).map(str::to_owned).collect())
+    let choice = Choice::of(&known.account, &known.key.settings, &routing)?;
+    let models: BTreeSet<&str> = choice.groups.iter().flat_map(|(group, _)| routing.models(group)).collect();
+    let allowed = models.into_iter().filter(|model| known.key.settings.allows_model(model));
+    Ok(allowed.map(str::to_owned).collect())
 }

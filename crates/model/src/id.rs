@@ -27,6 +27,8 @@ ids! {
     TokenId;
     /// A channel: one way to an upstream.
     ChannelId;
+    /// A credential of a channel: what it sends to its provider.
+    CredentialId;
     /// A pool: a balance in the ledger. Each key has one, each account has one.
     PoolId;
     /// A lease: the part of a pool that one node may spend. 0 is never a lease.

@@ -1,0 +1,204 @@
+//! The routing snapshot: groups, channels and prices as one immutable value that requests read without a lock.
+//!
+//! It is rebuilt whole when something in it changes, and a request uses the one that it began with.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
+
+use model::{
+    clock::Timestamp,
+    id::{ChannelId, CredentialId},
+    price::Ratio,
+};
+use store::{Group, ModelPrice, Store, StoreError};
+use zeroize::Zeroizing;
+
+use crate::upstream::Target;
+
+/// One way to an upstream with one credential, ready to be used.
+pub struct Channel {
+    /// Its identity.
+    pub id: ChannelId,
+    /// The credential that it sends.
+    pub credential: CredentialId,
+    /// Where the upstream is.
+    pub(crate) target: Target,
+    /// The whole value of the `authorization` header; `None` for an upstream that asks for none.
+    pub(crate) authorization: Option<http::HeaderValue>,
+    /// The upstream's names of models that have another name here.
+    pub(crate) mapping: HashMap<String, String>,
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Channel({}, credential {})", self.id, self.credential)
+    }
+}
+
+impl Channel {
+    /// What the upstream calls `model`.
+    pub(crate) fn upstream_model<'a>(&'a self, model: &'a str) -> &'a str {
+        self.mapping.get(model).map_or(model, String::as_str)
+    }
+}
+
+/// A channel as the plan sees it: when it may be used, and the ways that it offers, one for each credential.
+#[derive(Debug)]
+pub struct Route {
+    /// The channel.
+    pub id: ChannelId,
+    /// Its name for people.
+    pub name: String,
+    /// Higher comes first.
+    pub priority: i64,
+    /// Its share among channels of the same priority; one of weight 0 comes after those that have one.
+    pub weight: u32,
+    /// Whether it is used.
+    pub enabled: bool,
+    /// The models that it serves.
+    pub models: HashSet<String>,
+    /// The groups that may use it.
+    pub groups: HashSet<String>,
+    /// The ways that it offers; none when each of its credentials is refused or switched off.
+    pub ways: Vec<Arc<Channel>>,
+}
+
+/// Groups, channels and prices at one moment.
+#[derive(Default)]
+pub struct Snapshot {
+    ratios: HashMap<Arc<str>, Ratio>,
+    /// Every channel, enabled or not, by priority, highest first, then by id.
+    all: Vec<Arc<Route>>,
+    /// The enabled ones by group and model, in the same order.
+    serving: HashMap<String, HashMap<String, Vec<Arc<Route>>>>,
+    prices: HashMap<String, Arc<ModelPrice>>,
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Snapshot({} groups, {} channels)", self.ratios.len(), self.all.len())
+    }
+}
+
+impl Snapshot {
+    /// Puts a snapshot together. The order of what is given plays no part.
+    #[must_use]
+    pub fn new(groups: Vec<Group>, prices: Vec<ModelPrice>, routes: Vec<Route>) -> Self {
+        let mut all: Vec<Arc<Route>> = routes.into_iter().map(Arc::new).collect();
+        all.sort_by_key(|route| (std::cmp::Reverse(route.priority), route.id));
+        let mut serving: HashMap<String, HashMap<String, Vec<Arc<Route>>>> = HashMap::new();
+        for route in all.iter().filter(|route| route.enabled) {
+            for group in &route.groups {
+                let of_group = serving.entry(group.clone()).or_default();
+                for model in &route.models {
+                    of_group.entry(model.clone()).or_default().push(Arc::clone(route));
+                }
+            }
+        }
+        Self {
+            ratios: groups.into_iter().map(|group| (group.name.into(), group.ratio)).collect(),
+            all,
+            serving,
+            prices: prices.into_iter().map(|price| (price.model.clone(), Arc::new(price))).collect(),
+        }
+    }
+
+    /// Reads everything from the store.
+    ///
+    /// # Errors
+    /// What the store says; the last good snapshot then stays.
+    pub async fn load(store: &Store, now: Timestamp) -> Result<Self, StoreError> {
+        let mut routes = Vec::new();
+        for row in store.list_channels().await? {
+            let Some(target) = Target::parse(&row.base_url) else {
+                tracing::error!(channel = %row.id, "a channel's address is not one; it is left out");
+                continue;
+            };
+            let credential = store.channel_credential(row.id).await?;
+            let way = Channel {
+                id: row.id,
+                credential: CredentialId(row.id.0),
+                target,
+                authorization: authorization(&credential),
+                mapping: row.mapping.into_iter().collect(),
+            };
+            routes.push(Route {
+                id: row.id,
+                name: row.name,
+                priority: row.priority,
+                weight: 1,
+                enabled: row.enabled,
+                models: row.models.into_iter().collect(),
+                groups: row.groups.into_iter().collect(),
+                ways: vec![Arc::new(way)],
+            });
+        }
+        Ok(Self::new(store.list_groups().await?, store.prices(now).await?, routes))
+    }
+
+    /// A group by its name, with its price ratio.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<(&Arc<str>, Ratio)> {
+        self.ratios.get_key_value(name).map(|(name, ratio)| (name, *ratio))
+    }
+
+    /// The price ratio of a group, or `None` when there is no such group.
+    #[must_use]
+    pub fn ratio(&self, group: &str) -> Option<Ratio> {
+        self.ratios.get(group).copied()
+    }
+
+    /// The enabled channels that serve `model` in `group`, by priority, highest first.
+    #[must_use]
+    pub fn serving(&self, group: &str, model: &str) -> &[Arc<Route>] {
+        let found = self.serving.get(group).and_then(|models| models.get(model));
+        found.map_or(&[], Vec::as_slice)
+    }
+
+    /// Every channel, enabled or not, by priority, highest first, then by id.
+    #[must_use]
+    pub fn channels(&self) -> &[Arc<Route>] {
+        &self.all
+    }
+
+    /// The first channel for `model` in `group` that has a credential.
+    pub(crate) fn channel(&self, group: &str, model: &str) -> Option<&Arc<Channel>> {
+        self.serving(group, model).iter().find_map(|route| route.ways.first())
+    }
+
+    /// The price of `model`.
+    #[must_use]
+    pub fn price(&self, model: &str) -> Option<&Arc<ModelPrice>> {
+        self.prices.get(model)
+    }
+
+    /// The models that some channel serves in `group` and whose price is known, in order.
+    #[must_use]
+    pub fn models(&self, group: &str) -> Vec<&str> {
+        let mut models: Vec<&str> = self
+            .serving
+            .get(group)
+            .into_iter()
+            .flat_map(HashMap::keys)
+            .map(String::as_str)
+            .filter(|model| self.prices.contains_key(*model))
+            .collect();
+        models.sort_unstable();
+        models
+    }
+}
+
+/// `Bearer` and the credential, marked so that nothing prints it. The store refuses to save a credential that is no
+/// header value.
+fn authorization(credential: &str) -> Option<http::HeaderValue> {
+    if credential.is_empty() {
+        return None;
+    }
+    let text = Zeroizing::new(format!("Bearer {credential}"));
+    let mut value = http::HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
