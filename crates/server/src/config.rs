@@ -43,7 +43,7 @@ const fn key(name: &'static str, default: &'static str, kind: Kind) -> Key {
 }
 
 /// Every key.
-pub(crate) const KEYS: [Key; 26] = [
+pub(crate) const KEYS: [Key; 35] = [
     key("listen", "127.0.0.1:3000", Kind::Address),
     key("data_dir", "apsis-data", Kind::Text),
     key("master_key", "", Kind::Secret),
@@ -62,6 +62,15 @@ pub(crate) const KEYS: [Key; 26] = [
     key("timeouts.first_byte", "120s", Kind::Time),
     key("timeouts.idle", "60s", Kind::Time),
     key("timeouts.drain", "30s", Kind::Time),
+    key("routing.attempts_per_group", "3", Kind::Count),
+    key("routing.deadline", "180s", Kind::Time),
+    key("routing.cool_down", "5s", Kind::Time),
+    key("routing.longest_cool_down", "600s", Kind::Time),
+    key("routing.retries_per_hundred", "8", Kind::Count),
+    key("routing.retries_per_second", "1", Kind::Count),
+    key("routing.breaker_failures", "5", Kind::Count),
+    key("routing.breaker_open", "1s", Kind::Time),
+    key("routing.longest_breaker_open", "60s", Kind::Time),
     key("stream.step", "2048", Kind::Count),
     key("stream.minimum_output", "16", Kind::Count),
     key("journal.segment_bytes", "8388608", Kind::Count),
@@ -243,6 +252,10 @@ impl Config {
         if !["auto", "text", "json"].contains(&text) {
             bail!("{source}: `log.format` must be one of auto, text, json, not `{text}`");
         }
+        let (text, source) = self.text("routing.attempts_per_group")?;
+        if self.get::<u32>("routing.attempts_per_group")? == 0 {
+            bail!("{source}: `routing.attempts_per_group` must be at least 1, not `{text}`");
+        }
         Ok(())
     }
 
@@ -328,6 +341,8 @@ mod tests {
         assert!(error("listen = \"here\"", &[], none()).contains("`listen` cannot be `here`"));
         let set = Options { set: vec!["log.format=xml".to_owned()], ..none() };
         assert!(error("", &[], set).contains("must be one of auto, text, json"));
+        let set = Options { set: vec!["routing.attempts_per_group=0".to_owned()], ..none() };
+        assert!(error("", &[], set).contains("`routing.attempts_per_group` must be at least 1"));
         let secret = error("", &[("APSIS_MASTER_KEY", "deadbeef")], none());
         assert!(secret.contains("64 hexadecimal digits") && !secret.contains("deadbeef"), "{secret}");
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::Context;
-use gateway::{Gateway, Parts, Settings, UsageLimits};
+use gateway::{Gateway, Parts, Settings, UsageLimits, routing::Policy};
 use ledger::{Ledger, Options};
 use model::{
     clock::{Clock, SystemClock},
@@ -145,6 +145,22 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
             days: u32::try_from(limit(config.get("usage.keep_days")?)).unwrap_or(u32::MAX),
             records: limit(config.get("usage.keep_records")?),
         },
+        routing: policy(config)?,
+    })
+}
+
+/// How requests look for a channel.
+pub(crate) fn policy(config: &Config) -> anyhow::Result<Policy> {
+    Ok(Policy {
+        attempts_per_group: config.get("routing.attempts_per_group")?,
+        deadline: config.time("routing.deadline")?,
+        cool_down: config.time("routing.cool_down")?,
+        longest_cool_down: config.time("routing.longest_cool_down")?,
+        retries_per_hundred: config.get("routing.retries_per_hundred")?,
+        retries_per_second: config.get("routing.retries_per_second")?,
+        breaker_failures: config.get("routing.breaker_failures")?,
+        breaker_open: config.time("routing.breaker_open")?,
+        longest_breaker_open: config.time("routing.longest_breaker_open")?,
     })
 }
 
