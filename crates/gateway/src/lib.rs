@@ -22,6 +22,7 @@ pub mod models;
 pub mod prices;
 mod relay;
 mod retention;
+pub mod routes;
 pub mod routing;
 pub mod tokens;
 mod upstream;

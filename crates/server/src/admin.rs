@@ -45,6 +45,7 @@ pub(crate) async fn run(config: &Config, command: Admin) -> anyhow::Result<ExitC
         Admin::Channel(command) => channels(&store, command, now, &mut out).await?,
         Admin::Price(command) => prices(&store, command, now, &mut out).await?,
         Admin::Group(command) => groups(&store, command, now, &mut out).await?,
+        Admin::Route(command) => crate::route::run(config, &store, command, now, &mut out).await?,
     };
     store.close().await;
     Ok(code)

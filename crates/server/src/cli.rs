@@ -69,6 +69,23 @@ pub(crate) enum Admin {
     /// Groups.
     #[command(subcommand)]
     Group(Group),
+    /// Where requests go.
+    #[command(subcommand)]
+    Route(Route),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Route {
+    /// Print the channels that a request would try, in order, and why each other channel is not among them. Nothing
+    /// is sent. What a running server knows of its channels' health is not known here: ask GET /api/route/explain.
+    Explain {
+        /// Id of the API key.
+        #[arg(long, value_name = "ID")]
+        key: i64,
+        /// The model.
+        #[arg(long)]
+        model: String,
+    },
 }
 
 #[derive(Subcommand)]

@@ -204,6 +204,18 @@ impl Store {
         row.map(|row| row.view(self)).transpose()
     }
 
+    /// A key with its account, whoever owns it, without its secret.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn key_with_account(&self, id: KeyId) -> Result<Option<(ApiKey, Account)>, StoreError> {
+        let row: Option<Row> =
+            sqlx::query_as(select_key!("WHERE k.id = $1")).bind(id.0).fetch_optional(self.reader()).await?;
+        let Some(key) = row.map(Row::key).transpose()? else { return Ok(None) };
+        let account = self.account(key.account).await?;
+        Ok(account.map(|account| (key, account)))
+    }
+
     /// The pool of a key, whoever owns it.
     ///
     /// # Errors

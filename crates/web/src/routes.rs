@@ -69,6 +69,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(m::logs::all_stat))
         .routes(routes!(m::logs::all_export))
         .routes(routes!(m::logs::all_hours))
+        .routes(routes!(m::routes::explain))
         // everybody
         .routes(routes!(m::catalog::list))
         .routes(routes!(m::catalog::get))

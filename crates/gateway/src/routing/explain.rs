@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use model::{clock::Timestamp, id::ChannelId, price::Ratio};
+use model::{clock::Timestamp, id::ChannelId, price::Ratio, refusal::Refusal};
 
 use super::{
     health::{Fitness, Table},
@@ -85,7 +85,7 @@ pub struct Other {
 }
 
 /// The whole plan of a request; every channel is in it once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Explanation {
     /// The key's groups, in order.
     pub groups: Vec<String>,
@@ -97,6 +97,8 @@ pub struct Explanation {
     pub candidates: Vec<Candidate>,
     /// Every other channel, by id.
     pub others: Vec<Other>,
+    /// What the caller is told when there is no candidate.
+    pub refusal: Option<Refusal>,
 }
 
 /// Plans a request and says why, without sending anything.
@@ -133,6 +135,7 @@ pub fn explain(snapshot: &Snapshot, want: Want<'_>, health: &Table, policy: &Pol
         cross_group: want.choice.cross_group,
         candidates,
         others,
+        refusal: plan.refusal(snapshot, want, health),
     }
 }
 

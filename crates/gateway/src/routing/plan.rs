@@ -3,7 +3,7 @@
 //! A pure function of the snapshot, the groups of the key, the model, a seed and what is known of the channels' health at
 //! a moment; the same input gives the same plan, whatever the order in which the snapshot was put together.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use model::{clock::Timestamp, id::ChannelId, price::Ratio, refusal::Refusal};
 
@@ -81,6 +81,17 @@ fn draw(mut from: Vec<&Arc<Route>>, random: &mut Random, order: &mut Vec<Arc<Rou
             hit
         });
         order.push(Arc::clone(from.remove(found.unwrap_or(0))));
+    }
+}
+
+impl fmt::Display for Plan {
+    /// For the log: each group with the ids of its channels in order.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, stage) in self.stages.iter().enumerate() {
+            write!(f, "{}{}:", if number == 0 { "" } else { "; " }, stage.group)?;
+            stage.routes.iter().try_for_each(|route| write!(f, " {}", route.id))?;
+        }
+        Ok(())
     }
 }
 

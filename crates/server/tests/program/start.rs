@@ -79,3 +79,23 @@ async fn the_demo_answers_streams_and_charges() {
     assert!(usage.contains("\"total_used\":136,\"total_available\":999864"), "{usage}");
     assert_eq!(server.terminate(), Some(0));
 }
+
+#[test]
+fn a_route_is_explained_without_a_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    drop(Server::start(&[], &data));
+    printed(&["key", "create"], &data);
+    let add = ["channel", "add", "--name", "first", "--base-url", "http://127.0.0.1:1/v1", "--models", "m"];
+    printed(&add, &data);
+    let explained = printed(&["route", "explain", "--key", "1", "--model", "m"], &data);
+    let expected = "group: default\nrefused: no price is known for model m (400 price_unknown)\n\
+                    1. channel 1 (first) in group default, priority 0, weight 1\n";
+    assert_eq!(explained, expected);
+    let other = printed(&["route", "explain", "--key", "1", "--model", "x"], &data);
+    assert!(
+        other.contains("503 model_not_found") && other.contains("-  channel 1 (first): it does not serve"),
+        "{other}"
+    );
+    assert!(message(&run(&["route", "explain", "--key", "7", "--model", "x"], &data)).contains("not found"));
+}

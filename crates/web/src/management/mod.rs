@@ -9,6 +9,7 @@ pub(crate) mod keys;
 mod log_record;
 pub(crate) mod logs;
 pub(crate) mod prices;
+pub(crate) mod routes;
 pub(crate) mod tokens;
 pub(crate) mod usage;
 pub(crate) mod user;

@@ -9,3 +9,4 @@ mod logs;
 mod model_api;
 mod openapi;
 mod operators;
+mod routes;

@@ -72,6 +72,7 @@ fn groups_of_an_automatic_list_are_taken_in_order() {
     assert_eq!(stages(&["b", "a", "c"], false), "b1");
     assert_eq!(stages(&["c", "b", "a"], true), "c2 b1 a2");
     let plan = planned(&snapshot, &["c", "b", "a"], true, 1, &Table::default());
+    assert_eq!(plan.to_string(), "c: 2; b: 1; a: 2");
     let candidates: Vec<_> = plan.candidates(3).map(|(stage, route)| (stage, route.id.0)).collect();
     assert_eq!(candidates, [(0, 2), (1, 1)], "none twice");
     // A group without a channel for the model is passed over, with and without the flag.
