@@ -13,6 +13,7 @@ use store::{Kind, Store, StoreError, UsageLimits};
 use tokio_util::task::TaskTracker;
 
 use crate::{
+    dial::DialPolicy,
     key_cache::{Digest, KeyCache, Known},
     metrics::Metrics,
     retention,
@@ -48,6 +49,8 @@ pub struct Settings {
     pub usage: UsageLimits,
     /// How requests look for a channel.
     pub routing: Policy,
+    /// Which addresses may be dialled.
+    pub dial: DialPolicy,
 }
 
 impl Default for Settings {
@@ -64,6 +67,7 @@ impl Default for Settings {
             error_type: "comet_api_error".to_owned(),
             usage: UsageLimits::default(),
             routing: Policy::default(),
+            dial: DialPolicy::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod admission;
 mod bill;
 mod bound;
 pub mod channels;
+pub mod dial;
 pub mod entry;
 pub mod exchange;
 mod failure;

@@ -43,7 +43,7 @@ const fn key(name: &'static str, default: &'static str, kind: Kind) -> Key {
 }
 
 /// Every key.
-pub(crate) const KEYS: [Key; 35] = [
+pub(crate) const KEYS: [Key; 36] = [
     key("listen", "127.0.0.1:3000", Kind::Address),
     key("data_dir", "apsis-data", Kind::Text),
     key("master_key", "", Kind::Secret),
@@ -73,6 +73,7 @@ pub(crate) const KEYS: [Key; 35] = [
     key("routing.longest_breaker_open", "60s", Kind::Time),
     key("stream.step", "2048", Kind::Count),
     key("stream.minimum_output", "16", Kind::Count),
+    key("upstream.allow_private", "", Kind::Networks),
     key("journal.segment_bytes", "8388608", Kind::Count),
     key("journal.apply_every", "200ms", Kind::Time),
     key("journal.apply_records", "4096", Kind::Count),

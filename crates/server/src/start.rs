@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::Context;
-use gateway::{Gateway, Parts, Settings, UsageLimits, routing::Policy};
+use gateway::{Gateway, Parts, Settings, UsageLimits, dial::DialPolicy, routing::Policy};
 use ledger::{Ledger, Options};
 use model::{
     clock::{Clock, SystemClock},
@@ -45,8 +45,11 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
         .await
         .with_context(|| format!("cannot open the journal in {}", dir.path.join("journal").display()))?;
     let tracker = TaskTracker::new();
-    let parts =
-        Parts { store: store.clone(), ledger: Arc::clone(&ledger), clock, settings: settings(config)? };
+    let mut settings = settings(config)?;
+    if demo.is_some() {
+        settings.dial = settings.dial.with_loopback();
+    }
+    let parts = Parts { store: store.clone(), ledger: Arc::clone(&ledger), clock, settings };
     let gateway = Gateway::open(parts, &tracker).await?;
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (`listen`)"))?;
@@ -146,6 +149,7 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
             records: limit(config.get("usage.keep_records")?),
         },
         routing: policy(config)?,
+        dial: DialPolicy { allowed: config.networks("upstream.allow_private")? },
     })
 }
 

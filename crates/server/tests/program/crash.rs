@@ -54,7 +54,14 @@ async fn every_answer_that_was_seen_whole_is_charged_once() {
     let mut moment = 0x5eed_u64;
     for death in 0..DEATHS {
         let mut server = Server::start(
-            &["--set", "journal.segment_bytes=1048576", "--set", "journal.apply_every=20ms"],
+            &[
+                "--set",
+                "journal.segment_bytes=1048576",
+                "--set",
+                "journal.apply_every=20ms",
+                "--set",
+                "upstream.allow_private=127.0.0.0/8",
+            ],
             &data,
         );
         let base = format!("http://{}/v1/chat/completions", server.address);
