@@ -97,7 +97,12 @@ pub async fn create(gateway: &Gateway, caller: &Caller, input: AccountInput) -> 
         group: input.group.unwrap_or_else(|| "default".to_owned()),
         balance: (!input.unlimited_quota.unwrap_or(false)).then_some(balance),
     };
-    gateway.store.create_account(new, gateway.now()).await.map_err(|error| Failure::of(error, THING))
+    gateway
+        .store
+        .acting(&caller.account)
+        .create_account(new, gateway.now())
+        .await
+        .map_err(|error| Failure::of(error, THING))
 }
 
 /// Changes an account.
@@ -140,7 +145,7 @@ pub async fn update(
         remaining: quota(input.quota)?,
         unlimited: input.unlimited_quota,
     };
-    let updated = gateway.store.update_account(id, change, gateway.now()).await;
+    let updated = gateway.store.acting(&caller.account).update_account(id, change, gateway.now()).await;
     let updated = updated.map_err(|error| Failure::of(error, THING))?;
     gateway.account_changed(id).await.map_err(|error| Failure::of(error, THING))?;
     Ok(updated)

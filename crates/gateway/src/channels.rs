@@ -1,11 +1,29 @@
 //! Channels: what administrators do with them. A credential goes in and never comes out.
 
-use model::id::ChannelId;
-use store::{Channel, NewChannel, Role};
+use model::id::{ChannelId, CredentialId};
+use store::{Actor, Channel, ChannelCredential, NewChannel, Role, Store, StoreError};
+use zeroize::Zeroizing;
 
 use crate::{Failure, Gateway, access::Caller};
 
 const THING: &str = "channel";
+const CREDENTIAL: &str = "credential";
+
+/// The store, on behalf of an administrator.
+fn store(gateway: &Gateway, caller: &Caller) -> Result<Store, Failure> {
+    caller.must_be(Role::Administrator)?;
+    Ok(gateway.store.acting(&caller.account))
+}
+
+/// Makes an edit live on this node; what was known of the channel's health was known of another one.
+async fn live(gateway: &Gateway, channel: ChannelId) -> Result<(), Failure> {
+    gateway.routing_changed().await.map_err(|error| Failure::of(error, THING))?;
+    let snapshot = gateway.routing();
+    if let Some(route) = snapshot.channels().iter().find(|route| route.id == channel) {
+        gateway.health().forget(route);
+    }
+    Ok(())
+}
 
 /// All channels.
 ///
@@ -31,10 +49,9 @@ pub async fn get(gateway: &Gateway, caller: &Caller, id: ChannelId) -> Result<Ch
 /// # Errors
 /// [`Failure::Forbidden`]; a value that is not allowed.
 pub async fn create(gateway: &Gateway, caller: &Caller, new: &NewChannel) -> Result<Channel, Failure> {
-    caller.must_be(Role::Administrator)?;
-    let made = gateway.store.create_channel(new, gateway.now()).await;
+    let made = store(gateway, caller)?.create_channel(new, gateway.now()).await;
     let made = made.map_err(|error| Failure::of(error, THING))?;
-    gateway.routing_changed().await.map_err(|error| Failure::of(error, THING))?;
+    live(gateway, made.id).await?;
     Ok(made)
 }
 
@@ -48,7 +65,7 @@ pub async fn update(
     id: ChannelId,
     decide: impl FnOnce(Channel) -> Result<NewChannel, Failure>,
 ) -> Result<Channel, Failure> {
-    caller.must_be(Role::Administrator)?;
+    let store = store(gateway, caller)?;
     // A credential that nobody may read must not be sent to an address of the caller's choice either.
     let decide = |before: Channel| {
         let place = before.base_url.clone();
@@ -58,10 +75,23 @@ pub async fn update(
         }
         Ok(new)
     };
-    let edited = gateway.store.edit_channel(id, gateway.now(), decide).await;
+    let edited = store.edit_channel(id, gateway.now(), decide).await;
     let updated = edited.map_err(|error| Failure::of(error, THING))??;
-    gateway.routing_changed().await.map_err(|error| Failure::of(error, THING))?;
+    live(gateway, id).await?;
     Ok(updated)
+}
+
+/// Enables or disables a channel.
+///
+/// # Errors
+/// [`Failure::Forbidden`], [`Failure::NotFound`].
+pub async fn enable(
+    gateway: &Gateway,
+    caller: &Caller,
+    id: ChannelId,
+    enabled: bool,
+) -> Result<Channel, Failure> {
+    update(gateway, caller, id, |before| Ok(NewChannel { enabled, ..before.to_change() })).await
 }
 
 /// Deletes a channel.
@@ -69,10 +99,79 @@ pub async fn update(
 /// # Errors
 /// [`Failure::Forbidden`], [`Failure::NotFound`].
 pub async fn delete(gateway: &Gateway, caller: &Caller, id: ChannelId) -> Result<(), Failure> {
-    caller.must_be(Role::Administrator)?;
-    let deleted = gateway.store.delete_channel(id, gateway.now()).await;
+    let deleted = store(gateway, caller)?.delete_channel(id, gateway.now()).await;
     if !deleted.map_err(|error| Failure::of(error, THING))? {
         return Err(Failure::NotFound(THING));
     }
     gateway.routing_changed().await.map_err(|error| Failure::of(error, THING))
+}
+
+/// Gives a channel a further credential.
+///
+/// # Errors
+/// [`Failure::Forbidden`], [`Failure::NotFound`]; a value that is not allowed.
+pub async fn add_credential(
+    gateway: &Gateway,
+    caller: &Caller,
+    channel: Option<ChannelId>,
+    name: &str,
+    text: Option<Zeroizing<String>>,
+) -> Result<ChannelCredential, Failure> {
+    let store = store(gateway, caller)?;
+    let missing = |name: &str| Failure::Invalid(format!("{name} is required"));
+    let channel = channel.ok_or_else(|| missing("channel"))?;
+    let text = text.ok_or_else(|| missing("key"))?;
+    let made = store.add_credential(channel, name, &text, gateway.now()).await;
+    let made = made.map_err(|error| Failure::of(error, THING))?;
+    live(gateway, channel).await?;
+    Ok(made)
+}
+
+/// Renames a credential, or sets its status: 1 in use, 2 disabled. In use, its provider's refusal is forgotten.
+///
+/// # Errors
+/// [`Failure::Forbidden`], [`Failure::NotFound`]; a value that is not allowed.
+pub async fn update_credential(
+    gateway: &Gateway,
+    caller: &Caller,
+    id: CredentialId,
+    name: Option<&str>,
+    status: Option<i64>,
+) -> Result<ChannelCredential, Failure> {
+    let store = store(gateway, caller)?;
+    let enabled = match status {
+        // Clients send whole records back: the fact that a read showed is not a wish.
+        None | Some(3) => None,
+        Some(1) => Some(true),
+        Some(2) => Some(false),
+        Some(_) => return Err(Failure::Invalid("status must be 1 or 2".to_owned())),
+    };
+    let updated = store.update_credential(id, name, enabled, gateway.now()).await;
+    let updated = updated.map_err(|error| Failure::of(error, CREDENTIAL))?;
+    live(gateway, updated.channel).await?;
+    Ok(updated)
+}
+
+/// Deletes a credential.
+///
+/// # Errors
+/// [`Failure::Forbidden`], [`Failure::NotFound`].
+pub async fn delete_credential(gateway: &Gateway, caller: &Caller, id: CredentialId) -> Result<(), Failure> {
+    let deleted = store(gateway, caller)?.delete_credential(id, gateway.now()).await;
+    deleted.map_err(|error| Failure::of(error, CREDENTIAL))?;
+    gateway.routing_changed().await.map_err(|error| Failure::of(error, CREDENTIAL))
+}
+
+/// Disables a credential that its provider has refused with `status`, for all nodes. A request need not wait for it: on
+/// this node the credential rests already.
+///
+/// # Errors
+/// The database; the credential then rests only for a while, and the next refusal tries again.
+pub async fn credential_refused(gateway: &Gateway, id: CredentialId, status: u16) -> Result<(), StoreError> {
+    let store = gateway.store.acting(Actor::gateway());
+    if store.refuse_credential(id, status, gateway.now()).await? {
+        tracing::warn!(credential = %id, status, "a provider refuses a credential; it is disabled");
+        gateway.routing_changed().await?;
+    }
+    Ok(())
 }

@@ -32,7 +32,7 @@ pub async fn usable(gateway: &Gateway, caller: &Caller) -> Result<Vec<Group>, Fa
 /// [`Failure::Forbidden`]; a value that is not allowed.
 pub async fn put(gateway: &Gateway, caller: &Caller, group: &Group) -> Result<(), Failure> {
     caller.must_be(Role::Administrator)?;
-    let put = gateway.store.put_group(group, gateway.now()).await;
+    let put = gateway.store.acting(&caller.account).put_group(group, gateway.now()).await;
     put.map_err(|error| Failure::of(error, THING))?;
     gateway.routing_changed().await.map_err(|error| Failure::of(error, THING))
 }
@@ -43,7 +43,7 @@ pub async fn put(gateway: &Gateway, caller: &Caller, group: &Group) -> Result<()
 /// [`Failure::Forbidden`], [`Failure::NotFound`], [`Failure::Conflict`].
 pub async fn delete(gateway: &Gateway, caller: &Caller, name: &str) -> Result<(), Failure> {
     caller.must_be(Role::Administrator)?;
-    let deleted = gateway.store.delete_group(name, gateway.now()).await;
+    let deleted = gateway.store.acting(&caller.account).delete_group(name, gateway.now()).await;
     deleted.map_err(|error| Failure::of(error, THING))?;
     gateway.routing_changed().await.map_err(|error| Failure::of(error, THING))
 }

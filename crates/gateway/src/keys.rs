@@ -168,7 +168,6 @@ pub async fn update(
     let decide = |before: &KeyView| -> Result<KeyChange, Failure> {
         let quota = input.remain_quota.map(key::quota).transpose()?;
         let settings = input.over(before.key.settings.clone())?;
-        if settings.group != before.key.settings.group {}
         // Clients send whole records back: the fact that a read showed (3 or 4) is not a wish.
         let shown = status_now(gateway, before);
         let is_wish = |status: &Status| {

@@ -33,6 +33,6 @@ pub use admission::Credentials;
 pub use failure::Failure;
 pub use gateway::{Gateway, Parts, Settings};
 pub use store::{
-    Account, Channel, Group, KeyView, ModelPrice, NewChannel, NewPrice, Page, StoreError, Token, UsageHour,
-    UsageKind, UsageLimits, UsageRecord, UsageSums, UsageWalk,
+    Account, AuditFilter, AuditRecord, Channel, ChannelCredential, Group, KeyView, ModelPrice, NewChannel,
+    NewPrice, Page, StoreError, Token, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums, UsageWalk,
 };

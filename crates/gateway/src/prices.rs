@@ -20,7 +20,7 @@ pub async fn list(gateway: &Gateway) -> Result<Vec<ModelPrice>, Failure> {
 /// [`Failure::Forbidden`]; a value that is not allowed.
 pub async fn put(gateway: &Gateway, caller: &Caller, new: &NewPrice) -> Result<(), Failure> {
     caller.must_be(Role::Administrator)?;
-    let put = gateway.store.put_price(new, gateway.now()).await;
+    let put = gateway.store.acting(&caller.account).put_price(new, gateway.now()).await;
     put.map_err(|error| Failure::of(error, THING))?;
     gateway.routing_changed().await.map_err(|error| Failure::of(error, THING))
 }

@@ -234,7 +234,7 @@ async fn channels(
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
     match command {
-        Channel::Add { name, base_url, models, groups, key_file, priority } => {
+        Channel::Add { name, base_url, models, groups, key_file, priority, weight } => {
             let mut mapping = BTreeMap::new();
             let models = models.into_iter().map(|model| match model.split_once('=') {
                 Some((ours, theirs)) => {
@@ -245,8 +245,17 @@ async fn channels(
             });
             let models = models.collect();
             let credential = key_file.as_deref().map(read_secret).transpose()?;
-            let new =
-                NewChannel { name, base_url, credential, models, mapping, groups, priority, enabled: true };
+            let new = NewChannel {
+                name,
+                base_url,
+                credential,
+                models,
+                mapping,
+                groups,
+                priority,
+                weight,
+                enabled: true,
+            };
             let made = store.create_channel(&new, now).await?;
             writeln!(out, "{}", made.id)?;
         }
@@ -279,18 +288,7 @@ async fn channels(
 }
 
 async fn enable(store: &Store, id: i64, enabled: bool, now: Timestamp) -> anyhow::Result<()> {
-    let decide = |channel: store::Channel| {
-        Ok::<_, Infallible>(NewChannel {
-            name: channel.name,
-            base_url: channel.base_url,
-            credential: None,
-            models: channel.models,
-            mapping: channel.mapping,
-            groups: channel.groups,
-            priority: channel.priority,
-            enabled,
-        })
-    };
+    let decide = |channel: store::Channel| Ok::<_, Infallible>(NewChannel { enabled, ..channel.to_change() });
     match store.edit_channel(ChannelId(id), now, decide).await {
         Err(store::StoreError::NotFound) => bail!("there is no channel {id}"),
         edited => drop(edited?),

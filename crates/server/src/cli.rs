@@ -213,6 +213,9 @@ pub(crate) enum Channel {
         /// Higher comes first.
         #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
         priority: i64,
+        /// Its share among channels of the same priority.
+        #[arg(long, default_value_t = 1)]
+        weight: u32,
     },
     /// List the channels.
     List,

@@ -57,6 +57,7 @@ impl Demo {
             mapping: BTreeMap::new(),
             groups: vec!["default".to_owned()],
             priority: 0,
+            weight: 1,
             enabled: true,
         };
         store.create_channel(&channel, now).await?;

@@ -5,8 +5,11 @@ use model::{
     id::{AccountId, PoolId},
     money::Units,
 };
+use serde_json::{Value, json};
+use sqlx::SqliteConnection;
 
 use crate::{
+    audit::Entry,
     change::{self, Kind},
     pool,
     store::{Store, StoreError, Tx, unique},
@@ -77,6 +80,24 @@ pub struct Account {
     pub used: Units,
     /// When it was made.
     pub created: Timestamp,
+}
+
+impl Account {
+    /// What the audit record shows of it.
+    fn state(&self) -> Value {
+        json!({
+            "username": self.username,
+            "display_name": self.display_name,
+            "email": self.email,
+            "role": self.role.number(),
+            "status": if self.disabled { 2 } else { 1 },
+            "group": self.group,
+            "groups": self.groups,
+            "auto_groups": self.auto_groups,
+            "quota": self.remaining.get(),
+            "unlimited_quota": self.unlimited,
+        })
+    }
 }
 
 /// A new account.
@@ -179,6 +200,12 @@ macro_rules! select_account {
     };
 }
 
+async fn one(connection: &mut SqliteConnection, id: AccountId) -> Result<Option<Account>, StoreError> {
+    let row: Option<Row> =
+        sqlx::query_as(select_account!("WHERE a.id = $1")).bind(id.0).fetch_optional(connection).await?;
+    row.map(Row::account).transpose()
+}
+
 impl Store {
     /// Makes an account.
     ///
@@ -187,8 +214,10 @@ impl Store {
     pub async fn create_account(&self, new: NewAccount, now: Timestamp) -> Result<Account, StoreError> {
         let mut tx = self.write().await?;
         let id = insert(&mut tx, &new, now).await?;
+        let made = one(&mut tx, id).await?.ok_or(StoreError::NotFound)?;
+        self.account_changed(&mut tx, "create", None, &made, now).await?;
         tx.commit().await?;
-        self.account(id).await?.ok_or(StoreError::NotFound)
+        Ok(made)
     }
 
     /// Makes the root account of an empty database, with the digest of a one-time set-up token. `None` when there
@@ -244,11 +273,8 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
-        let row: Option<Row> = sqlx::query_as(select_account!("WHERE a.id = $1"))
-            .bind(id.0)
-            .fetch_optional(self.reader())
-            .await?;
-        row.map(Row::account).transpose()
+        let mut connection = self.reader().acquire().await?;
+        one(&mut connection, id).await
     }
 
     /// One account, by its unique name.
@@ -288,6 +314,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Account, StoreError> {
         let mut tx = self.write().await?;
+        let before = one(&mut tx, id).await?;
         let pool: Option<i64> = sqlx::query_scalar(
             "UPDATE account SET display_name = coalesce($2, display_name), email = coalesce($3, email),
                 role = coalesce($4, role), disabled = coalesce($5, disabled),
@@ -320,9 +347,29 @@ impl Store {
         if change.remaining.is_some() || flips {
             pool::set(&mut tx, pool, change.remaining, change.unlimited).await?;
         }
+        let after = one(&mut tx, id).await?.ok_or(StoreError::NotFound)?;
+        self.account_changed(&mut tx, "update", before.as_ref(), &after, now).await?;
         change::record(&mut tx, Kind::Account, id.0, now).await?;
         tx.commit().await?;
-        self.account(id).await?.ok_or(StoreError::NotFound)
+        Ok(after)
+    }
+
+    async fn account_changed(
+        &self,
+        tx: &mut Tx,
+        action: &str,
+        before: Option<&Account>,
+        after: &Account,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let entry = Entry {
+            action,
+            object: "account",
+            id: after.id.to_string(),
+            before: before.map(Account::state),
+            after: Some(after.state()),
+        };
+        self.audit(tx, entry, now).await
     }
 }
 

@@ -1,19 +1,23 @@
-//! Channels: the ways to upstreams. A channel's credential is written and never shown again.
+//! Channels: the ways to upstreams. What they send is in [`crate::credential`].
 
 use std::{collections::BTreeMap, net::Ipv6Addr};
 
 use model::{clock::Timestamp, id::ChannelId};
+use serde_json::{Value, json};
+use sqlx::SqliteConnection;
 use zeroize::Zeroizing;
 
 use crate::{
     account::split,
+    audit::Entry,
     change::{self, Kind},
+    credential::{self, ChannelCredential},
     group,
     store::{Store, StoreError, Tx},
     vault::Place,
 };
 
-/// A channel, without its credential.
+/// A channel, without the texts of its credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channel {
     /// Its identity.
@@ -30,8 +34,45 @@ pub struct Channel {
     pub groups: Vec<String>,
     /// Higher comes first.
     pub priority: i64,
+    /// Its share among channels of the same priority; one of weight 0 comes after those that have one.
+    pub weight: u32,
     /// Whether it is used.
     pub enabled: bool,
+    /// Its credentials; none for an upstream that asks for none.
+    pub credentials: Vec<ChannelCredential>,
+}
+
+impl Channel {
+    /// It as it is, to be changed; its credentials stay.
+    #[must_use]
+    pub fn to_change(self) -> NewChannel {
+        NewChannel {
+            name: self.name,
+            base_url: self.base_url,
+            credential: None,
+            models: self.models,
+            mapping: self.mapping,
+            groups: self.groups,
+            priority: self.priority,
+            weight: self.weight,
+            enabled: self.enabled,
+        }
+    }
+
+    /// What the audit record shows of it.
+    fn state(&self) -> Value {
+        json!({
+            "name": self.name,
+            "base_url": self.base_url,
+            "models": self.models,
+            "model_mapping": self.mapping,
+            "groups": self.groups,
+            "priority": self.priority,
+            "weight": self.weight,
+            "status": if self.enabled { 1 } else { 2 },
+            "credentials": self.credentials.iter().map(|credential| credential.id.0).collect::<Vec<_>>(),
+        })
+    }
 }
 
 /// A channel to be made or changed, whole.
@@ -41,7 +82,7 @@ pub struct NewChannel {
     pub name: String,
     /// The upstream's base URL: http or https, without credentials, query and fragment.
     pub base_url: String,
-    /// What is sent as bearer credential; empty for none. `None` keeps the one that is there.
+    /// What is sent as bearer credential, instead of all that are there; empty for none. `None` keeps them.
     pub credential: Option<Zeroizing<String>>,
     /// The models that it serves.
     pub models: Vec<String>,
@@ -51,9 +92,14 @@ pub struct NewChannel {
     pub groups: Vec<String>,
     /// Higher comes first.
     pub priority: i64,
+    /// Its share among channels of the same priority, at most [`MAX_WEIGHT`].
+    pub weight: u32,
     /// Whether it is used.
     pub enabled: bool,
 }
+
+/// The largest weight.
+pub const MAX_WEIGHT: u32 = 1_000_000;
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -64,6 +110,7 @@ struct Row {
     mapping: String,
     groups: String,
     priority: i64,
+    weight: i64,
     enabled: i64,
 }
 
@@ -80,13 +127,39 @@ impl Row {
             mapping,
             groups: split(&self.groups),
             priority: self.priority,
+            weight: u32::try_from(self.weight).unwrap_or(MAX_WEIGHT),
             enabled: self.enabled != 0,
+            credentials: Vec::new(),
         })
     }
 }
 
-const fn place(row: i64) -> Place {
+pub(crate) const fn place(row: i64) -> Place {
     Place { table: "channel", row, account: 0 }
+}
+
+/// One channel, or all, with their credentials.
+async fn read(connection: &mut SqliteConnection, id: Option<ChannelId>) -> Result<Vec<Channel>, StoreError> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT id, name, base_url, models, mapping, groups, priority, weight, enabled FROM channel
+         WHERE CAST($1 AS BIGINT) IS NULL OR id = $1 ORDER BY id",
+    )
+    .bind(id.map(|id| id.0))
+    .fetch_all(&mut *connection)
+    .await?;
+    let channels: Result<Vec<Channel>, StoreError> = rows.into_iter().map(Row::channel).collect();
+    let mut channels = channels?;
+    for credential in credential::read(connection, id).await? {
+        let at = channels.binary_search_by_key(&credential.channel, |channel| channel.id);
+        if let Some(channel) = at.ok().and_then(|at| channels.get_mut(at)) {
+            channel.credentials.push(credential);
+        }
+    }
+    Ok(channels)
+}
+
+async fn one(tx: &mut Tx, id: ChannelId) -> Result<Channel, StoreError> {
+    read(&mut *tx, Some(id)).await?.pop().ok_or(StoreError::NotFound)
 }
 
 impl Store {
@@ -95,12 +168,11 @@ impl Store {
     /// # Errors
     /// The database; [`StoreError::CorruptMapping`] when one of them cannot be read.
     pub async fn list_channels(&self) -> Result<Vec<Channel>, StoreError> {
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT id, name, base_url, models, mapping, groups, priority, enabled FROM channel ORDER BY id",
-        )
-        .fetch_all(self.reader())
-        .await?;
-        rows.into_iter().map(Row::channel).collect()
+        // In one transaction, so that no credential is missing that was replaced in between.
+        let mut tx = self.reader().begin().await?;
+        let channels = read(&mut tx, None).await?;
+        tx.commit().await?;
+        Ok(channels)
     }
 
     /// One channel.
@@ -108,19 +180,10 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn channel(&self, id: ChannelId) -> Result<Option<Channel>, StoreError> {
-        Ok(self.list_channels().await?.into_iter().find(|channel| channel.id == id))
-    }
-
-    /// The credential that a channel sends upstream; empty for none.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]; a value that does not open.
-    pub async fn channel_credential(&self, id: ChannelId) -> Result<Zeroizing<String>, StoreError> {
-        let sealed: Option<Vec<u8>> = sqlx::query_scalar("SELECT sealed FROM channel WHERE id = $1")
-            .bind(id.0)
-            .fetch_optional(self.reader())
-            .await?;
-        self.vault().open_sealed(place(id.0), &sealed.ok_or(StoreError::NotFound)?)
+        let mut tx = self.reader().begin().await?;
+        let found = read(&mut tx, Some(id)).await?.pop();
+        tx.commit().await?;
+        Ok(found)
     }
 
     /// Makes a channel.
@@ -131,17 +194,14 @@ impl Store {
         check(new)?;
         let mut tx = self.write().await?;
         let id: i64 = sqlx::query_scalar(
-            "INSERT INTO channel (name, base_url, sealed, models, mapping, groups, priority, enabled)
-             VALUES ('', '', $1, '', '', '', 0, 0) RETURNING id",
+            "INSERT INTO channel (name, base_url, models, mapping, groups, priority, weight, enabled)
+             VALUES ('', '', '', '', '', 0, 0, 0) RETURNING id",
         )
-        .bind([].as_slice())
         .fetch_one(&mut *tx)
         .await?;
-        let none = Zeroizing::new(String::new());
-        let new = NewChannel { credential: Some(new.credential.clone().unwrap_or(none)), ..new.clone() };
-        self.write_channel(&mut tx, id, &new, now).await?;
+        let made = self.write_channel(&mut tx, ChannelId(id), new, None, now).await?;
         tx.commit().await?;
-        self.channel(ChannelId(id)).await?.ok_or(StoreError::NotFound)
+        Ok(made)
     }
 
     /// Changes a channel.
@@ -170,53 +230,64 @@ impl Store {
         decide: impl FnOnce(Channel) -> Result<NewChannel, E>,
     ) -> Result<Result<Channel, E>, StoreError> {
         let mut tx = self.write().await?;
-        let row: Option<Row> = sqlx::query_as(
-            "SELECT id, name, base_url, models, mapping, groups, priority, enabled FROM channel WHERE id = $1",
-        )
-        .bind(id.0)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let new = match decide(row.ok_or(StoreError::NotFound)?.channel()?) {
+        let before = one(&mut tx, id).await?;
+        let new = match decide(before.clone()) {
             Ok(new) => new,
             Err(refused) => return Ok(Err(refused)),
         };
         check(&new)?;
-        self.write_channel(&mut tx, id.0, &new, now).await?;
+        let after = self.write_channel(&mut tx, id, &new, Some(&before), now).await?;
         tx.commit().await?;
-        self.channel(id).await?.map(Ok).ok_or(StoreError::NotFound)
+        Ok(Ok(after))
     }
 
     async fn write_channel(
         &self,
         tx: &mut Tx,
-        id: i64,
+        id: ChannelId,
         new: &NewChannel,
+        before: Option<&Channel>,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Channel, StoreError> {
         for name in &new.groups {
             group::must_exist(tx, name).await?;
         }
-        let sealed = new.credential.as_ref().map(|text| self.vault().seal(place(id), text)).transpose()?;
         let mapping = serde_json::to_string(&new.mapping).map_err(|_| StoreError::Corrupt("a mapping"))?;
-        let written = sqlx::query(
-            "UPDATE channel SET name = $2, base_url = $3, sealed = coalesce($4, sealed), models = $5,
-                mapping = $6, groups = $7, priority = $8, enabled = $9 WHERE id = $1",
+        sqlx::query(
+            "UPDATE channel SET name = $2, base_url = $3, models = $4, mapping = $5, groups = $6, priority = $7,
+                weight = $8, enabled = $9 WHERE id = $1",
         )
-        .bind(id)
+        .bind(id.0)
         .bind(&new.name)
         .bind(&new.base_url)
-        .bind(sealed)
         .bind(new.models.join(","))
         .bind(mapping)
         .bind(new.groups.join(","))
         .bind(new.priority)
+        .bind(i64::from(new.weight))
         .bind(i64::from(new.enabled))
         .execute(&mut **tx)
         .await?;
-        if written.rows_affected() == 0 {
-            return Err(StoreError::NotFound);
+        if let Some(text) = &new.credential {
+            sqlx::query("DELETE FROM channel_credential WHERE channel = $1")
+                .bind(id.0)
+                .execute(&mut **tx)
+                .await?;
+            if !text.is_empty() {
+                self.insert_credential(tx, id, "", text).await?;
+            }
         }
-        change::record(tx, Kind::Routing, id, now).await
+        let after = one(tx, id).await?;
+        let entry = Entry {
+            action: if before.is_some() { "update" } else { "create" },
+            object: "channel",
+            id: id.to_string(),
+            before: before.map(Channel::state),
+            after: Some(after.state()),
+        };
+        self.audit(tx, entry, now).await?;
+        change::record(tx, Kind::Routing, id.0, now).await?;
+        Ok(after)
     }
 
     /// Deletes a channel. `false` when there is none.
@@ -225,10 +296,20 @@ impl Store {
     /// The database.
     pub async fn delete_channel(&self, id: ChannelId, now: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
-        let gone = sqlx::query("DELETE FROM channel WHERE id = $1").bind(id.0).execute(&mut *tx).await?;
-        if gone.rows_affected() == 0 {
-            return Ok(false);
+        let Some(before) = read(&mut tx, Some(id)).await?.pop() else { return Ok(false) };
+        for statement in
+            ["DELETE FROM channel_credential WHERE channel = $1", "DELETE FROM channel WHERE id = $1"]
+        {
+            sqlx::query(statement).bind(id.0).execute(&mut *tx).await?;
         }
+        let entry = Entry {
+            action: "delete",
+            object: "channel",
+            id: id.to_string(),
+            before: Some(before.state()),
+            after: None,
+        };
+        self.audit(&mut tx, entry, now).await?;
         change::record(&mut tx, Kind::Routing, id.0, now).await?;
         tx.commit().await?;
         Ok(true)
@@ -273,8 +354,8 @@ fn check(new: &NewChannel) -> Result<(), StoreError> {
             "names of models and groups must not be empty, contain a comma, or begin or end with a blank",
         );
     }
-    if new.credential.as_ref().is_some_and(|text| !text.bytes().all(|byte| byte.is_ascii_graphic())) {
-        return invalid("a credential must consist of printable ASCII characters without blanks");
+    if new.weight > MAX_WEIGHT {
+        return Err(StoreError::Invalid(format!("weight must be between 0 and {MAX_WEIGHT}")));
     }
     Ok(())
 }

@@ -1,9 +1,12 @@
 //! Groups: what decides price and route.
 
 use model::{clock::Timestamp, id::AccountId, key::AUTO, price::Ratio};
+use serde_json::{Value, json};
+use sqlx::SqliteConnection;
 
 use crate::{
     account::split,
+    audit::Entry,
     change::{self, Kind},
     store::{Store, StoreError, Tx},
 };
@@ -17,6 +20,22 @@ pub struct Group {
     pub description: String,
     /// What every price is multiplied with.
     pub ratio: Ratio,
+}
+
+impl Group {
+    /// What the audit record shows of it.
+    fn state(&self) -> Value {
+        json!({"name": self.name, "description": self.description, "ratio_millionths": self.ratio.0})
+    }
+}
+
+async fn one(connection: &mut SqliteConnection, name: &str) -> Result<Option<Group>, StoreError> {
+    let row: Option<(String, String, i64)> =
+        sqlx::query_as("SELECT name, description, ratio FROM price_group WHERE name = $1")
+            .bind(name)
+            .fetch_optional(connection)
+            .await?;
+    Ok(row.map(|(name, description, ratio)| Group { name, description, ratio: Ratio(ratio) }))
 }
 
 pub(crate) async fn must_exist(tx: &mut Tx, group: &str) -> Result<(), StoreError> {
@@ -105,6 +124,7 @@ impl Store {
             return Err(StoreError::Invalid("a ratio must be between 0 and 1000".to_owned()));
         }
         let mut tx = self.write().await?;
+        let before = one(&mut tx, &group.name).await?;
         let id: i64 = sqlx::query_scalar(
             "INSERT INTO price_group (name, description, ratio) VALUES ($1, $2, $3)
              ON CONFLICT (name) DO UPDATE SET description = excluded.description, ratio = excluded.ratio
@@ -115,9 +135,26 @@ impl Store {
         .bind(group.ratio.0)
         .fetch_one(&mut *tx)
         .await?;
+        let entry = Entry {
+            action: if before.is_some() { "update" } else { "create" },
+            object: "group",
+            id: group.name.clone(),
+            before: before.as_ref().map(Group::state),
+            after: Some(group.state()),
+        };
+        self.audit(&mut tx, entry, now).await?;
         change::record(&mut tx, Kind::Routing, id, now).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// One group.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn group(&self, name: &str) -> Result<Option<Group>, StoreError> {
+        let mut connection = self.reader().acquire().await?;
+        one(&mut connection, name).await
     }
 
     /// Removes a group that nothing names.
@@ -126,6 +163,7 @@ impl Store {
     /// [`StoreError::NotFound`]; [`StoreError::Conflict`] while an account, a key or a channel names it.
     pub async fn delete_group(&self, name: &str, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
+        let before = one(&mut tx, name).await?;
         let users = users_of(&mut tx, name).await?;
         if users > 0 {
             return Err(StoreError::Conflict(format!(
@@ -136,7 +174,11 @@ impl Store {
             .bind(name)
             .fetch_optional(&mut *tx)
             .await?;
-        change::record(&mut tx, Kind::Routing, id.ok_or(StoreError::NotFound)?, now).await?;
+        let id = id.ok_or(StoreError::NotFound)?;
+        let before = before.as_ref().map(Group::state);
+        let entry = Entry { action: "delete", object: "group", id: name.to_owned(), before, after: None };
+        self.audit(&mut tx, entry, now).await?;
+        change::record(&mut tx, Kind::Routing, id, now).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -5,9 +5,11 @@
 //! before they come here.
 
 mod account;
+mod audit;
 mod book;
 mod change;
 mod channel;
+mod credential;
 mod group;
 mod key;
 mod pool;
@@ -20,8 +22,10 @@ mod vault;
 mod verify;
 
 pub use account::{Account, AccountChange, NewAccount, Role};
+pub use audit::{Actor, AuditFilter, AuditRecord};
 pub use change::{Change, Kind};
-pub use channel::{Channel, NewChannel};
+pub use channel::{Channel, MAX_WEIGHT, NewChannel};
+pub use credential::{ChannelCredential, Refused};
 pub use group::Group;
 pub use key::{KeyChange, KeyView, Page};
 pub use price::{ModelPrice, NewPrice};

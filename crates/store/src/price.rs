@@ -6,8 +6,10 @@ use model::{
     money::Units,
     price::{Price, UnitsPerMillion},
 };
+use serde_json::json;
 
 use crate::{
+    audit::Entry,
     change::{self, Kind},
     store::{Store, StoreError},
 };
@@ -121,6 +123,25 @@ impl Store {
         .bind(i64::from(new.reasoning))
         .fetch_one(&mut *tx)
         .await?;
+        let state = json!({
+            "input": new.input,
+            "cached_input": new.cached_input.unwrap_or(new.input),
+            "cache_write": new.cache_write.unwrap_or(new.input),
+            "output": new.output,
+            "per_call": new.per_call,
+            "max_output": new.max_output,
+            "reasoning": new.reasoning,
+            "version": id,
+        });
+        // A price is never changed: a new version follows the one before it.
+        let entry = Entry {
+            action: "create",
+            object: "price",
+            id: new.model.clone(),
+            before: None,
+            after: Some(state),
+        };
+        self.audit(&mut tx, entry, now).await?;
         change::record(&mut tx, Kind::Routing, id, now).await?;
         tx.commit().await?;
         Ok(PriceId(id))

@@ -9,6 +9,7 @@ use sqlx::{
 };
 
 use crate::{
+    audit::Actor,
     usage::Names,
     vault::{MasterKey, Vault},
 };
@@ -55,9 +56,9 @@ pub enum StoreError {
 
 pub(crate) type Tx = Transaction<'static, Sqlite>;
 
-/// All persistent state. Cheap to clone.
+/// All persistent state, used on somebody's behalf. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Store(Arc<Inner>);
+pub struct Store(Arc<Inner>, Actor);
 
 #[derive(Debug)]
 struct Inner {
@@ -90,7 +91,18 @@ impl Store {
         let reader =
             SqlitePoolOptions::new().max_connections(4).min_connections(0).connect_lazy_with(options);
         let vault = Vault::open(&writer, master).await?;
-        Ok(Self(Arc::new(Inner { writer, reader, vault, names: Names::default() })))
+        let inner = Inner { writer, reader, vault, names: Names::default() };
+        Ok(Self(Arc::new(inner), Actor::command_line()))
+    }
+
+    /// The same store, used on behalf of `actor`: the audit record names it.
+    #[must_use]
+    pub fn acting(&self, actor: impl Into<Actor>) -> Self {
+        Self(Arc::clone(&self.0), actor.into())
+    }
+
+    pub(crate) const fn actor(&self) -> &Actor {
+        &self.1
     }
 
     pub(crate) async fn write(&self) -> Result<Tx, StoreError> {

@@ -191,10 +191,19 @@ fn unclose(cipher: &XChaCha20Poly1305, place: &[u8], sealed: &[u8]) -> Option<Ze
     cipher.decrypt(XNonce::from_slice(nonce), payload).ok().map(Zeroizing::new)
 }
 
-/// The tables with sealed values, as (select, update, name).
+/// The tables with sealed values, as (select, update, the table that the place names). A select gives the row, the row
+/// that the place names, the account, and the sealed value.
 const SEALED: [(&str, &str, &str); 2] = [
-    ("SELECT id, account, sealed FROM api_key", "UPDATE api_key SET sealed = $1 WHERE id = $2", "api_key"),
-    ("SELECT id, 0, sealed FROM channel", "UPDATE channel SET sealed = $1 WHERE id = $2", "channel"),
+    (
+        "SELECT id, id, account, sealed FROM api_key",
+        "UPDATE api_key SET sealed = $1 WHERE id = $2",
+        "api_key",
+    ),
+    (
+        "SELECT id, channel, CAST(0 AS BIGINT), sealed FROM channel_credential",
+        "UPDATE channel_credential SET sealed = $1 WHERE id = $2",
+        "channel",
+    ),
 ];
 
 impl Store {
@@ -210,12 +219,12 @@ impl Store {
         let mut tx = self.write().await?;
         let mut count = 0;
         for (select, update, table) in SEALED {
-            let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(select).fetch_all(&mut *tx).await?;
-            for (row, account, sealed) in rows {
+            let rows: Vec<(i64, i64, i64, Vec<u8>)> = sqlx::query_as(select).fetch_all(&mut *tx).await?;
+            for (id, row, account, sealed) in rows {
                 let place = Place { table, row, account };
                 let secret = self.vault().open_sealed(place, &sealed)?;
                 let sealed = close(&seal, &place.bytes(), secret.as_bytes())?;
-                sqlx::query(update).bind(sealed).bind(row).execute(&mut *tx).await?;
+                sqlx::query(update).bind(sealed).bind(id).execute(&mut *tx).await?;
                 count += 1;
             }
         }

@@ -172,7 +172,8 @@ impl http_body::Body for Logged {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         match &mut self.inner {
             AnswerBody::Model(body) => {
-                Pin::new(body).poll_frame(context).map(|frame| frame.map(|Ok(frame)| Ok(frame)))
+                let Poll::Ready(frame) = Pin::new(body).poll_frame(context) else { return Poll::Pending };
+                Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})))
             }
             AnswerBody::Rest(body) => Pin::new(body).poll_frame(context),
         }

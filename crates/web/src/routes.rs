@@ -64,6 +64,8 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(m::groups::delete))
         .routes(routes!(m::channels::list, m::channels::create, m::channels::update))
         .routes(routes!(m::channels::get, m::channels::delete))
+        .routes(routes!(m::credentials::create, m::credentials::update))
+        .routes(routes!(m::credentials::delete))
         .routes(routes!(m::prices::put))
         .routes(routes!(m::logs::all))
         .routes(routes!(m::logs::all_stat))

@@ -22,7 +22,7 @@ use crate::upstream::Target;
 pub struct Channel {
     /// Its identity.
     pub id: ChannelId,
-    /// The credential that it sends.
+    /// The credential that it sends; minus the channel's own id for an upstream that asks for none.
     pub credential: CredentialId,
     /// Where the upstream is.
     pub(crate) target: Target,
@@ -117,23 +117,33 @@ impl Snapshot {
                 tracing::error!(channel = %row.id, "a channel's address is not one; it is left out");
                 continue;
             };
-            let credential = store.channel_credential(row.id).await?;
-            let way = Channel {
-                id: row.id,
-                credential: CredentialId(row.id.0),
-                target,
-                authorization: authorization(&credential),
-                mapping: row.mapping.into_iter().collect(),
+            let mapping: HashMap<String, String> = row.mapping.into_iter().collect();
+            let way = |(credential, authorization)| {
+                Arc::new(Channel {
+                    id: row.id,
+                    credential,
+                    target: target.clone(),
+                    authorization,
+                    mapping: mapping.clone(),
+                })
+            };
+            let ways = match row.credentials.as_slice() {
+                // No row of the table of credentials has this id.
+                [] => vec![way((CredentialId(-row.id.0), None))],
+                _ => {
+                    let usable = store.usable_credentials(row.id).await?;
+                    usable.into_iter().map(|(id, text)| way((id, authorization(&text)))).collect()
+                }
             };
             routes.push(Route {
                 id: row.id,
                 name: row.name,
                 priority: row.priority,
-                weight: 1,
+                weight: row.weight,
                 enabled: row.enabled,
                 models: row.models.into_iter().collect(),
                 groups: row.groups.into_iter().collect(),
-                ways: vec![Arc::new(way)],
+                ways,
             });
         }
         Ok(Self::new(store.list_groups().await?, store.prices(now).await?, routes))

@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 use http_body_util::BodyExt;
 use model::money::Units;
 use parking_lot::Mutex;
-use store::{MasterKey, Store};
+use store::{MasterKey, Store, UsageFilter};
 use testkit::{Provider, Script};
 
 use crate::process::{Caller, Server, printed};
@@ -102,7 +102,8 @@ async fn check(data: &Path, whole: &[String]) {
     let root = store.account_by_username("root").await.unwrap().unwrap();
     let mut charges: HashMap<String, Vec<Units>> = HashMap::new();
     let mut sum = 0;
-    for record in store.usage_of(root.id, i64::MAX).await.unwrap() {
+    let of_root = UsageFilter { account: Some(root.id), ..UsageFilter::default() };
+    for record in store.usage(&of_root, 0, i64::MAX).await.unwrap().0 {
         assert!(record.units <= Units::new(WORDS), "{record:?}");
         assert_eq!(record.overrun, Units::ZERO);
         sum += record.units.get();

@@ -91,6 +91,12 @@ impl Fixture {
     }
 }
 
+/// The text of a channel's first credential; empty when it has none.
+pub(crate) async fn credential_of(store: &Store, channel: ChannelId) -> String {
+    let usable = store.usable_credentials(channel).await.unwrap();
+    usable.first().map(|(_, text)| text.to_string()).unwrap_or_default()
+}
+
 /// A credential that is made of `seed`; different seeds give different ones.
 pub(crate) fn credential(class: Class, seed: u8) -> Credential {
     let mut next = seed;

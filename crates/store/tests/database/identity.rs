@@ -37,6 +37,7 @@ fn channel() -> NewChannel {
         mapping: BTreeMap::new(),
         groups: vec!["default".to_owned()],
         priority: 0,
+        weight: 1,
         enabled: true,
     }
 }
@@ -530,7 +531,7 @@ async fn assert_opens(store: &Store, (account, key, channel): (AccountId, KeyId,
     assert_eq!(store.key_by_digest(&digest).await.unwrap().map(|(key, _)| key), Some(view.key));
     let token = credential(Class::PersonalAccessToken, 2);
     assert!(store.token_by_credential(&token).await.unwrap().is_some());
-    assert_eq!(store.channel_credential(channel).await.unwrap().as_str(), UPSTREAM);
+    assert_eq!(fixture::credential_of(store, channel).await, UPSTREAM);
 }
 
 #[tokio::test]
@@ -596,7 +597,7 @@ fn a_master_key_is_64_digits() {
 async fn resealing_puts_another_master_key_in_place() {
     let fixture = fixture::open().await;
     let filled = fill(&fixture).await;
-    let sealed = "SELECT sealed FROM api_key UNION ALL SELECT sealed FROM channel UNION ALL
+    let sealed = "SELECT sealed FROM api_key UNION ALL SELECT sealed FROM channel_credential UNION ALL
         SELECT wrapped FROM data_key";
     let before: Vec<Vec<u8>> = sqlx::query_scalar(sealed).fetch_all(&mut fixture.raw().await).await.unwrap();
     let next = MasterKey::generate().unwrap();

@@ -1,7 +1,9 @@
 //! The store against a database in a temporary file.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod audit;
 mod book;
+mod credential;
 mod erasure;
 mod fixture;
 mod identity;

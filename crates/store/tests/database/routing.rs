@@ -27,6 +27,7 @@ fn channel(groups: &[&str]) -> NewChannel {
         mapping: BTreeMap::from([("gpt".to_owned(), "gpt-2026".to_owned())]),
         groups: groups.iter().map(|&name| name.to_owned()).collect(),
         priority: 5,
+        weight: 1,
         enabled: true,
     }
 }
@@ -143,14 +144,14 @@ async fn a_channel_is_made_read_changed_and_deleted() {
     assert_eq!((&made.name, &made.base_url), (&new.name, &new.base_url));
     assert_eq!((&made.models, &made.mapping, &made.groups), (&new.models, &new.mapping, &new.groups));
     assert_eq!((made.priority, made.enabled), (5, true));
-    assert_eq!(fixture.store.channel_credential(made.id).await.unwrap().as_str(), SECRET);
+    assert_eq!(fixture::credential_of(&fixture.store, made.id).await, SECRET);
 
     let change = NewChannel { credential: None, enabled: false, ..new.clone() };
     assert!(!fixture.store.update_channel(made.id, &change, at(2)).await.unwrap().enabled);
-    assert_eq!(fixture.store.channel_credential(made.id).await.unwrap().as_str(), SECRET);
+    assert_eq!(fixture::credential_of(&fixture.store, made.id).await, SECRET);
     let change = NewChannel { credential: Some(Zeroizing::new("another".to_owned())), ..new.clone() };
     let changed = fixture.store.update_channel(made.id, &change, at(3)).await.unwrap();
-    assert_eq!(fixture.store.channel_credential(made.id).await.unwrap().as_str(), "another");
+    assert_eq!(fixture::credential_of(&fixture.store, made.id).await, "another");
     assert_eq!(fixture.store.list_channels().await.unwrap(), [changed]);
 
     assert!(fixture.store.delete_channel(made.id, at(4)).await.unwrap());
@@ -159,7 +160,7 @@ async fn a_channel_is_made_read_changed_and_deleted() {
     assert_eq!(fixture.store.channel(made.id).await.unwrap(), None);
     let gone = fixture.store.update_channel(made.id, &new, at(6)).await;
     assert!(matches!(gone, Err(StoreError::NotFound)));
-    assert!(matches!(fixture.store.channel_credential(made.id).await, Err(StoreError::NotFound)));
+    assert_eq!(fixture::credential_of(&fixture.store, made.id).await, "");
     assert_eq!(routing_changes(&fixture).await, 4);
 }
 
@@ -186,7 +187,7 @@ async fn a_channel_may_have_no_credential() {
     let fixture = fixture::open().await;
     let new = NewChannel { credential: None, ..channel(&[]) };
     let made = fixture.store.create_channel(&new, at(1)).await.unwrap();
-    assert_eq!(fixture.store.channel_credential(made.id).await.unwrap().as_str(), "");
+    assert_eq!(fixture::credential_of(&fixture.store, made.id).await, "");
 }
 
 #[tokio::test]
@@ -194,13 +195,11 @@ async fn a_channel_s_credential_opens_in_its_own_row_alone() {
     let fixture = fixture::open().await;
     let first = fixture.store.create_channel(&channel(&[]), at(1)).await.unwrap();
     let second = fixture.store.create_channel(&channel(&[]), at(1)).await.unwrap();
-    sqlx::query("UPDATE channel SET sealed = (SELECT sealed FROM channel WHERE id = $1) WHERE id = $2")
-        .bind(first.id.0)
-        .bind(second.id.0)
-        .execute(&mut fixture.raw().await)
-        .await
-        .unwrap();
-    assert!(matches!(fixture.store.channel_credential(second.id).await, Err(StoreError::Corrupt(_))));
+    let moved =
+        "UPDATE channel_credential SET sealed = (SELECT sealed FROM channel_credential WHERE channel = $1)
+                 WHERE channel = $2";
+    sqlx::query(moved).bind(first.id.0).bind(second.id.0).execute(&mut fixture.raw().await).await.unwrap();
+    assert!(matches!(fixture.store.usable_credentials(second.id).await, Err(StoreError::Corrupt(_))));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use model::id::ChannelId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Authenticated, Input, Segment, id, required};
+use super::{Authenticated, Input, Segment, credentials::CredentialRecord, id, required};
 use crate::{
     envelope::{Done, Envelope, Failed, Problem, Reply, done, ok},
     routes::AppState,
@@ -33,8 +33,12 @@ pub(crate) struct Record {
     groups: Vec<String>,
     /// Higher comes first.
     priority: i64,
+    /// Its share among channels of the same priority.
+    weight: u32,
     /// 1 enabled, 2 disabled.
     status: i64,
+    /// Its credentials, without their texts.
+    credentials: Vec<CredentialRecord>,
 }
 
 impl From<Channel> for Record {
@@ -47,7 +51,9 @@ impl From<Channel> for Record {
             model_mapping: channel.mapping,
             groups: channel.groups,
             priority: channel.priority,
+            weight: channel.weight,
             status: if channel.enabled { 1 } else { 2 },
+            credentials: channel.credentials.into_iter().map(CredentialRecord::from).collect(),
         }
     }
 }
@@ -63,7 +69,7 @@ pub(crate) struct Body {
     name: Option<String>,
     /// The upstream's base URL, such as `https://api.openai.com/v1`.
     base_url: Option<String>,
-    /// The upstream's API key. Never shown again.
+    /// The upstream's API key, instead of all that the channel has; empty for none. Never shown again.
     key: Option<String>,
     /// The models that it serves.
     models: Option<Vec<String>>,
@@ -73,6 +79,9 @@ pub(crate) struct Body {
     groups: Option<Vec<String>>,
     /// Higher comes first.
     priority: Option<i64>,
+    /// Its share among channels of the same priority, 0 to 1000000; 1 when absent. A channel of weight 0 comes after
+    /// those that have one.
+    weight: Option<u32>,
     /// 1 enabled, 2 disabled.
     status: Option<i64>,
 }
@@ -109,6 +118,7 @@ impl Body {
                 .or_else(|| before.map(|channel| channel.groups.clone()))
                 .unwrap_or_else(|| vec!["default".to_owned()]),
             priority: self.priority.or(before.map(|channel| channel.priority)).unwrap_or(0),
+            weight: self.weight.or(before.map(|channel| channel.weight)).unwrap_or(1),
             enabled,
         })
     }

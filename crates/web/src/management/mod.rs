@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod catalog;
 pub(crate) mod channels;
 mod csv;
+pub(crate) mod credentials;
 pub(crate) mod groups;
 pub(crate) mod keys;
 mod log_record;

@@ -1,0 +1,284 @@
+//! The credentials of channels: written, used, and never shown again.
+//!
+//! A channel has none, one, or several that take turns. One that its provider refused is not used until an operator
+//! enables it again; its channel stays.
+
+use model::{
+    clock::Timestamp,
+    id::{ChannelId, CredentialId},
+};
+use serde_json::{Value, json};
+use sqlx::SqliteConnection;
+use zeroize::Zeroizing;
+
+use crate::{
+    audit::Entry,
+    change::{self, Kind},
+    channel,
+    store::{Store, StoreError, Tx},
+};
+
+/// A refusal of a credential by its provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// When.
+    pub at: Timestamp,
+    /// The status that the provider answered with.
+    pub status: u16,
+}
+
+/// A credential, without its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelCredential {
+    /// Its identity.
+    pub id: CredentialId,
+    /// The channel that sends it.
+    pub channel: ChannelId,
+    /// A name for people; may be empty.
+    pub name: String,
+    /// Whether an operator lets it be used.
+    pub enabled: bool,
+    /// Its provider's refusal; it is not used then.
+    pub refused: Option<Refused>,
+}
+
+impl ChannelCredential {
+    /// What the audit record shows of it.
+    pub(crate) fn state(&self) -> Value {
+        json!({
+            "id": self.id.0,
+            "channel": self.channel.0,
+            "name": self.name,
+            "status": if self.enabled { 1 } else { 2 },
+            "refused_status": self.refused.map(|refused| refused.status),
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    channel: i64,
+    name: String,
+    enabled: i64,
+    refused: Option<i64>,
+    refused_status: Option<i64>,
+}
+
+impl From<Row> for ChannelCredential {
+    fn from(row: Row) -> Self {
+        let status = row.refused_status.and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
+        Self {
+            id: CredentialId(row.id),
+            channel: ChannelId(row.channel),
+            name: row.name,
+            enabled: row.enabled != 0,
+            refused: row.refused.map(|at| Refused { at: Timestamp::from_millis(at), status }),
+        }
+    }
+}
+
+/// The credentials of one channel, or of all.
+pub(crate) async fn read(
+    connection: &mut SqliteConnection,
+    channel: Option<ChannelId>,
+) -> Result<Vec<ChannelCredential>, StoreError> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT id, channel, name, enabled, refused, refused_status FROM channel_credential
+         WHERE CAST($1 AS BIGINT) IS NULL OR channel = $1 ORDER BY id",
+    )
+    .bind(channel.map(|channel| channel.0))
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(ChannelCredential::from).collect())
+}
+
+async fn one(tx: &mut Tx, id: CredentialId) -> Result<ChannelCredential, StoreError> {
+    let row: Option<Row> = sqlx::query_as(
+        "SELECT id, channel, name, enabled, refused, refused_status FROM channel_credential WHERE id = $1",
+    )
+    .bind(id.0)
+    .fetch_optional(&mut **tx)
+    .await?;
+    row.map(ChannelCredential::from).ok_or(StoreError::NotFound)
+}
+
+impl Store {
+    /// Writes a credential; an empty text is none.
+    pub(crate) async fn insert_credential(
+        &self,
+        tx: &mut Tx,
+        channel: ChannelId,
+        name: &str,
+        text: &str,
+    ) -> Result<CredentialId, StoreError> {
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let what = "a credential must consist of printable ASCII characters without blanks";
+            return Err(StoreError::Invalid(what.to_owned()));
+        }
+        if name.chars().count() > 64 {
+            return Err(StoreError::Invalid(
+                "a credential's name must have at most 64 characters".to_owned(),
+            ));
+        }
+        let sealed = self.vault().seal(channel::place(channel.0), text)?;
+        let id = sqlx::query_scalar(
+            "INSERT INTO channel_credential (channel, name, sealed, enabled) VALUES ($1, $2, $3, 1) RETURNING id",
+        )
+        .bind(channel.0)
+        .bind(name)
+        .bind(sealed)
+        .fetch_one(&mut **tx)
+        .await?;
+        Ok(CredentialId(id))
+    }
+
+    /// The credentials of a channel that may be used, with their texts.
+    ///
+    /// # Errors
+    /// A value that does not open; the database.
+    pub async fn usable_credentials(
+        &self,
+        channel: ChannelId,
+    ) -> Result<Vec<(CredentialId, Zeroizing<String>)>, StoreError> {
+        let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+            "SELECT id, sealed FROM channel_credential
+             WHERE channel = $1 AND enabled <> 0 AND refused IS NULL ORDER BY id",
+        )
+        .bind(channel.0)
+        .fetch_all(self.reader())
+        .await?;
+        let open = |(id, sealed): (i64, Vec<u8>)| {
+            let text = self.vault().open_sealed(channel::place(channel.0), &sealed)?;
+            Ok((CredentialId(id), text))
+        };
+        rows.into_iter().map(open).collect()
+    }
+
+    /// Gives a channel a further credential.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] without such a channel; a value that is not allowed.
+    pub async fn add_credential(
+        &self,
+        channel: ChannelId,
+        name: &str,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<ChannelCredential, StoreError> {
+        if text.is_empty() {
+            return Err(StoreError::Invalid("a credential must not be empty".to_owned()));
+        }
+        let mut tx = self.write().await?;
+        let found: Option<i64> = sqlx::query_scalar("SELECT id FROM channel WHERE id = $1")
+            .bind(channel.0)
+            .fetch_optional(&mut *tx)
+            .await?;
+        found.ok_or(StoreError::NotFound)?;
+        let id = self.insert_credential(&mut tx, channel, name, text).await?;
+        let made = one(&mut tx, id).await?;
+        self.credential_changed(&mut tx, "create", id, None, Some(&made), now).await?;
+        tx.commit().await?;
+        Ok(made)
+    }
+
+    /// Changes a credential's name, or whether it is used; what is `None` stays. Enabling it forgets its provider's
+    /// refusal.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; a value that is not allowed.
+    pub async fn update_credential(
+        &self,
+        id: CredentialId,
+        name: Option<&str>,
+        enabled: Option<bool>,
+        now: Timestamp,
+    ) -> Result<ChannelCredential, StoreError> {
+        if name.is_some_and(|name| name.chars().count() > 64) {
+            return Err(StoreError::Invalid(
+                "a credential's name must have at most 64 characters".to_owned(),
+            ));
+        }
+        let mut tx = self.write().await?;
+        let before = one(&mut tx, id).await?;
+        sqlx::query(
+            "UPDATE channel_credential SET name = $2, enabled = $3, refused = $4, refused_status = $5 WHERE id = $1",
+        )
+        .bind(id.0)
+        .bind(name.unwrap_or(&before.name))
+        .bind(i64::from(enabled.unwrap_or(before.enabled)))
+        .bind(before.refused.filter(|_| enabled != Some(true)).map(|refused| refused.at.millis()))
+        .bind(before.refused.filter(|_| enabled != Some(true)).map(|refused| i64::from(refused.status)))
+        .execute(&mut *tx)
+        .await?;
+        let after = one(&mut tx, id).await?;
+        self.credential_changed(&mut tx, "update", id, Some(&before), Some(&after), now).await?;
+        tx.commit().await?;
+        Ok(after)
+    }
+
+    /// Notes that its provider refuses a credential. `false` when that is known already, or the credential is gone.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn refuse_credential(
+        &self,
+        id: CredentialId,
+        status: u16,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.write().await?;
+        let before = match one(&mut tx, id).await {
+            Ok(before) => before,
+            Err(StoreError::NotFound) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if before.refused.is_some() {
+            return Ok(false);
+        }
+        sqlx::query("UPDATE channel_credential SET refused = $2, refused_status = $3 WHERE id = $1")
+            .bind(id.0)
+            .bind(now.millis())
+            .bind(i64::from(status))
+            .execute(&mut *tx)
+            .await?;
+        let after = one(&mut tx, id).await?;
+        self.credential_changed(&mut tx, "refuse", id, Some(&before), Some(&after), now).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Deletes a credential.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn delete_credential(&self, id: CredentialId, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        let before = one(&mut tx, id).await?;
+        sqlx::query("DELETE FROM channel_credential WHERE id = $1").bind(id.0).execute(&mut *tx).await?;
+        self.credential_changed(&mut tx, "delete", id, Some(&before), None, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn credential_changed(
+        &self,
+        tx: &mut Tx,
+        action: &str,
+        id: CredentialId,
+        before: Option<&ChannelCredential>,
+        after: Option<&ChannelCredential>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let state = |credential: Option<&ChannelCredential>| credential.map(ChannelCredential::state);
+        let entry = Entry {
+            action,
+            object: "credential",
+            id: id.to_string(),
+            before: state(before),
+            after: state(after),
+        };
+        self.audit(tx, entry, now).await?;
+        change::record(tx, Kind::Routing, id.0, now).await
+    }
+}
