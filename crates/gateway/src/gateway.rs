@@ -221,6 +221,7 @@ impl Gateway {
     }
 
     pub(crate) async fn key_changed(&self, key: KeyId) -> Result<(), StoreError> {
+        self.store.notice_key(key).await?;
         self.keys.forget_key(key);
         if let Some(pool) = self.store.pool_of_key(key).await? {
             self.ledger.forget(pool);

@@ -1,10 +1,11 @@
 //! The texts that open doors: API keys and personal access tokens.
 //!
 //! Both are a prefix, 42 random base62 characters and 6 check characters. The check characters are the CRC-32 of
-//! everything before them, so that garbage is refused without asking a cache or a database; they prove nothing.
+//! everything before them, so that garbage is refused without asking a cache or a database; they prove nothing. An API
+//! key that was made elsewhere has another form and no check characters.
 //! A secret held in these types cannot be printed by accident: there is no `Display`, and `Debug` hides it.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use zeroize::Zeroizing;
 
@@ -14,6 +15,11 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 pub const RANDOM_LEN: usize = 42;
 /// Check characters in a credential.
 pub const CHECK_LEN: usize = 6;
+
+/// The fewest characters of an API key that was made elsewhere, without its prefix.
+const MIN_IMPORTED: usize = 16;
+/// The most.
+const MAX_IMPORTED: usize = 256;
 
 /// The class of a credential. One class is never accepted where the other is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +85,33 @@ impl Credential {
         let text = Zeroizing::new(format!("{}{body}", class.prefix()));
         let (checked, check) = text.split_at_checked(text.len() - CHECK_LEN)?;
         (check_characters(checked) == check).then(|| Self { class, text: text.clone() })
+    }
+
+    /// Reads an API key of any form: 16 to 256 printable ASCII characters behind the prefix, which may be missing.
+    /// `None` for everything else, and for what looks like a credential of another class.
+    #[must_use]
+    pub fn imported(input: &str) -> Option<Self> {
+        let class = Class::ApiKey;
+        let body = input.strip_prefix(class.prefix()).unwrap_or(input);
+        let fits = (MIN_IMPORTED..=MAX_IMPORTED).contains(&body.len());
+        let plain = body.bytes().all(|byte| byte.is_ascii_graphic());
+        let other = body.starts_with(Class::PersonalAccessToken.prefix());
+        (fits && plain && !other).then(|| Self { class, text: Zeroizing::new(input.to_owned()) })
+    }
+
+    /// Whether it is an API key without the form of ours.
+    #[must_use]
+    pub fn is_imported(&self) -> bool {
+        Self::parse(self.class, &self.text).is_none()
+    }
+
+    /// The secret with its prefix, however it was written: what it is looked up by.
+    #[must_use]
+    pub fn canonical(&self) -> Cow<'_, str> {
+        match self.text.starts_with(self.class.prefix()) {
+            true => Cow::Borrowed(&self.text),
+            false => Cow::Owned(format!("{}{}", self.class.prefix(), self.expose())),
+        }
     }
 
     /// The class.
@@ -156,6 +189,32 @@ mod tests {
         assert_eq!(Credential::parse(Class::ApiKey, token.expose()), None);
         let stripped = token.expose().trim_start_matches("pat_");
         assert_eq!(Credential::parse(Class::ApiKey, stripped), None);
+    }
+
+    #[test]
+    fn a_key_from_elsewhere_has_any_form_but_that_of_another_class() {
+        let long = "x".repeat(256);
+        let foreign = [
+            ("sk-0123456789abcdef", "0123456789abcdef"),
+            ("fk_Ab.9-/+=~:0123", "fk_Ab.9-/+=~:0123"),
+            (&long, &long),
+        ];
+        for (text, bare) in foreign {
+            let key = Credential::imported(text).unwrap();
+            assert_eq!((key.expose(), key.canonical()), (text, format!("sk-{bare}").into()));
+            assert_eq!(Credential::imported(bare).unwrap().canonical(), key.canonical());
+            assert!(key.is_imported());
+        }
+        let token = sample(Class::PersonalAccessToken);
+        let prefixed = format!("sk-{}", token.expose());
+        let (short, long) = ("x".repeat(15), "x".repeat(257));
+        for text in
+            ["", "sk-", &short, &long, "0123456789 abcdef", "0123456789abcdé", token.expose(), &prefixed]
+        {
+            assert_eq!(Credential::imported(text), None, "{text}");
+        }
+        assert!(!sample(Class::ApiKey).is_imported());
+        assert!(!Credential::imported(sample(Class::ApiKey).expose()).unwrap().is_imported());
     }
 
     #[test]

@@ -95,12 +95,15 @@ async fn account(store: &Store, username: &str) -> anyhow::Result<store::Account
 async fn keys(store: &Store, command: Key, now: Timestamp, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     match command {
         Key::RotateMaster => {}
-        Key::Create { account: username, name, quota } => {
+        Key::Create { account: username, name, quota, key_file } => {
             let owner = account(store, &username).await?;
             let settings =
                 Settings { name, unlimited_quota: quota.is_none(), ..Settings::default() }.validated()?;
             let units = quota.map(key::quota).transpose()?.unwrap_or(Units::ZERO);
-            let credential = Credential::generate(Class::ApiKey, getrandom::fill)?;
+            let credential = match key_file {
+                Some(file) => imported(&read_secret(&file)?)?,
+                None => Credential::generate(Class::ApiKey, getrandom::fill)?,
+            };
             store.create_key(owner.id, &settings, units, &credential, now).await?;
             writeln!(out, "{}", credential.expose())?;
         }
@@ -131,6 +134,12 @@ async fn keys(store: &Store, command: Key, now: Timestamp, out: &mut impl Write)
         }
     }
     Ok(DONE)
+}
+
+/// A key that was made elsewhere.
+fn imported(text: &str) -> anyhow::Result<Credential> {
+    Credential::imported(text)
+        .ok_or_else(|| anyhow!("an API key must have 16 to 256 printable ASCII characters without blanks"))
 }
 
 async fn set_status(store: &Store, own: &OwnKey, status: Status, now: Timestamp) -> anyhow::Result<()> {

@@ -109,6 +109,10 @@ pub(crate) enum Key {
         /// Quota units; without a limit when absent.
         #[arg(long)]
         quota: Option<i64>,
+        /// File with a key that was made elsewhere, to be taken over as it is; `-` for standard input. A new one is
+        /// made when absent.
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
     },
     /// List the API keys of an account, without the keys themselves.
     List {

@@ -144,11 +144,17 @@ impl Row {
 }
 
 impl Store {
-    /// What an API key is looked up by; `None` for a text that no key of ours can be.
+    /// What an API key is looked up by; `None` for a text that no key here can be, told without the database.
     #[must_use]
     pub fn api_key_digest(&self, text: &str) -> Option<[u8; 32]> {
-        let credential = Credential::parse(Class::ApiKey, text)?;
-        Some(self.vault().digest(credential.expose()))
+        if let Some(credential) = Credential::parse(Class::ApiKey, text) {
+            return Some(self.vault().digest(credential.expose()));
+        }
+        if self.imported().is_empty() {
+            return None;
+        }
+        let digest = self.vault().digest(&Credential::imported(text)?.canonical());
+        self.imported().may_contain(&digest).then_some(digest)
     }
 
     /// Makes a key.
@@ -163,19 +169,23 @@ impl Store {
         credential: &Credential,
         now: Timestamp,
     ) -> Result<KeyView, StoreError> {
+        let digest = self.vault().digest(&credential.canonical());
+        let imported = credential.is_imported();
         let mut tx = self.write().await?;
         group::must_be_usable(&mut tx, account, &settings.group).await?;
         let pool = pool::create(&mut tx, quota, settings.unlimited_quota).await?;
         let id: i64 = sqlx::query_scalar(
             "INSERT INTO api_key (account, pool, digest, sealed, status, name, name_folded, expires,
-                model_limits_enabled, model_limits, allow_ips, own_group, cross_group_retry, created, accessed)
-             VALUES ($1, $2, $3, $4, 1, '', '', NULL, 0, '', NULL, '', 0, $5, $5) RETURNING id",
+                model_limits_enabled, model_limits, allow_ips, own_group, cross_group_retry, created, accessed,
+                imported)
+             VALUES ($1, $2, $3, $4, 1, '', '', NULL, 0, '', NULL, '', 0, $5, $5, $6) RETURNING id",
         )
         .bind(account.0)
         .bind(pool.0)
-        .bind(self.vault().digest(credential.expose()).as_slice())
+        .bind(digest.as_slice())
         .bind([].as_slice())
         .bind(now.millis())
+        .bind(i64::from(imported))
         .fetch_one(&mut *tx)
         .await
         .map_err(unique(|| "this key exists already".to_owned()))?;
@@ -188,6 +198,9 @@ impl Store {
         set(&mut tx, id, settings, Status::Enabled).await?;
         change::record(&mut tx, Kind::Key, id, now).await?;
         tx.commit().await?;
+        if imported {
+            self.imported().add(&digest);
+        }
         self.key(account, KeyId(id)).await?.ok_or(StoreError::NotFound)
     }
 

@@ -11,6 +11,7 @@ mod change;
 mod channel;
 mod credential;
 mod group;
+mod imported;
 mod key;
 mod pool;
 mod price;

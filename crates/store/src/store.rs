@@ -10,6 +10,7 @@ use sqlx::{
 
 use crate::{
     audit::Actor,
+    imported::Imported,
     usage::Names,
     vault::{MasterKey, Vault},
 };
@@ -66,6 +67,7 @@ struct Inner {
     reader: SqlitePool,
     vault: Vault,
     names: Names,
+    imported: Imported,
 }
 
 impl Store {
@@ -91,7 +93,8 @@ impl Store {
         let reader =
             SqlitePoolOptions::new().max_connections(4).min_connections(0).connect_lazy_with(options);
         let vault = Vault::open(&writer, master).await?;
-        let inner = Inner { writer, reader, vault, names: Names::default() };
+        let imported = Imported::load(&writer).await?;
+        let inner = Inner { writer, reader, vault, names: Names::default(), imported };
         Ok(Self(Arc::new(inner), Actor::command_line()))
     }
 
@@ -119,6 +122,10 @@ impl Store {
 
     pub(crate) fn names(&self) -> &Names {
         &self.0.names
+    }
+
+    pub(crate) fn imported(&self) -> &Imported {
+        &self.0.imported
     }
 
     /// Closes the connections, so that the files are as small as they can be.

@@ -29,10 +29,18 @@ async fn the_first_start_makes_what_it_needs_and_sigterm_ends_it() {
     assert_eq!(caller.text("GET", &url, &[("authorization", &bearer)], "").await.0, 200);
     printed(&["key", "disable", "1"], &data);
     while caller.text("GET", &url, &[("authorization", &bearer)], "").await.0 != 401 {}
+    // One that was made elsewhere works within a second, also without its prefix.
+    let foreign = "0123456789abcdef".repeat(3);
+    std::fs::write(dir.path().join("foreign"), format!("sk-{foreign}\n")).unwrap();
+    let file = dir.path().join("foreign").display().to_string();
+    assert_eq!(printed(&["key", "create", "--key-file", &file], &data), format!("sk-{foreign}\n"));
+    let elsewhere = format!("Bearer {foreign}");
+    while caller.text("GET", &url, &[("authorization", &elsewhere)], "").await.0 != 200 {}
+    assert!(message(&run(&["key", "create", "--key-file", &file], &data)).contains("exists already"));
     assert_eq!(server.terminate(), Some(0));
     assert_eq!(printed(&["ledger", "verify"], &data), "the ledger adds up\n");
     // The master key can be changed while nobody serves, and everything still opens.
-    assert!(printed(&["key", "rotate-master"], &data).contains("1 values"));
+    assert!(printed(&["key", "rotate-master"], &data).contains("2 values"));
     printed(&["key", "enable", "1"], &data);
     let server = Server::start(&[], &data);
     let url = format!("http://{}/v1/models", server.address);

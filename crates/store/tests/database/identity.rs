@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::fixture::{self, Fixture, at, credential};
 use model::{
-    credential::Class,
+    credential::{Class, Credential},
     id::{AccountId, ChannelId, KeyId, TokenId},
     key::{Settings, Status},
     money::Units,
@@ -323,6 +323,44 @@ async fn a_key_is_found_by_its_digest_with_its_owner() {
     assert_eq!(by_text(credential(Class::ApiKey, 3).expose()).await, None);
     for text in ["", "sk-", "sk-unknown", credential(Class::PersonalAccessToken, 1).expose()] {
         assert_eq!(store.api_key_digest(text), None, "{text:?}");
+    }
+}
+
+/// A key that was made elsewhere is found with its prefix and without, also by a store that learns of it later; what
+/// only looks like one is told without the database.
+#[tokio::test]
+async fn a_key_from_elsewhere_is_found_and_garbage_is_not_looked_up() {
+    let fixture = fixture::open().await;
+    let store = &fixture.store;
+    let ada = fixture.account("ada", None).await.id;
+    let foreign = format!("sk-{}", "0123456789AbCdEf".repeat(3));
+    let bare = foreign.strip_prefix("sk-").unwrap();
+    assert_eq!(store.api_key_digest(&foreign), None, "nothing was imported yet");
+    let before = fixture.reopen(&fixture.master).await.unwrap();
+
+    let key = Credential::imported(&foreign).unwrap();
+    let made = store.create_key(ada, &named("from elsewhere"), Units::new(5), &key, at(1)).await.unwrap();
+    assert_eq!(made.secret.as_str(), foreign);
+    let again = Credential::imported(bare).unwrap();
+    assert!(is_conflict(store.create_key(ada, &named("again"), Units::ZERO, &again, at(1)).await));
+
+    assert_eq!(before.api_key_digest(&foreign), None);
+    before.notice_key(made.key.id).await.unwrap();
+    let after = fixture.reopen(&fixture.master).await.unwrap();
+    for store in [store, &before, &after] {
+        for text in [&foreign, bare] {
+            let found = store.key_by_digest(&store.api_key_digest(text).unwrap()).await.unwrap();
+            assert_eq!(found.map(|(key, _)| key.id), Some(made.key.id));
+        }
+        let token = credential(Class::PersonalAccessToken, 1);
+        for garbage in
+            ["", "sk-", "sk-short", &foreign.replace('C', "D"), &format!("{foreign}0"), token.expose()]
+        {
+            assert_eq!(store.api_key_digest(garbage), None, "{garbage:?}");
+        }
+        let ours = credential(Class::ApiKey, 9);
+        assert!(store.api_key_digest(ours.expose()).is_some(), "ours are told by their form");
+        store.notice_key(KeyId(999)).await.unwrap();
     }
 }
 
