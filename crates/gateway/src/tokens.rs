@@ -64,9 +64,9 @@ pub async fn revoke(gateway: &Gateway, caller: &Caller, id: TokenId) -> Result<(
 /// Trades the one-time set-up token of the first start for a token of the root account.
 ///
 /// # Errors
-/// [`Failure::Unauthenticated`] when it is not the one, or was used.
+/// [`Failure::Unauthenticated`] when it is not the one, or was used, or has ended.
 pub async fn set_up(gateway: &Gateway, setup_token: &str) -> Result<(Token, Credential), Failure> {
-    let taken = gateway.store.take_setup_token(setup_token).await;
+    let taken = gateway.store.take_setup_token(setup_token, gateway.now()).await;
     let root = taken.map_err(|error| Failure::of(error, THING))?.ok_or(Failure::Unauthenticated)?;
     make(gateway, root, "set-up", None).await
 }

@@ -38,7 +38,7 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
     let dir = DataDir::alone(config, path)?;
     let store = dir.store().await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let setup_token = first_start(&store, &*clock).await?;
+    let setup_token = set_up(&store, &*clock).await?;
     let demo = if demo { Some(Demo::prepare(&store, &*clock).await?) } else { None };
 
     let ledger = Ledger::open(Arc::new(store.clone()), Arc::clone(&clock), journal(config, &dir)?)
@@ -117,10 +117,12 @@ async fn until_the_end(ledger: &Ledger, mut signals: Signals) -> End {
     }
 }
 
-/// The root account of an empty database. Returns the one-time set-up token then.
-async fn first_start(store: &Store, clock: &dyn Clock) -> anyhow::Result<Option<Credential>> {
+/// The root account of an empty database. Returns a one-time set-up token as long as nobody has used one.
+async fn set_up(store: &Store, clock: &dyn Clock) -> anyhow::Result<Option<Credential>> {
     let token = Credential::generate(Class::PersonalAccessToken, getrandom::fill)?;
-    Ok(store.create_root(token.expose(), clock.now()).await?.map(|_| token))
+    let (text, now) = (token.expose(), clock.now());
+    let offered = store.create_root(text, now).await?.is_some() || store.renew_setup_token(text, now).await?;
+    Ok(offered.then_some(token))
 }
 
 fn journal(config: &Config, dir: &DataDir) -> anyhow::Result<Options> {
@@ -186,7 +188,7 @@ fn greet(
         (None, Some(token)) => {
             writeln!(
                 out,
-                "\nThis is the first start. Trade this one-time token for a personal access token of root:\n"
+                "\nTo set it up, trade this one-time token, within an hour, for a personal access token of root:\n"
             )?;
             writeln!(out, "  curl -s http://{address}/api/setup -H 'content-type: application/json' \\")?;
             writeln!(out, "    -d '{{\"setup_token\":\"{}\"}}'\n", token.expose())?;

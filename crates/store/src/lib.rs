@@ -22,7 +22,7 @@ mod usage;
 mod vault;
 mod verify;
 
-pub use account::{Account, AccountChange, NewAccount, Role};
+pub use account::{Account, AccountChange, NewAccount, Role, SETUP_MILLIS};
 pub use audit::{Actor, AuditFilter, AuditRecord};
 pub use change::{Change, Kind};
 pub use channel::{Channel, MAX_WEIGHT, NewChannel};

@@ -56,7 +56,7 @@ impl From<Row> for Token {
 }
 
 impl Store {
-    /// Makes a token.
+    /// Makes a token. Whoever has one needs no set-up token any more.
     ///
     /// # Errors
     /// The account does not exist.
@@ -80,6 +80,7 @@ impl Store {
         .bind(now.millis())
         .fetch_one(&mut *tx)
         .await?;
+        sqlx::query("DELETE FROM setup_token WHERE account = $1").bind(account.0).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(row.into())
     }

@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, ChildStdout, Command, Output, Stdio},
 };
 
 use bytes::Bytes;
@@ -39,8 +39,9 @@ pub(crate) fn printed(arguments: &[&str], data_dir: &Path) -> String {
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
-    /// What it printed up to the address, and the reader for more.
+    /// What it printed up to the address, or up to the end of the demo's greeting.
     pub(crate) greeting: String,
+    pub(crate) out: BufReader<ChildStdout>,
 }
 
 impl Drop for Server {
@@ -66,7 +67,16 @@ impl Server {
                 out.read_line(&mut greeting).unwrap();
             }
         }
-        Self { child, address, greeting }
+        Self { child, address, greeting, out }
+    }
+
+    /// What it prints next, up to a line with `text`.
+    pub(crate) fn said(&mut self, text: &str) -> String {
+        let mut said = String::new();
+        while !said.contains(text) {
+            assert!(self.out.read_line(&mut said).unwrap() > 0, "it never said {text}: {said}");
+        }
+        said
     }
 
     /// Asks it to end, and waits for it.

@@ -1,6 +1,6 @@
 //! First start, second start, misuse, and a proper end.
 
-use std::os::unix::fs::PermissionsExt;
+use std::{io::Read, os::unix::fs::PermissionsExt};
 
 use crate::process::{Caller, Server, apsis, printed, run};
 
@@ -45,6 +45,38 @@ async fn the_first_start_makes_what_it_needs_and_sigterm_ends_it() {
     let server = Server::start(&[], &data);
     let url = format!("http://{}/v1/models", server.address);
     assert_eq!(caller.text("GET", &url, &[("authorization", &bearer)], "").await.0, 200);
+}
+
+#[tokio::test]
+async fn each_start_offers_a_set_up_token_until_one_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let caller = Caller::new();
+    let offered = |server: &mut Server| {
+        let said = server.said("setup_token");
+        said.split('"').nth(3).unwrap().to_owned()
+    };
+    let first = offered(&mut Server::start(&[], &data));
+    let mut server = Server::start(&[], &data);
+    let second = offered(&mut server);
+    let base = format!("http://{}/api", server.address);
+    let trade = async |token: &str| {
+        let body = format!(r#"{{"setup_token":"{token}"}}"#);
+        caller.text("POST", &format!("{base}/setup"), &[], &body).await
+    };
+    assert_eq!(trade(&first).await.0, 401, "a later one has taken its place");
+    let (status, made) = trade(&second).await;
+    assert_eq!(status, 200, "{made}");
+    assert_eq!(trade(&second).await.0, 401);
+    let token = made.split("\"access_token\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let own = caller.text("GET", &format!("{base}/user/self"), &[("authorization", token)], "").await;
+    assert!(own.0 == 200 && own.1.contains("\"role\":100"), "{own:?}");
+    server.terminate();
+    let mut server = Server::start(&[], &data);
+    server.terminate();
+    let mut rest = String::new();
+    server.out.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "", "there is nothing to set up any more");
 }
 
 #[test]

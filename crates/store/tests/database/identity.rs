@@ -11,8 +11,8 @@ use model::{
     price::Ratio,
 };
 use store::{
-    AccountChange, Group, KeyChange, KeyView, Kind, MasterKey, NewAccount, NewChannel, Page, Role, Store,
-    StoreError,
+    AccountChange, Group, KeyChange, KeyView, Kind, MasterKey, NewAccount, NewChannel, Page, Role,
+    SETUP_MILLIS, Store, StoreError,
 };
 use zeroize::Zeroizing;
 
@@ -180,15 +180,43 @@ async fn a_set_up_token_works_once() {
 
     assert_eq!(store.create_root("another", at(2)).await.unwrap(), None);
     for wrong in ["another", "", "SETUP-TOKEN-IN-THE-CLEAR"] {
-        assert_eq!(store.take_setup_token(wrong).await.unwrap(), None, "{wrong:?}");
+        assert_eq!(store.take_setup_token(wrong, at(3)).await.unwrap(), None, "{wrong:?}");
     }
-    let (one, other) = tokio::join!(store.take_setup_token(SETUP), store.take_setup_token(SETUP));
+    let (one, other) =
+        tokio::join!(store.take_setup_token(SETUP, at(3)), store.take_setup_token(SETUP, at(3)));
     let mut taken = [one.unwrap(), other.unwrap()];
     taken.sort();
     assert_eq!(taken, [None, Some(root)]);
-    assert_eq!(store.take_setup_token(SETUP).await.unwrap(), None);
+    assert_eq!(store.take_setup_token(SETUP, at(3)).await.unwrap(), None);
     assert_eq!(store.create_root(SETUP, at(3)).await.unwrap(), None);
-    assert_eq!(store.take_setup_token(SETUP).await.unwrap(), None);
+    assert!(!store.renew_setup_token(SETUP, at(3)).await.unwrap());
+    assert_eq!(store.take_setup_token(SETUP, at(3)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_set_up_token_ends_after_an_hour_and_can_be_renewed_until_it_is_used() {
+    let fixture = fixture::open().await;
+    let store = &fixture.store;
+    let root = store.create_root(SETUP, at(1)).await.unwrap().unwrap();
+    assert_eq!(store.take_setup_token(SETUP, at(1 + SETUP_MILLIS)).await.unwrap(), None);
+    assert!(store.renew_setup_token("renewed", at(SETUP_MILLIS)).await.unwrap());
+    assert_eq!(store.take_setup_token(SETUP, at(2)).await.unwrap(), None, "there is only one");
+    assert_eq!(store.take_setup_token("renewed", at(2 * SETUP_MILLIS)).await.unwrap(), None);
+    assert_eq!(store.take_setup_token("renewed", at(2 * SETUP_MILLIS - 1)).await.unwrap(), Some(root));
+}
+
+#[tokio::test]
+async fn whoever_has_a_token_needs_no_set_up() {
+    let fixture = fixture::open().await;
+    let store = &fixture.store;
+    let root = store.create_root(SETUP, at(1)).await.unwrap().unwrap();
+    let other = fixture.account("ada", None).await.id;
+    let token = |seed| credential(Class::PersonalAccessToken, seed);
+    store.create_token(other, "of ada", None, &token(1), at(2)).await.unwrap();
+    assert!(store.renew_setup_token(SETUP, at(2)).await.unwrap(), "root has none yet");
+    store.create_token(root, "of root", None, &token(2), at(2)).await.unwrap();
+    assert_eq!(store.take_setup_token(SETUP, at(3)).await.unwrap(), None);
+    assert!(!store.renew_setup_token(SETUP, at(3)).await.unwrap());
 }
 
 #[tokio::test]
