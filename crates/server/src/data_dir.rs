@@ -46,12 +46,20 @@ impl DataDir {
         Ok(Self { path, master, _lock: Some(lock) })
     }
 
+    /// The database of a server that may be running.
+    pub(crate) fn database(config: &Config) -> anyhow::Result<PathBuf> {
+        let path = config.data_dir()?;
+        let database = path.join(DATABASE);
+        if !database.exists() {
+            bail!("there is no database in {}: give --data-dir, or run `apsis serve` once", path.display());
+        }
+        Ok(database)
+    }
+
     /// Opens the directory of a server that may be running.
     pub(crate) fn shared(config: &Config) -> anyhow::Result<Self> {
         let path = config.data_dir()?;
-        if !path.join(DATABASE).exists() {
-            bail!("there is no database in {}: give --data-dir, or run `apsis serve` once", path.display());
-        }
+        Self::database(config)?;
         let master = master_key(config, &path, false)?;
         Ok(Self { path, master, _lock: None })
     }

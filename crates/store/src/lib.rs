@@ -34,4 +34,4 @@ pub use store::{Store, StoreError};
 pub use token::Token;
 pub use usage::{UsageFilter, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums, UsageWalk};
 pub use vault::{MasterKey, NotAKey};
-pub use verify::Discrepancy;
+pub use verify::{Discrepancy, verify};

@@ -55,6 +55,9 @@ pub enum StoreError {
     Random(#[from] getrandom::Error),
 }
 
+/// How long a connection waits for the writer of another process.
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
+
 pub(crate) type Tx = Transaction<'static, Sqlite>;
 
 /// All persistent state, used on somebody's behalf. Cheap to clone.
@@ -84,7 +87,7 @@ impl Store {
             .foreign_keys(true)
             // What is deleted or sealed anew is overwritten, not only forgotten.
             .pragma("secure_delete", "ON")
-            .busy_timeout(Duration::from_secs(5));
+            .busy_timeout(BUSY);
         // SQLite has one writer at a time: one connection makes them queue here, where it is cheap.
         // Its cache, in KiB, has room for a block of usage records, which is read when it is summed up.
         let writing = options.clone().pragma("cache_size", "-16384");

@@ -1,7 +1,14 @@
 //! Proof that the books add up, on a live or stopped installation.
 
+use std::path::Path;
+
+use sqlx::{
+    SqlitePool,
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
+};
+
 use crate::{
-    store::{Store, StoreError},
+    store::{BUSY, Store, StoreError},
     usage::BLOCK,
 };
 
@@ -27,6 +34,19 @@ struct Row {
     suspended: i64,
 }
 
+/// Every difference in the database at `path`, as [`Store::verify`] finds them, without changing anything: it is opened
+/// for reading alone, no schema is brought up to date, and no master key is needed.
+///
+/// # Errors
+/// The database; a schema that this program does not know.
+pub async fn verify(path: &Path) -> Result<Vec<Discrepancy>, StoreError> {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY);
+    let database = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+    let found = find(&database).await;
+    database.close().await;
+    found
+}
+
 impl Store {
     /// Every difference between pools, leases and charges: the equation `granted = used + leased + suspense +
     /// available` with nothing negative (I1), and used against the sum of the charges (I2). Also every lease that is
@@ -37,7 +57,12 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn verify(&self) -> Result<Vec<Discrepancy>, StoreError> {
-        let rows: Vec<Row> = sqlx::query_as(
+        find(self.reader()).await
+    }
+}
+
+async fn find(database: &SqlitePool) -> Result<Vec<Discrepancy>, StoreError> {
+    let rows: Vec<Row> = sqlx::query_as(
             "WITH paid AS (
                 SELECT payer, sum(units) AS units FROM usage GROUP BY payer
              ), charged AS (
@@ -57,33 +82,33 @@ impl Store {
                 coalesce(held.open, 0) AS open, coalesce(held.suspended, 0) AS suspended
              FROM pool LEFT JOIN charged ON charged.pool = pool.id LEFT JOIN held ON held.pool = pool.id",
         )
-        .fetch_all(self.reader())
+        .fetch_all(database)
         .await?;
-        let mut found: Vec<_> = rows.iter().flat_map(differences).collect();
-        found.extend(self.overspent_leases().await?);
-        found.extend(self.charges_without_pool().await?);
-        found.extend(self.charges_twice().await?);
-        found.extend(self.wrong_sums().await?);
-        Ok(found)
-    }
+    let mut found: Vec<_> = rows.iter().flat_map(differences).collect();
+    found.extend(overspent_leases(database).await?);
+    found.extend(charges_without_pool(database).await?);
+    found.extend(charges_twice(database).await?);
+    found.extend(wrong_sums(database).await?);
+    Ok(found)
+}
 
-    async fn charges_twice(&self) -> Result<Vec<Discrepancy>, StoreError> {
-        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
-            "SELECT journal, seq, count(*) FROM usage GROUP BY journal, seq HAVING count(*) > 1
+async fn charges_twice(database: &SqlitePool) -> Result<Vec<Discrepancy>, StoreError> {
+    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
+        "SELECT journal, seq, count(*) FROM usage GROUP BY journal, seq HAVING count(*) > 1
              ORDER BY journal, seq LIMIT 100",
-        )
-        .fetch_all(self.reader())
-        .await?;
-        let name = |(journal, seq, count)| Discrepancy {
-            pool: None,
-            what: format!("charge {seq} of journal {journal} has {count} records"),
-        };
-        Ok(rows.into_iter().map(name).collect())
-    }
+    )
+    .fetch_all(database)
+    .await?;
+    let name = |(journal, seq, count)| Discrepancy {
+        pool: None,
+        what: format!("charge {seq} of journal {journal} has {count} records"),
+    };
+    Ok(rows.into_iter().map(name).collect())
+}
 
-    async fn wrong_sums(&self) -> Result<Vec<Discrepancy>, StoreError> {
-        let rows: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(
-            "WITH part AS (
+async fn wrong_sums(database: &SqlitePool) -> Result<Vec<Discrepancy>, StoreError> {
+    let rows: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(
+        "WITH part AS (
                 SELECT block, CAST(sum(requests) AS BIGINT) AS requests, CAST(sum(units) AS BIGINT) AS units
                 FROM usage_part WHERE account <> 0 GROUP BY block
              ), total AS (
@@ -104,51 +129,50 @@ impl Store {
                 OR coalesce(total.units, 0) <> coalesce(part.units, 0)
                 OR usage_block.requests <> coalesce(part.requests, 0)
              ORDER BY usage_block.block",
-        )
-        .bind(BLOCK)
-        .fetch_all(self.reader())
-        .await?;
-        let name = |(block, requests, units, summed, sum)| Discrepancy {
-            pool: None,
-            what: format!(
-                "block {block} has {requests} records of {units} units, its sums say {summed} of {sum}"
-            ),
-        };
-        Ok(rows.into_iter().map(name).collect())
-    }
+    )
+    .bind(BLOCK)
+    .fetch_all(database)
+    .await?;
+    let name = |(block, requests, units, summed, sum)| Discrepancy {
+        pool: None,
+        what: format!(
+            "block {block} has {requests} records of {units} units, its sums say {summed} of {sum}"
+        ),
+    };
+    Ok(rows.into_iter().map(name).collect())
+}
 
-    async fn overspent_leases(&self) -> Result<Vec<Discrepancy>, StoreError> {
-        let rows: Vec<(i64, i64, i64, i64)> = sqlx::query_as(
-            "SELECT pool, id, amount, spent FROM lease
+async fn overspent_leases(database: &SqlitePool) -> Result<Vec<Discrepancy>, StoreError> {
+    let rows: Vec<(i64, i64, i64, i64)> = sqlx::query_as(
+        "SELECT pool, id, amount, spent FROM lease
              WHERE state IN ('open', 'suspense') AND (spent < 0 OR spent > amount) ORDER BY pool, id",
-        )
-        .fetch_all(self.reader())
-        .await?;
-        let name = |(pool, lease, amount, spent)| Discrepancy {
-            pool: Some(pool),
-            what: format!("lease {lease} has the amount {amount}, and {spent} of it is spent"),
-        };
-        Ok(rows.into_iter().map(name).collect())
-    }
+    )
+    .fetch_all(database)
+    .await?;
+    let name = |(pool, lease, amount, spent)| Discrepancy {
+        pool: Some(pool),
+        what: format!("lease {lease} has the amount {amount}, and {spent} of it is spent"),
+    };
+    Ok(rows.into_iter().map(name).collect())
+}
 
-    async fn charges_without_pool(&self) -> Result<Vec<Discrepancy>, StoreError> {
-        let rows: Vec<(i64, i64)> = sqlx::query_as(
-            "WITH paid AS (SELECT payer, sum(units) AS units FROM usage GROUP BY payer)
+async fn charges_without_pool(database: &SqlitePool) -> Result<Vec<Discrepancy>, StoreError> {
+    let rows: Vec<(i64, i64)> = sqlx::query_as(
+        "WITH paid AS (SELECT payer, sum(units) AS units FROM usage GROUP BY payer)
              SELECT draws.pool, CAST(sum(draws.units) AS BIGINT) FROM (
                 SELECT key_pool AS pool, units FROM paid JOIN usage_payer ON usage_payer.id = payer
                 UNION ALL SELECT account_pool, units FROM paid JOIN usage_payer ON usage_payer.id = payer
                 UNION ALL SELECT pool, units FROM usage_retired
              ) AS draws LEFT JOIN pool ON pool.id = draws.pool
              WHERE pool.id IS NULL AND draws.units <> 0 GROUP BY draws.pool ORDER BY draws.pool",
-        )
-        .fetch_all(self.reader())
-        .await?;
-        let name = |(pool, units)| Discrepancy {
-            pool: Some(pool),
-            what: format!("there is no such pool, its charges are {units}"),
-        };
-        Ok(rows.into_iter().map(name).collect())
-    }
+    )
+    .fetch_all(database)
+    .await?;
+    let name = |(pool, units)| Discrepancy {
+        pool: Some(pool),
+        what: format!("there is no such pool, its charges are {units}"),
+    };
+    Ok(rows.into_iter().map(name).collect())
 }
 
 fn differences(row: &Row) -> Vec<Discrepancy> {

@@ -92,6 +92,7 @@ fn misuse_is_refused_with_the_place_and_the_remedy() {
     assert!(!data.exists(), "a check makes nothing");
     drop(Server::start(&[], &data));
     std::fs::rename(data.join("master.key"), data.join("elsewhere")).unwrap();
+    assert_eq!(printed(&["ledger", "verify"], &data), "the ledger adds up\n");
     let missing = message(&run(&["serve"], &data));
     assert!(missing.contains("master.key is missing") && missing.contains("put the file back"), "{missing}");
     let other = "ab".repeat(32);

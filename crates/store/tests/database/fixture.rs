@@ -36,7 +36,7 @@ pub(crate) async fn open() -> Fixture {
 }
 
 impl Fixture {
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join("apsis.db")
     }
 

@@ -3,8 +3,8 @@
 pub(crate) mod accounts;
 pub(crate) mod catalog;
 pub(crate) mod channels;
-mod csv;
 pub(crate) mod credentials;
+mod csv;
 pub(crate) mod groups;
 pub(crate) mod keys;
 mod log_record;
