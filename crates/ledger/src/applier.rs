@@ -6,7 +6,7 @@ use crate::{
     book::{Applied, Batch},
     error::OpenError,
     flaw::Flaws,
-    ledger::{Ledger, nonce},
+    ledger::Ledger,
     life,
     reader::{ReadError, Reader},
 };
@@ -54,7 +54,6 @@ impl Applier {
         while !ledger.stopping.load(Ordering::Acquire) {
             // Whichever comes first; both only say that it is time to look.
             drop(tokio::time::timeout(ledger.options.apply_every, ledger.hurry.notified()).await);
-            self.make_room().await;
             if let Err(what) = self.turn().await {
                 // What came after the close is for the next start.
                 if ledger.stopping.load(Ordering::Acquire) {
@@ -65,28 +64,6 @@ impl Applier {
                 ledger.reached.send_modify(|reached| reached.broken = Some(what));
                 return;
             }
-        }
-    }
-
-    /// Keeps one segment ready ahead of the writer.
-    async fn make_room(&self) {
-        let journal = Arc::clone(&self.ledger.journal);
-        let made = tokio::task::spawn_blocking(move || journal.prepare(nonce())).await;
-        let failed = match made {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(error) => Some(error.to_string()),
-        };
-        let before = self.ledger.no_room.swap(failed.is_some(), Ordering::AcqRel);
-        match failed {
-            Some(error) if !before => {
-                tracing::error!(
-                    error,
-                    "cannot make a journal segment; admission stops when the last one is full"
-                );
-            }
-            None if before => tracing::info!("journal segments can be made again"),
-            _ => {}
         }
     }
 

@@ -19,7 +19,7 @@ use std::{
 
 use model::{id::JournalId, usage::UsageOutcome};
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::{
     disk::Disk,
@@ -53,6 +53,8 @@ pub(crate) struct Journal {
     durable: AtomicU64,
     last: AtomicU64,
     roomy: AtomicBool,
+    /// Told when the segment that was ready is begun, and when there was none.
+    pub(crate) wants_room: Notify,
     waiters: Mutex<Vec<(u64, oneshot::Sender<()>)>>,
     syncs: AtomicU64,
     failure: Mutex<Option<String>>,
@@ -109,6 +111,7 @@ impl Journal {
             durable: AtomicU64::new(seq),
             last: AtomicU64::new(seq),
             roomy: AtomicBool::new(true),
+            wants_room: Notify::new(),
             waiters: Mutex::default(),
             syncs: AtomicU64::new(0),
             failure: Mutex::default(),
@@ -234,6 +237,7 @@ impl Journal {
         let length = (HEADER + body.len()) as u64;
         if leave_reserve && !tail.fits(length) {
             self.roomy.store(false, Ordering::Release);
+            self.wants_room.notify_one();
             return Err(NotTaken::Full);
         }
         if tail.room() < length {
@@ -274,6 +278,7 @@ impl Journal {
         let old = std::mem::replace(&mut tail.segment, next);
         tail.unsynced.push(old);
         tail.at = START;
+        self.wants_room.notify_one();
         Ok(())
     }
 

@@ -31,7 +31,7 @@ use crate::{
     journal::{Journal, NotTaken},
     life::{Beginning, Life},
     pool::Pool,
-    recovery,
+    recovery, room,
 };
 
 /// For how long an empty pool is not asked about again, in milliseconds. An edit ends it at once.
@@ -104,8 +104,6 @@ pub struct Ledger {
     ended: Notify,
     sync_thread: Mutex<Option<JoinHandle<()>>>,
     pub(crate) stopping: AtomicBool,
-    /// Whether a segment could not be made lately: said once, not every 200 ms.
-    pub(crate) no_room: AtomicBool,
 }
 
 impl fmt::Debug for Ledger {
@@ -157,7 +155,6 @@ impl Ledger {
             ended: Notify::new(),
             sync_thread: Mutex::default(),
             stopping: AtomicBool::new(false),
-            no_room: AtomicBool::new(false),
         });
         let mut applier = applier::Applier::new(Arc::clone(&ledger), reader);
         applier.replay().await?;
@@ -165,6 +162,7 @@ impl Ledger {
         let journal = Arc::clone(&ledger.journal);
         let thread = std::thread::Builder::new().name("journal-sync".to_owned());
         *ledger.sync_thread.lock() = Some(thread.spawn(move || journal.run_sync())?);
+        tokio::spawn(room::keep(Arc::clone(&ledger)));
         tokio::spawn(applier.run());
         Ok(ledger)
     }
@@ -373,6 +371,7 @@ impl Ledger {
         }
         self.stopping.store(true, Ordering::Release);
         self.hurry.notify_one();
+        self.journal.wants_room.notify_one();
         self.journal.stop();
         if let Some(thread) = self.sync_thread.lock().take()
             && thread.join().is_err()

@@ -3,8 +3,8 @@
 //! A request takes a [`Hold`] on the pools of its key and its account, and ends it with a settlement. Both are
 //! records in the journal of this node; the journal is moved into the [`Book`] — the database — behind the
 //! requests' back. The files, from the outside in: `ledger` (what others call), `hold` (one request), `pool` (balances in
-//! memory), `journal` (writing), `reader` and `applier` (into the book), `recovery` and `life` (after a crash),
-//! `record`, `segment`, `disk` (bytes).
+//! memory), `journal` (writing), `room` (ahead of it), `reader` and `applier` (into the book), `recovery` and
+//! `life` (after a crash), `record`, `segment`, `disk` (bytes).
 
 mod applier;
 mod book;
@@ -19,6 +19,7 @@ mod pool;
 mod reader;
 mod record;
 mod recovery;
+mod room;
 mod segment;
 #[cfg(test)]
 mod simulation;

@@ -684,6 +684,41 @@ async fn while_the_book_is_away_nothing_is_lost() {
     assert_eq!((book.balance(KEY).used, book.balance(KEY).available), (520, 480));
 }
 
+/// The journal goes on for as long as the disk has room, however long the book is away.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_book_is_away_the_journal_grows() {
+    let (dir, book) = (TempDir::new().unwrap(), TestBook::new(1_000, 1_000));
+    let soon = Options { apply_every: Duration::from_millis(1), ..options(dir.path()) };
+    let ledger = Ledger::open(Arc::clone(&book), Arc::new(ManualClock::default()), soon).await.unwrap();
+    pay(&ledger, 1).await;
+    book.away.store(true, Ordering::SeqCst);
+    pay(&ledger, 1).await;
+    // The applier is in the middle of an attempt that fails for ever.
+    book.misses(1).await;
+    let long = UsageContext { request_id: "r".repeat(60_000), ..context() };
+    let (mut charges, mut refused) = (2, 0);
+    while segments(dir.path()).len() < 8 {
+        match ledger.hold(POOLS, Units::new(1), long.clone()).await {
+            Ok(hold) => {
+                drop(hold.settle(outcome(1)));
+                charges += 1;
+            }
+            // Faster than the disk: there is room in a moment.
+            Err(HoldError::NotAdmitting) => {
+                refused += 1;
+                assert!(refused < 10_000_000, "no segment was made");
+                tokio::task::yield_now().await;
+            }
+            Err(other) => assert_eq!(other, HoldError::NotAdmitting),
+        }
+    }
+    book.away.store(false, Ordering::SeqCst);
+    ledger.flush().await.unwrap();
+    assert_eq!((book.balance(KEY).used, book.charges().len() as i64), (charges, charges));
+    ledger.close().await.unwrap();
+    book.check();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_close_without_the_book_ends_all_the_same() {
     let (dir, book) = (TempDir::new().unwrap(), TestBook::new(100, 100));
