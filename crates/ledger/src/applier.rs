@@ -11,6 +11,8 @@ use crate::{
     reader::{ReadError, Reader},
 };
 
+/// A transaction at start takes this many times as many records: nobody else waits for the database then.
+const REPLAY_FACTOR: usize = 8;
 /// The longest pause between two tries while the book is away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -31,9 +33,10 @@ impl Applier {
     /// The journal cannot be read, or the book does not answer: then the start fails.
     pub(crate) async fn replay(&mut self) -> Result<(), OpenError> {
         let limit = self.ledger.journal.durable();
+        let records = self.ledger.options.apply_records.saturating_mul(REPLAY_FACTOR);
         while !self.reader.has_read(limit) {
             // A stretch without a new charge is not the end of the journal.
-            let Some(batch) = self.reader.batch(limit, self.ledger.options.apply_records)? else { continue };
+            let Some(batch) = self.reader.batch(limit, records)? else { continue };
             match self.ledger.book.dyn_apply(&batch).await? {
                 Applied::Now => self.reader.set_applied(batch.to),
                 Applied::Already(cursor) => {

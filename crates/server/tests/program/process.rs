@@ -35,6 +35,8 @@ pub(crate) fn printed(arguments: &[&str], data_dir: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+const SERVE: &[&str] = &["serve", "--listen", "127.0.0.1:0"];
+
 /// A running server.
 pub(crate) struct Server {
     pub(crate) child: Child,
@@ -55,8 +57,19 @@ impl Drop for Server {
 impl Server {
     /// Starts one and waits until it listens.
     pub(crate) fn start(arguments: &[&str], data_dir: &Path) -> Self {
-        let all = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
-        let mut child = apsis(&all, data_dir).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        Self::spawn(apsis(&[SERVE, arguments].concat(), data_dir), arguments)
+    }
+
+    /// Starts one that a limit on the size of its files does not kill: it is told like of a full disk.
+    pub(crate) fn start_where_files_are_limited(arguments: &[&str], data_dir: &Path) -> Self {
+        let mut command = Command::new("sh");
+        command.env_clear().args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_apsis")]);
+        command.args(SERVE).args(arguments).arg("--data-dir").arg(data_dir);
+        Self::spawn(command, arguments)
+    }
+
+    fn spawn(mut command: Command, arguments: &[&str]) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
         out.read_line(&mut greeting).unwrap();
