@@ -123,10 +123,19 @@ impl Ledger {
         clock: Arc<dyn Clock>,
         options: Options,
     ) -> Result<Arc<Self>, OpenError> {
-        let disk: Arc<dyn Disk> = Arc::new(Directory::new(options.dir.clone())?);
+        let disk = Arc::new(Directory::new(options.dir.clone())?);
+        Self::open_on(disk, book, clock, options).await
+    }
+
+    /// As [`Ledger::open`], on any disk.
+    pub(crate) async fn open_on(
+        disk: Arc<dyn Disk>,
+        book: Arc<dyn DynBook>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Result<Arc<Self>, OpenError> {
         let fresh = || JournalId(uuid::Uuid::new_v4().as_u128());
         let id = recovery::identify(&*disk)?.unwrap_or_else(fresh);
-        let book: Arc<dyn DynBook> = book;
         let cursor = book.dyn_open_journal(id).await?;
         let beginning = Beginning {
             disk,

@@ -1,9 +1,16 @@
 //! What needs the private parts: a real directory, with segments small enough to cut them at every byte.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use model::{
-    clock::Timestamp,
+    clock::{ManualClock, Timestamp},
     id::{AccountId, ChannelId, JournalId, KeyId, LeaseId, PoolId, PriceId},
     money::Units,
     price::Ratio,
@@ -11,8 +18,8 @@ use model::{
 };
 
 use crate::{
-    LeaseState,
-    disk::{Directory, Disk},
+    Applied, Batch, Book, BookError, FatalError, FlushError, HoldError, LeaseState, Ledger, Options,
+    disk::{Directory, Disk, Storage},
     flaw::Flaws,
     hold::OpenHold,
     life::{Beginning, Life},
@@ -156,4 +163,117 @@ fn a_segment_cut_at_any_byte_opens_and_charges_what_is_whole() {
             assert_eq!(told[expected.len()..].iter().map(|(_, units)| *units).sum::<i64>(), 40);
         }
     }
+}
+
+/// A real directory whose files stop to sync when a test says so.
+struct Unsyncable {
+    directory: Directory,
+    fails: Arc<AtomicBool>,
+}
+
+struct UnsyncableFile(Arc<dyn Storage>, Arc<AtomicBool>);
+
+impl Disk for Unsyncable {
+    fn list(&self) -> io::Result<Vec<u64>> {
+        self.directory.list()
+    }
+
+    fn create(&self, number: u64, size: u64, header: &[u8]) -> io::Result<Arc<dyn Storage>> {
+        let file = self.directory.create(number, size, header)?;
+        Ok(Arc::new(UnsyncableFile(file, Arc::clone(&self.fails))))
+    }
+
+    fn open(&self, number: u64) -> io::Result<Arc<dyn Storage>> {
+        self.directory.open(number)
+    }
+
+    fn remove(&self, number: u64) -> io::Result<()> {
+        self.directory.remove(number)
+    }
+}
+
+impl Storage for UnsyncableFile {
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.0.write_at(bytes, at)
+    }
+
+    fn read_at(&self, at: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.0.read_at(at, length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        if self.1.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the disk does not sync"));
+        }
+        self.0.sync()
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.0.size()
+    }
+}
+
+/// A book without limits that remembers what it was told.
+#[derive(Default)]
+struct Open(Mutex<(u64, Vec<(u64, i64)>)>);
+
+impl Book for Open {
+    async fn open_journal(&self, _: JournalId) -> Result<u64, BookError> {
+        Ok(self.0.lock().unwrap().0)
+    }
+
+    async fn lease(&self, _: JournalId, _: PoolId, _: Units) -> Result<LeaseState, BookError> {
+        Ok(LeaseState { lease: LeaseId(0), amount: Units::ZERO, unlimited: true, available: Units::ZERO })
+    }
+
+    async fn apply(&self, batch: &Batch) -> Result<Applied, BookError> {
+        let mut told = self.0.lock().unwrap();
+        assert_eq!(told.0, batch.from);
+        told.0 = batch.to;
+        told.1.extend(batch.charges.iter().map(|charge| (charge.id.seq, charge.outcome.units.get())));
+        Ok(Applied::Now)
+    }
+
+    async fn close_leases(&self, _: JournalId) -> Result<(), BookError> {
+        Ok(())
+    }
+}
+
+/// A failed sync is fatal: nothing is admitted, nothing more is called durable, whoever waits is told, and the next start
+/// charges what was written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_fails_stops_everything_and_the_next_start_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let fails = Arc::new(AtomicBool::new(false));
+    let directory = Directory::new(dir.path().to_owned()).unwrap();
+    let disk = Arc::new(Unsyncable { directory, fails: Arc::clone(&fails) });
+    let (book, clock) = (Arc::new(Open::default()), Arc::new(ManualClock::default()));
+    let options = Options::new(dir.path().to_owned());
+    let ledger = Ledger::open_on(disk, Arc::clone(&book) as _, clock.clone(), options.clone()).await.unwrap();
+    let take = || ledger.hold([PoolId(1), PoolId(2)], Units::new(9), context());
+    let before = take().await.unwrap();
+    before.durable().await.unwrap();
+    drop(before.settle(outcome(5)));
+    ledger.flush().await.unwrap();
+
+    let synced = take().await.unwrap();
+    synced.durable().await.unwrap();
+    fails.store(true, Ordering::SeqCst);
+    let lost = take().await.unwrap();
+    let what = "cannot sync the journal: the disk does not sync".to_owned();
+    assert_eq!(lost.durable().await, Err(FatalError(what.clone())));
+    assert!(!ledger.is_admitting());
+    assert_eq!(take().await.unwrap_err(), HoldError::NotAdmitting);
+    assert_eq!(ledger.failed().await, FatalError(what.clone()));
+    assert_eq!(ledger.flush().await, Err(FlushError::Fatal(FatalError(what.clone()))));
+    // No byte of its answer may leave, so it costs nothing; the other was promised and is charged what was noted.
+    assert_eq!(lost.settle(outcome(9)).units, Units::new(9), "nobody can write it down");
+    drop(synced);
+    assert_eq!(ledger.close().await, Err(FlushError::Fatal(FatalError(what))));
+
+    let again = Ledger::open(Arc::clone(&book), clock, options).await.unwrap();
+    let charges = book.0.lock().unwrap().1.clone();
+    assert_eq!(charges.iter().map(|(_, units)| *units).collect::<Vec<_>>(), [5, 0, 0]);
+    assert!(again.is_admitting());
+    again.close().await.unwrap();
 }
