@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use model::id::ChannelId;
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    Connection, Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -91,7 +91,12 @@ impl Store {
         // SQLite has one writer at a time: one connection makes them queue here, where it is cheap.
         // Its cache, in KiB, has room for a block of usage records, which is read when it is summed up.
         let writing = options.clone().pragma("cache_size", "-16384");
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(writing).await?;
+        // A full disk makes SQLite end a transaction by itself; the connection then believes for ever that it is in one.
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+            .connect_with(writing)
+            .await?;
         sqlx::migrate!().run(&writer).await?;
         let reader =
             SqlitePoolOptions::new().max_connections(4).min_connections(0).connect_lazy_with(options);
@@ -149,6 +154,26 @@ pub(crate) fn unique(what: impl FnOnce() -> String) -> impl FnOnce(sqlx::Error) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As a full disk does it; `OR ROLLBACK` is the way to get there without one.
+    #[tokio::test]
+    async fn a_transaction_that_the_database_ends_by_itself_leaves_it_writable() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let master = MasterKey::generate().unwrap();
+        let store = Store::open(&directory.path().join("apsis.db"), &master).await.unwrap();
+        let mut tx = store.write().await.unwrap();
+        let again =
+            "INSERT OR ROLLBACK INTO price_group (name, description, ratio) VALUES ('default', '', 1)";
+        sqlx::query(again).execute(&mut *tx).await.unwrap_err();
+        drop(tx);
+        let group = crate::Group {
+            name: "g".to_owned(),
+            description: String::new(),
+            ratio: model::price::Ratio::ONE,
+        };
+        store.put_group(&group, model::clock::Timestamp::from_millis(1)).await.unwrap();
+        assert_eq!(store.list_groups().await.unwrap().len(), 2);
+    }
 
     /// `synchronous` is a connection's own, so it can be asked only here. 2 is FULL.
     #[tokio::test]
