@@ -33,8 +33,7 @@ import io  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import time  # noqa: E402
-
-import httpx2 as httpx  # noqa: E402
+import urllib.request  # noqa: E402
 
 
 def printed(*command):
@@ -54,14 +53,16 @@ assert len(everything) >= 3 and all(log["type"] == "consume" for log in everythi
 newest = everything[0]
 assert newest["model"] == "apsis-demo" and newest["endpoint"] == "/v1/chat/completions", newest
 assert newest["quota"] > 0 and newest["prompt_tokens"] > 0 and newest["time"], newest
-asked = httpx.post(
+question = urllib.request.Request(
     sys.argv[1] + "/v1/chat/completions",
-    headers={"Authorization": "Bearer " + os.environ["COMETAPI_KEY"]},
-    json={"model": "apsis-demo", "messages": [{"role": "user", "content": "Hello"}]},
+    headers={"Authorization": "Bearer " + os.environ["COMETAPI_KEY"], "Content-Type": "application/json"},
+    data=json.dumps({"model": "apsis-demo", "messages": [{"role": "user", "content": "Hello"}]}).encode(),
 )
-id = asked.headers["x-cometapi-request-id"]
+with urllib.request.urlopen(question) as asked:
+    id = asked.headers["x-cometapi-request-id"]
+    tokens = json.load(asked)["usage"]["completion_tokens"]
 found = json.loads(printed("logs", "--request-id", id, "--json"))
-assert found["request_id"] == id and found["completion_tokens"] == asked.json()["usage"]["completion_tokens"], found
+assert found["request_id"] == id and found["completion_tokens"] == tokens, found
 printed("logs", "--request-id", id)
 name = found["token_name"]
 count = len(everything) + 1
