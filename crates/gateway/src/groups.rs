@@ -15,6 +15,16 @@ pub async fn list(gateway: &Gateway, caller: &Caller) -> Result<Vec<Group>, Fail
     gateway.store.list_groups().await.map_err(|error| Failure::of(error, THING))
 }
 
+/// One group.
+///
+/// # Errors
+/// [`Failure::Forbidden`], [`Failure::NotFound`].
+pub async fn get(gateway: &Gateway, caller: &Caller, name: &str) -> Result<Group, Failure> {
+    caller.must_be(Role::Administrator)?;
+    let found = gateway.store.group(name).await.map_err(|error| Failure::of(error, THING))?;
+    found.ok_or(Failure::NotFound(THING))
+}
+
 /// The groups that the caller's keys may name.
 ///
 /// # Errors

@@ -7,8 +7,10 @@
 pub mod access;
 pub mod accounts;
 mod admission;
+pub mod audit;
 mod bill;
 mod bound;
+pub mod channel_test;
 pub mod channels;
 pub mod dial;
 pub mod entry;

@@ -51,7 +51,7 @@ pub struct AuditRecord {
     pub at: Timestamp,
     /// Who.
     pub actor: Actor,
-    /// What was done: `create`, `update`, `delete`, `refuse`, `test`.
+    /// What was done: `create`, `update`, `delete`, `refuse`.
     pub action: String,
     /// The kind of thing: `account`, `channel`, `credential`, `group`, `price`.
     pub object: String,

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use gateway::{Channel, NewChannel};
-use gateway::{Failure, channels};
-use model::id::ChannelId;
+use gateway::{
+    Failure,
+    channel_test::{self, Finding, Trial},
+    channels,
+};
+use model::id::{ChannelId, CredentialId};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
-use super::{Authenticated, Input, Segment, credentials::CredentialRecord, id, required};
+use super::{Authenticated, Input, Paging, Segment, credentials::CredentialRecord, id, required};
 use crate::{
     envelope::{Done, Envelope, Failed, Problem, Reply, done, ok},
     routes::AppState,
@@ -180,4 +184,90 @@ pub(crate) async fn delete(
 ) -> Result<Done, Problem> {
     channels::delete(&state.gateway, &caller, ChannelId(id(&channel)?)).await?;
     done()
+}
+
+/// Uses a channel again.
+#[utoipa::path(post, path = "/api/channel/{id}/enable", tag = "Operators", params(("id" = i64, Path, description = "The channel")),
+    responses((status = 200, body = Envelope<Record>), (status = 401, body = Failed)), security(("personal_access_token" = [])))]
+pub(crate) async fn enable(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Segment(channel): Segment,
+) -> Reply<Record> {
+    ok(channels::enable(&state.gateway, &caller, ChannelId(id(&channel)?), true).await?.into())
+}
+
+/// Uses a channel no more. Requests that it serves already may finish.
+#[utoipa::path(post, path = "/api/channel/{id}/disable", tag = "Operators", params(("id" = i64, Path, description = "The channel")),
+    responses((status = 200, body = Envelope<Record>), (status = 401, body = Failed)), security(("personal_access_token" = [])))]
+pub(crate) async fn disable(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Segment(channel): Segment,
+) -> Reply<Record> {
+    ok(channels::enable(&state.gateway, &caller, ChannelId(id(&channel)?), false).await?.into())
+}
+
+/// What is to be tested.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the shape of the query in the OpenAPI document")]
+pub(crate) struct TestQuery {
+    /// The model; one of the channel's when absent.
+    model: Option<String>,
+    /// Id of the credential; the first in use when absent.
+    credential: Option<i64>,
+    /// `embeddings` to ask for those instead of a chat completion.
+    endpoint: Option<String>,
+}
+
+/// What came of a test.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ChannelFinding)]
+pub(crate) struct TestRecord {
+    /// Whether the channel answered as it should.
+    healthy: bool,
+    /// The upstream's status; absent when there was no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    /// Milliseconds until the whole answer was there.
+    latency_ms: i64,
+    /// The model as the upstream knows it.
+    model: String,
+    /// The credential that was sent; absent when the channel has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<i64>,
+    /// A short sentence.
+    reason: String,
+}
+
+impl From<Finding> for TestRecord {
+    fn from(finding: Finding) -> Self {
+        Self {
+            healthy: finding.healthy,
+            status: finding.status,
+            latency_ms: finding.latency_ms,
+            model: finding.model,
+            credential: Some(finding.credential.0).filter(|id| *id > 0),
+            reason: finding.reason,
+        }
+    }
+}
+
+/// Sends one real, minimal request to a channel, enabled or not. Its provider may charge for it.
+#[utoipa::path(get, path = "/api/channel/test/{id}", tag = "Operators", params(("id" = i64, Path, description = "The channel"), TestQuery),
+    responses((status = 200, body = Envelope<TestRecord>), (status = 401, body = Failed)), security(("personal_access_token" = [])))]
+pub(crate) async fn test(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Segment(channel): Segment,
+    Paging { query, .. }: Paging,
+) -> Reply<TestRecord> {
+    let asked = |name: &str| query.get(name).filter(|text| !text.is_empty()).cloned();
+    let trial = Trial {
+        model: asked("model"),
+        credential: asked("credential").map(|text| id(&text)).transpose()?.map(CredentialId),
+        embeddings: asked("endpoint").as_deref() == Some("embeddings"),
+    };
+    ok(channel_test::run(&state.gateway, &caller, ChannelId(id(&channel)?), &trial).await?.into())
 }

@@ -25,6 +25,12 @@ pub(crate) struct Record {
     ratio_millionths: i64,
 }
 
+impl From<Group> for Record {
+    fn from(group: Group) -> Self {
+        Self { name: group.name, description: group.description, ratio_millionths: group.ratio.0 }
+    }
+}
+
 /// A group to be made or changed.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
@@ -46,12 +52,18 @@ pub(crate) async fn list(
     Authenticated(caller): Authenticated,
 ) -> Reply<Vec<Record>> {
     let groups = groups::list(&state.gateway, &caller).await?;
-    let record = |group: Group| Record {
-        name: group.name,
-        description: group.description,
-        ratio_millionths: group.ratio.0,
-    };
-    ok(groups.into_iter().map(record).collect())
+    ok(groups.into_iter().map(Record::from).collect())
+}
+
+/// One group.
+#[utoipa::path(get, path = "/api/group/{name}", tag = "Operators", params(("name" = String, Path, description = "The group")),
+    responses((status = 200, body = Envelope<Record>), (status = 401, body = Failed)), security(("personal_access_token" = [])))]
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Segment(name): Segment,
+) -> Reply<Record> {
+    ok(groups::get(&state.gateway, &caller, &name).await?.into())
 }
 
 /// Makes a group, or changes the one of this name.

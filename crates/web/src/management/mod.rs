@@ -1,6 +1,7 @@
 //! The management API: one module for each aggregate, one function for each endpoint.
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
 pub(crate) mod catalog;
 pub(crate) mod channels;
 pub(crate) mod credentials;

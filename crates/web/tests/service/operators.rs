@@ -1,6 +1,8 @@
 //! What administrators do: accounts, groups, channels, prices; and what they cannot do.
 
+use model::id::CredentialId;
 use serde_json::{Value, json};
+use testkit::Script;
 
 use crate::app::{App, question};
 
@@ -267,4 +269,140 @@ async fn a_price_is_in_force_at_once_and_everybody_sees_it() {
         rows.push((body, expected));
     }
     refused(&app, "PUT", "/api/price/", "/api/models", &rows).await;
+}
+
+#[tokio::test]
+async fn a_channel_is_tested_with_one_real_request() {
+    let app = App::start().await;
+    app.provider.record();
+    let url = app.provider.url();
+    let body = json!({"name": "t", "base_url": url, "key": "sk-tested", "models": ["ours"], "status": 2,
+        "model_mapping": {"ours": "theirs"}});
+    let id = done(&app, "POST", "/api/channel", body).await["id"].clone();
+    let test = format!("/api/channel/test/{id}");
+    let found = done(&app, "GET", &test, Value::Null).await;
+    assert_eq!(
+        (&found["healthy"], &found["status"], &found["model"], &found["reason"]),
+        (&json!(true), &json!(200), &json!("theirs"), &json!("it answers")),
+        "also when it is disabled"
+    );
+    assert!(found["latency_ms"].is_i64() && found["credential"].is_i64(), "{found}");
+    let sent = app.provider.seen();
+    assert_eq!((sent.len(), sent[0].headers["authorization"].to_str().unwrap()), (1, "Bearer sk-tested"));
+    let embedded = done(&app, "GET", &format!("{test}?endpoint=embeddings&model=e"), Value::Null).await;
+    assert_eq!((&embedded["healthy"], &embedded["model"]), (&json!(true), &json!("e")));
+
+    let refusing = Script { status: Some(401), message: Some("no such key".to_owned()), ..Script::default() };
+    app.provider.script("theirs", refusing);
+    let found = done(&app, "GET", &test, Value::Null).await;
+    assert_eq!((&found["healthy"], &found["status"]), (&json!(false), &json!(401)));
+    assert!(found["reason"].as_str().unwrap().contains("no such key"), "{found}");
+    app.provider.script("theirs", Script { body: Some("<html>".to_owned()), ..Script::default() });
+    let found = done(&app, "GET", &test, Value::Null).await;
+    assert_eq!(
+        (&found["healthy"], &found["reason"]),
+        (&json!(false), &json!("the answer is no JSON object"))
+    );
+    done(&app, "PUT", "/api/channel", json!({"id": id, "base_url": "http://127.0.0.1:1/v1", "key": ""}))
+        .await;
+    let found = done(&app, "GET", &test, Value::Null).await;
+    assert_eq!(
+        (&found["healthy"], found.get("status"), found.get("credential")),
+        (&json!(false), None, None)
+    );
+    assert!(!found.to_string().contains("127.0.0.1"), "{found}");
+    for (path, code) in [
+        ("/api/channel/test/999999".to_owned(), "not_found"),
+        (format!("{test}?credential=999999"), "conflict"),
+        (format!("{test}?credential=x"), "invalid_parameter"),
+    ] {
+        assert_eq!(call(&app, &app.pat, "GET", &path, Value::Null).await.1["code"], code, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_of_a_channel_come_and_go_and_are_never_shown() {
+    let app = App::start().await;
+    let body = json!({"name": "t", "base_url": app.provider.url(), "key": "sk-secret-one", "models": ["x"], "weight": 7});
+    let made = done(&app, "POST", "/api/channel", body).await;
+    assert_eq!((&made["weight"], &made["credentials"][0]["status"]), (&json!(7), &json!(1)));
+    let new = json!({"channel": made["id"], "name": "spare", "key": "sk-secret-two"});
+    let second = done(&app, "POST", "/api/channel/credential", new).await;
+    assert_eq!((&second["name"], &second["status"]), (&json!("spare"), &json!(1)));
+    let disabled = json!({"id": second["id"], "status": 2});
+    assert_eq!(done(&app, "PUT", "/api/channel/credential/", disabled).await["status"], 2);
+    app.store
+        .refuse_credential(CredentialId(second["id"].as_i64().unwrap()), 401, crate::app::now())
+        .await
+        .unwrap();
+    let enabled = json!({"id": second["id"], "status": 1, "name": "again"});
+    let again = done(&app, "PUT", "/api/channel/credential", enabled).await;
+    assert_eq!(
+        (&again["status"], &again["name"], again.get("refused_status")),
+        (&json!(1), &json!("again"), None)
+    );
+    app.store
+        .refuse_credential(CredentialId(second["id"].as_i64().unwrap()), 403, crate::app::now())
+        .await
+        .unwrap();
+    let one = format!("/api/channel/{}", made["id"]);
+    let shown = done(&app, "GET", &one, Value::Null).await;
+    assert_eq!(
+        (&shown["status"], &shown["credentials"][1]["status"], &shown["credentials"][1]["refused_status"]),
+        (&json!(1), &json!(3), &json!(403)),
+        "the credential is disabled, the channel is not"
+    );
+    let back = done(&app, "PUT", "/api/channel/credential", shown["credentials"][1].clone()).await;
+    assert_eq!(back["status"], 3, "a record sent back is no wish");
+    done(&app, "DELETE", &format!("/api/channel/credential/{}", second["id"]), Value::Null).await;
+    for status in [2, 1] {
+        let path = format!("{one}/{}", if status == 1 { "enable" } else { "disable" });
+        assert_eq!(done(&app, "POST", &path, Value::Null).await["status"], status);
+    }
+    let rows = [
+        (json!({"key": "x"}), "channel is required"),
+        (json!({"channel": made["id"]}), "key is required"),
+        (json!({"channel": made["id"], "key": ""}), "must not be empty"),
+        (json!({"channel": made["id"], "key": "two words"}), "printable ASCII"),
+        (json!({"channel": 999_999, "key": "x"}), "channel not found"),
+    ];
+    refused(&app, "POST", "/api/channel/credential", &one, &rows).await;
+    let id = shown["credentials"][0]["id"].clone();
+    let rows = [
+        (json!({"status": 1}), "id is required"),
+        (json!({"id": 999_999}), "credential not found"),
+        (json!({"id": id, "status": 5}), "status must be"),
+        (json!({"id": id, "name": "n".repeat(65)}), "at most 64"),
+    ];
+    refused(&app, "PUT", "/api/channel/credential", &one, &rows).await;
+    let rows = [
+        (json!({"id": made["id"], "weight": 1_000_001}), "weight must be"),
+        (json!({"id": made["id"], "weight": -1}), "weight: "),
+    ];
+    refused(&app, "PUT", "/api/channel", &one, &rows).await;
+
+    let audit = app.manage("GET", &format!("/api/audit?object=channel&object_id={}", made["id"]), None).await;
+    let actions: Vec<_> =
+        audit.json()["data"]["items"].as_array().unwrap().iter().map(|one| one["action"].clone()).collect();
+    assert_eq!(actions, [json!("update"), json!("update"), json!("create")]);
+    let all = app.manage("GET", "/api/audit/?page_size=100", None).await;
+    let refusals = all.json()["data"]["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["action"] == "refuse")
+        .count();
+    assert_eq!(refusals, 2);
+    let mine =
+        app.manage("GET", &format!("/api/audit?user_id={}&page_size=1", app.root.0), None).await.json();
+    assert_eq!(
+        (mine["data"]["items"][0]["actor"].clone(), mine["data"]["page_size"].clone()),
+        (json!("root"), json!(1))
+    );
+    for reply in [audit, all, app.manage("GET", "/api/channel", None).await] {
+        assert!(reply.status == 200 && !reply.text().contains("secret"), "{}", reply.text());
+    }
+    assert_eq!(app.manage("GET", "/api/audit?user_id=x", None).await.json()["code"], "invalid_parameter");
+    assert_eq!(done(&app, "GET", "/api/group/default", Value::Null).await["ratio_millionths"], 1_000_000);
+    assert_eq!(app.manage("GET", "/api/group/nowhere", None).await.json()["code"], "not_found");
 }

@@ -1,0 +1,172 @@
+//! Testing a channel: one real, minimal request, and what came of it in a sentence.
+//!
+//! The provider may charge the operator for it; nobody else pays. A disabled channel can be tested too. A channel that
+//! answers is taken for healthy from then on.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use model::{
+    clock::Clock,
+    id::{ChannelId, CredentialId},
+};
+use store::{Role, Store};
+use wire::openai::{answer, upstream_error};
+
+use crate::{
+    Failure, Gateway, Settings,
+    access::Caller,
+    routing::{Channel, Route, Snapshot},
+    upstream::Upstream,
+};
+
+const THING: &str = "channel";
+/// How much of an answer is read.
+const MOST: usize = 256 << 10;
+/// The longest that a test may take.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// What an operator wants to be tested.
+#[derive(Clone, Debug, Default)]
+pub struct Trial {
+    /// The model; the first of the channel's when nothing is said.
+    pub model: Option<String>,
+    /// The credential; the first that is in use when nothing is said.
+    pub credential: Option<CredentialId>,
+    /// Whether embeddings are asked for instead of a chat completion.
+    pub embeddings: bool,
+}
+
+/// What came of a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether the channel answered as it should.
+    pub healthy: bool,
+    /// The upstream's status, if it answered at all.
+    pub status: Option<u16>,
+    /// Milliseconds until the whole answer was there.
+    pub latency_ms: i64,
+    /// The model as the upstream knows it.
+    pub model: String,
+    /// The credential that was sent.
+    pub credential: CredentialId,
+    /// A short sentence.
+    pub reason: String,
+}
+
+/// Tests a channel of a running gateway.
+///
+/// # Errors
+/// [`Failure::Forbidden`], [`Failure::NotFound`]; a channel without a model or a credential to try.
+pub async fn run(
+    gateway: &Gateway,
+    caller: &Caller,
+    id: ChannelId,
+    trial: &Trial,
+) -> Result<Finding, Failure> {
+    caller.must_be(Role::Administrator)?;
+    let snapshot = gateway.routing();
+    let route = find(&snapshot, id)?;
+    let limit = gateway.settings.first_byte.min(LONGEST);
+    let finding = attempt(&gateway.upstream, route, trial, limit, &*gateway.clock).await?;
+    if finding.healthy {
+        gateway.health().forget(route);
+    }
+    Ok(finding)
+}
+
+/// Tests a channel without a running gateway.
+///
+/// # Errors
+/// [`Failure::NotFound`]; the database; a channel without a model or a credential to try.
+pub async fn run_stored(
+    store: &Store,
+    settings: &Settings,
+    id: ChannelId,
+    trial: &Trial,
+    clock: &dyn Clock,
+) -> Result<Finding, Failure> {
+    let snapshot = Snapshot::load(store, clock.now()).await.map_err(|error| Failure::of(error, THING))?;
+    let upstream = Upstream::new(settings.connect);
+    attempt(&upstream, find(&snapshot, id)?, trial, settings.first_byte.min(LONGEST), clock).await
+}
+
+fn find(snapshot: &Snapshot, id: ChannelId) -> Result<&Route, Failure> {
+    let found = snapshot.channels().iter().find(|route| route.id == id);
+    found.map(|route| &**route).ok_or(Failure::NotFound(THING))
+}
+
+async fn attempt(
+    upstream: &Upstream,
+    route: &Route,
+    trial: &Trial,
+    limit: Duration,
+    clock: &dyn Clock,
+) -> Result<Finding, Failure> {
+    let way = way(route, trial)?;
+    let asked = match &trial.model {
+        Some(model) => model.as_str(),
+        None => route.models.iter().min().ok_or_else(|| Failure::Invalid("model is required".to_owned()))?,
+    };
+    let model = way.upstream_model(asked).to_owned();
+    let (path, body) = question(&model, trial.embeddings);
+    let began = clock.now();
+    let heard = async {
+        let response = upstream.send(way, path, &HeaderMap::new(), body, limit).await?;
+        Ok::<_, model::refusal::Refusal>(listen(response).await)
+    };
+    let (status, problem) = match tokio::time::timeout(limit, heard).await {
+        Ok(Ok((status, problem))) => (Some(status), problem),
+        Ok(Err(refusal)) => (None, Some(refusal.to_string())),
+        Err(_) => (None, Some("the upstream took too long to answer".to_owned())),
+    };
+    Ok(Finding {
+        healthy: problem.is_none(),
+        status,
+        latency_ms: clock.now().millis_since(began),
+        model,
+        credential: way.credential,
+        reason: problem.unwrap_or_else(|| "it answers".to_owned()),
+    })
+}
+
+fn way<'a>(route: &'a Route, trial: &Trial) -> Result<&'a Arc<Channel>, Failure> {
+    let wanted = |way: &&Arc<Channel>| trial.credential.is_none_or(|wanted| way.credential == wanted);
+    let none = || Failure::Conflict("there is no such credential in use: enable it first".to_owned());
+    route.ways.iter().find(wanted).ok_or_else(none)
+}
+
+/// The smallest question that has an answer.
+fn question(model: &str, embeddings: bool) -> (&'static str, Bytes) {
+    let model = serde_json::Value::from(model);
+    match embeddings {
+        true => ("/embeddings", format!(r#"{{"model":{model},"input":"ping"}}"#).into()),
+        false => {
+            let body = format!(
+                r#"{{"model":{model},"messages":[{{"role":"user","content":"ping"}}],"max_tokens":16}}"#
+            );
+            ("/chat/completions", body.into())
+        }
+    }
+}
+
+/// The status of an answer, and what is wrong with it.
+async fn listen(response: http::Response<Incoming>) -> (u16, Option<String>) {
+    let status = response.status();
+    let body = match Limited::new(response.into_body(), MOST).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(_) => return (status.as_u16(), Some("the answer broke off or is too large".to_owned())),
+    };
+    if !status.is_success() {
+        return (status.as_u16(), Some(upstream_error::read(status.as_u16(), &body).message));
+    }
+    if answer::read(&body).is_error {
+        return (status.as_u16(), Some(upstream_error::read(502, &body).message));
+    }
+    let object = matches!(serde_json::from_slice(&body), Ok(serde_json::Value::Object(_)));
+    let problem = (!object).then(|| "the answer is no JSON object".to_owned());
+    (status.as_u16(), problem)
+}
