@@ -2,13 +2,13 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use model::{clock::Timestamp, key::Status, price::Ratio, refusal::Refusal};
+use model::{clock::Timestamp, key::Status, refusal::Refusal};
 use store::ModelPrice;
 
 use crate::{
     gateway::Gateway,
     key_cache::Known,
-    routing::{Channel, Choice, Snapshot},
+    routing::{self, Choice, Plan, Want},
 };
 
 /// The credentials of one request: every place where an API key may stand, already taken apart.
@@ -85,30 +85,30 @@ pub(crate) async fn admit(
     Ok(known)
 }
 
-/// Which way a request goes and what it costs.
+/// Which ways a request may go and what it costs.
 pub(crate) struct Way {
-    /// The group that serves.
-    pub(crate) group: String,
-    /// Its price ratio.
-    pub(crate) ratio: Ratio,
-    /// The channel.
-    pub(crate) channel: Arc<Channel>,
+    /// The channels that it may try.
+    pub(crate) plan: Plan,
     /// The model's price.
     pub(crate) price: Arc<ModelPrice>,
 }
 
 /// The checks that need the model: group, model list, channel, price.
-pub(crate) fn way(known: &Known, snapshot: &Snapshot, model: &str) -> Result<Way, Refusal> {
-    let choice = Choice::of(&known.account, &known.key.settings, snapshot)?;
+pub(crate) fn way(gateway: &Gateway, known: &Known, model: &str) -> Result<Way, Refusal> {
+    let snapshot = gateway.routing();
+    let choice = Choice::of(&known.account, &known.key.settings, &snapshot)?;
     if !known.key.settings.allows_model(model) {
         return Err(Refusal::ModelNotAllowed(model.to_owned()));
     }
-    let serving = |(group, ratio): &(Arc<str>, Ratio)| {
-        Some((snapshot.channel(group, model)?, group.to_string(), *ratio))
-    };
-    let found = choice.groups.iter().find_map(serving);
-    let (channel, group, ratio) =
-        found.ok_or_else(|| Refusal::ModelNotFound { group: choice.name(), model: model.to_owned() })?;
+    let want = Want { choice: &choice, model, seed: gateway.seeds.next(), now: gateway.now() };
+    let (plan, refusal) = gateway.health.with(|table| {
+        let plan = routing::plan(&snapshot, want, table);
+        let refusal = plan.refusal(&snapshot, want, table);
+        (plan, refusal)
+    });
+    if let Some(refusal) = refusal {
+        return Err(refusal);
+    }
     let price = snapshot.price(model).ok_or_else(|| Refusal::PriceUnknown(model.to_owned()))?;
-    Ok(Way { group, ratio, channel: Arc::clone(channel), price: Arc::clone(price) })
+    Ok(Way { plan, price: Arc::clone(price) })
 }

@@ -8,7 +8,6 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use model::{
     clock::Clock,
     id::{ChannelId, CredentialId},
@@ -19,8 +18,9 @@ use wire::openai::{answer, upstream_error};
 use crate::{
     Failure, Gateway, Settings,
     access::Caller,
-    routing::{Channel, Route, Snapshot},
-    upstream::Upstream,
+    attempt::Failed,
+    routing::{Channel, Route, Snapshot, UpstreamFailure},
+    upstream::{Upstream, UpstreamBody},
 };
 
 const THING: &str = "channel";
@@ -90,7 +90,7 @@ pub async fn run_stored(
     clock: &dyn Clock,
 ) -> Result<Finding, Failure> {
     let snapshot = Snapshot::load(store, clock.now()).await.map_err(|error| Failure::of(error, THING))?;
-    let upstream = Upstream::new(settings.connect);
+    let upstream = Upstream::new(settings.connect, settings.dial.clone());
     attempt(&upstream, find(&snapshot, id)?, trial, settings.first_byte.min(LONGEST), clock).await
 }
 
@@ -116,11 +116,11 @@ async fn attempt(
     let began = clock.now();
     let heard = async {
         let response = upstream.send(way, path, &HeaderMap::new(), body, limit).await?;
-        Ok::<_, model::refusal::Refusal>(listen(response).await)
+        Ok::<_, UpstreamFailure>(listen(response).await)
     };
     let (status, problem) = match tokio::time::timeout(limit, heard).await {
         Ok(Ok((status, problem))) => (Some(status), problem),
-        Ok(Err(refusal)) => (None, Some(refusal.to_string())),
+        Ok(Err(failure)) => (None, Some(Failed::from(failure).refusal.to_string())),
         Err(_) => (None, Some("the upstream took too long to answer".to_owned())),
     };
     Ok(Finding {
@@ -154,7 +154,7 @@ fn question(model: &str, embeddings: bool) -> (&'static str, Bytes) {
 }
 
 /// The status of an answer, and what is wrong with it.
-async fn listen(response: http::Response<Incoming>) -> (u16, Option<String>) {
+async fn listen(response: http::Response<UpstreamBody>) -> (u16, Option<String>) {
     let status = response.status();
     let body = match Limited::new(response.into_body(), MOST).collect().await {
         Ok(body) => body.to_bytes(),

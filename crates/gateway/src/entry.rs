@@ -28,6 +28,8 @@ pub struct Facts {
     pub group: Option<String>,
     /// The channel that serves.
     pub channel: Option<ChannelId>,
+    /// How many channels were tried.
+    pub attempts: u32,
     /// Whether the answer is a stream.
     pub stream: bool,
     /// What it cost, once it is settled, in quota units.

@@ -6,35 +6,32 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 use model::{clock::Timestamp, refusal::Refusal, usage::UsageContext};
-use wire::openai::{
-    answer,
-    request::{self, BodyError, Edits, Scan},
-    upstream_error,
-};
+use store::ModelPrice;
+use wire::openai::request::{self, BodyError, Scan};
 
 use crate::{
-    admission::{self, Credentials, Way},
+    admission::{self, Credentials},
+    attempt::{self, Content, Got, Request},
     bill::Bill,
+    body,
     bound::{self, Held, Tariff},
+    channels,
     entry::Entry,
     gateway::Gateway,
     key_cache::Known,
     relay::Relay,
-    upstream::{self, UpstreamBody},
+    routing::{Attempt, Attempts, Next, UpstreamFailure},
 };
 
 /// Longest name of a model, in bytes.
 const MAX_MODEL: usize = 256;
-/// How much of an upstream's error is read.
-const MAX_ERROR: u64 = 64 << 10;
 
 /// Where a request came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +71,7 @@ impl Door {
     }
 
     /// The path behind an upstream's base URL.
-    const fn upstream_path(self) -> &'static str {
+    pub(crate) const fn upstream_path(self) -> &'static str {
         match self {
             Self::Chat => "/chat/completions",
             Self::Embeddings => "/embeddings",
@@ -176,74 +173,69 @@ where
     let known = admission::admit(gateway, &credentials, client, started).await?;
     entry.note(|facts| (facts.account, facts.key) = (Some(known.account.id), Some(known.key.id)));
     let settings = &gateway.settings;
-    let body = read_body(&headers, body, settings.body_limit, settings.body_idle).await?;
+    let body = body::of_caller(&headers, body, settings.body_limit, settings.body_idle).await?;
     let scan = read(&body)?;
-    let way = admission::way(&known, &gateway.routing(), &scan.model)?;
-    entry.note(|facts| {
-        (facts.model, facts.stream) = (Some(scan.model.clone()), scan.stream);
-        (facts.group, facts.channel) = (Some(way.group.clone()), Some(way.channel.id));
-    });
+    entry.note(|facts| (facts.model, facts.stream) = (Some(scan.model.clone()), scan.stream));
+    let way = admission::way(gateway, &known, &scan.model)?;
+    tracing::debug!(request_id, plan = %way.plan, "planned");
+    let mut attempts = Attempts::new(way.plan, &gateway.health, gateway.now());
+    let next = |attempts: &mut Attempts| attempts.next(&gateway.health, &gateway.budget, gateway.now());
+    // What was fit a moment ago may rest by now.
+    let mut attempt = next(&mut attempts).map_err(|_| Refusal::UpstreamError)?;
+    attempt.note(&entry);
 
-    let tariff = Tariff { price: Arc::clone(&way.price), ratio: way.ratio, input: scan.input_bound };
-    let context = context(&known, &way, &scan, door, client, request_id.clone(), started);
-    let Held { hold, output, limit } =
+    let tariff = Tariff { price: Arc::clone(&way.price), ratio: attempt.ratio, input: scan.input_bound };
+    let told = Told { known: &known, scan: &scan, door, client, request_id: &request_id, started };
+    let context = told.context(&attempt, &way.price);
+    let Held { mut hold, output, limit } =
         bound::hold(gateway, &known, &tariff, &scan, door.has_output(), context).await?;
-    let bill = Bill::new(gateway, tariff, entry, started, request_id, scan.model.clone());
+    let model = scan.model.clone();
+    let mut bill = Bill::new(gateway, tariff, entry.clone(), started, request_id.clone(), model);
 
-    let sent = edited(&body, &scan, &way, limit, door);
-    let path = door.upstream_path();
-    let sending = gateway.upstream.send(&way.channel, path, &headers, sent, settings.first_byte);
-    let response = match sending.await {
-        Ok(response) => response,
-        Err(refusal) => return Err(bill.refuse(hold, refusal)),
+    let request = Request { door, headers: &headers, body: &body, scan: &scan, limit };
+    let got = loop {
+        let failed = match attempt::make(gateway, &attempt, &request).await {
+            Ok(got) => {
+                attempt.permit.succeeded();
+                break got;
+            }
+            Err(failed) => failed,
+        };
+        if attempt.failed(gateway, failed.failure) == Next::Answer {
+            return Err(bill.refuse(hold, failed.refusal));
+        }
+        attempt = loop {
+            let Ok(next) = next(&mut attempts) else { return Err(bill.refuse(hold, failed.refusal)) };
+            if bound::raise(&mut hold, &bill.tariff, next.ratio, output).await {
+                break next;
+            }
+            attempts.unaffordable(next, &gateway.budget);
+        };
+        attempt.note(&entry);
+        bill.tariff.ratio = attempt.ratio;
+        hold.retarget(told.context(&attempt, &way.price));
     };
-    if !response.status().is_success() {
-        let refusal = upstream_refusal(response, settings.idle).await;
-        return Err(bill.refuse(hold, refusal));
-    }
-    let kind = match kind_of(response.headers()) {
-        Some(kind) => kind,
-        None => return Err(bill.refuse(hold, Refusal::UpstreamError)),
-    };
+
     if let Err(error) = hold.durable().await {
         tracing::error!(%error, "no answer may leave");
         return Err(bill.refuse(hold, Refusal::Unavailable));
     }
-
-    let mut answer_headers = upstream::back(response.headers());
-    let status = response.status();
-    match kind {
-        Kind::Whole => {
-            let limit = settings.answer_limit;
-            let whole = match read_upstream(response.into_body(), limit, settings.idle).await {
-                Ok(whole) => whole,
-                Err(refusal) => return Err(bill.refuse(hold, refusal)),
-            };
-            let read = answer::read(&whole);
-            if read.is_error {
-                let words = upstream_error::read(502, &whole);
-                let refusal = Refusal::Upstream {
-                    status: 502,
-                    code: words.code,
-                    message: words.message,
-                    retry_after: None,
-                };
-                return Err(bill.refuse(hold, refusal));
-            }
+    let Got { status, mut headers, content } = got;
+    let body = match content {
+        Content::Whole(whole, read) => {
             bill.settle(hold, read.reported, read.estimated_output, status.as_u16()).await;
-            let body = AnswerBody(Inner::Whole(Full::new(whole)));
-            Ok(Answer { status, headers: answer_headers, body })
+            AnswerBody(Inner::Whole(Full::new(whole)))
         }
-        Kind::Stream => {
-            answer_headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-            answer_headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        Content::Stream(upstream) => {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
             let most = scan.output_limit.unwrap_or(u64::MAX).min(way.price.max_output);
             let most = limit.unwrap_or(most).saturating_mul(scan.choices);
-            let relay = Relay::new(bill, hold, response.into_body(), scan.include_usage, output, most);
-            let body = AnswerBody(Inner::Stream(Box::new(relay)));
-            Ok(Answer { status, headers: answer_headers, body })
+            let relay = Relay::new(bill, hold, upstream, scan.include_usage, output, most);
+            AnswerBody(Inner::Stream(Box::new(relay)))
         }
-    }
+    };
+    Ok(Answer { status, headers, body })
 }
 
 fn read(body: &[u8]) -> Result<Scan, Refusal> {
@@ -257,131 +249,64 @@ fn read(body: &[u8]) -> Result<Scan, Refusal> {
     Ok(scan)
 }
 
-fn context(
-    known: &Known,
-    way: &Way,
-    scan: &Scan,
+impl Attempt {
+    fn note(&self, entry: &Entry) {
+        entry.note(|facts| {
+            (facts.group, facts.channel) = (Some(self.group.to_string()), Some(self.permit.channel().id));
+            facts.attempts = self.number;
+        });
+    }
+
+    /// Takes in that it failed, and says what is next.
+    fn failed(self, gateway: &Arc<Gateway>, failure: UpstreamFailure) -> Next {
+        let (channel, policy) = (Arc::clone(self.permit.channel()), gateway.health.policy());
+        gateway.metrics.upstream_failed(failure);
+        tracing::info!(channel = %channel.id, group = %self.group, attempt = self.number, ?failure, "an attempt failed");
+        if self.permit.failed(failure)
+            && let UpstreamFailure::Status { status, .. } = failure
+        {
+            // On this node the credential rests already; the request need not wait for the others.
+            let gateway = Arc::clone(gateway);
+            tokio::spawn(async move {
+                let refused = channels::credential_refused(&gateway, channel.credential, status).await;
+                if let Err(error) = refused {
+                    tracing::error!(%error, credential = %channel.credential, "cannot disable a credential");
+                }
+            });
+        }
+        failure.verdict(policy).next
+    }
+}
+
+/// What the record of a request says, whichever way it goes.
+struct Told<'a> {
+    known: &'a Known,
+    scan: &'a Scan,
     door: Door,
     client: IpAddr,
-    request_id: String,
+    request_id: &'a str,
     started: Timestamp,
-) -> UsageContext {
-    UsageContext {
-        request_id,
-        account: known.account.id,
-        key: known.key.id,
-        key_name: known.key.settings.name.clone(),
-        group: way.group.clone(),
-        channel: way.channel.id,
-        model: scan.model.clone(),
-        upstream_model: way.channel.upstream_model(&scan.model).to_owned(),
-        door: door.path().to_owned(),
-        stream: scan.stream,
-        price: way.price.price.id,
-        ratio: way.ratio,
-        client,
-        started,
-    }
 }
 
-/// The body for the upstream: what the gateway must change, and every other byte as it came.
-fn edited(body: &Bytes, scan: &Scan, way: &Way, limit: Option<u64>, door: Door) -> Bytes {
-    let edits = Edits {
-        model: Some(way.channel.upstream_model(&scan.model).to_owned()),
-        output_limit: limit,
-        ask_usage: scan.stream && door == Door::Chat,
-    };
-    request::edit(body, scan, &edits)
-}
-
-enum Kind {
-    Whole,
-    Stream,
-}
-
-/// How an answer is to be read; `None` when it is of no kind that a model answers in.
-fn kind_of(headers: &HeaderMap) -> Option<Kind> {
-    let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
-    if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
-        return None;
-    }
-    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?.to_ascii_lowercase();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_owned();
-    match kind.as_str() {
-        "text/event-stream" => Some(Kind::Stream),
-        kind if kind == "application/json" || kind.ends_with("+json") => Some(Kind::Whole),
-        _ => None,
-    }
-}
-
-/// Reads the caller's body: refused before it is read when it says that it is too large, and cut when it is slow.
-async fn read_body<B>(headers: &HeaderMap, body: B, limit: u64, idle: Duration) -> Result<Bytes, Refusal>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let told =
-        headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if told.is_some_and(|length| length > limit) {
-        return Err(Refusal::RequestTooLarge(limit));
-    }
-    collect(body, limit, idle).await.map_err(|error| match error {
-        Cut::TooLarge => Refusal::RequestTooLarge(limit),
-        Cut::Slow => Refusal::RequestTimeout,
-        Cut::Broken => Refusal::InvalidRequest("the request body broke off".to_owned()),
-    })
-}
-
-async fn read_upstream(body: UpstreamBody, limit: u64, idle: Duration) -> Result<Bytes, Refusal> {
-    collect(body, limit, idle).await.map_err(|error| match error {
-        Cut::TooLarge | Cut::Broken => Refusal::UpstreamError,
-        Cut::Slow => Refusal::UpstreamTimeout,
-    })
-}
-
-enum Cut {
-    TooLarge,
-    Slow,
-    Broken,
-}
-
-async fn collect<B>(mut body: B, limit: u64, idle: Duration) -> Result<Bytes, Cut>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    loop {
-        let frame = match tokio::time::timeout(idle, Pin::new(&mut body).frame()).await {
-            Err(_) => return Err(Cut::Slow),
-            Ok(None) => break,
-            Ok(Some(Err(_))) => return Err(Cut::Broken),
-            Ok(Some(Ok(frame))) => frame,
-        };
-        let Ok(data) = frame.into_data() else { continue };
-        if (first.len() + rest.len() + data.len()) as u64 > limit {
-            return Err(Cut::TooLarge);
-        }
-        // Most bodies come in one piece and are not copied.
-        if first.is_empty() && rest.is_empty() {
-            first = data;
-        } else {
-            if rest.is_empty() {
-                rest.extend_from_slice(&std::mem::take(&mut first));
-            }
-            rest.extend_from_slice(&data);
+impl Told<'_> {
+    fn context(&self, attempt: &Attempt, price: &ModelPrice) -> UsageContext {
+        let (key, channel) = (&self.known.key, attempt.permit.channel());
+        UsageContext {
+            request_id: self.request_id.to_owned(),
+            account: self.known.account.id,
+            key: key.id,
+            key_name: key.settings.name.clone(),
+            group: attempt.group.to_string(),
+            channel: channel.id,
+            attempt: attempt.number,
+            model: self.scan.model.clone(),
+            upstream_model: channel.upstream_model(&self.scan.model).to_owned(),
+            door: self.door.path().to_owned(),
+            stream: self.scan.stream,
+            price: price.price.id,
+            ratio: attempt.ratio,
+            client: self.client,
+            started: self.started,
         }
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
-}
-
-async fn upstream_refusal(response: http::Response<UpstreamBody>, idle: Duration) -> Refusal {
-    let status = response.status();
-    // A redirect is not followed, and a caller could do nothing with it.
-    if !(status.is_client_error() || status.is_server_error()) {
-        return Refusal::UpstreamError;
-    }
-    let retry_after = upstream::retry_after(response.headers());
-    let body = collect(response.into_body(), MAX_ERROR, idle).await.unwrap_or_default();
-    let words = upstream_error::read(status.as_u16(), &body);
-    Refusal::Upstream { status: status.as_u16(), code: words.code, message: words.message, retry_after }
 }

@@ -94,9 +94,9 @@ pub struct Gateway {
     pub(crate) upstream: Upstream,
     pub(crate) metrics: Metrics,
     routing: ArcSwap<Snapshot>,
-    health: Arc<Health>,
-    budget: Budget,
-    seeds: Seeds,
+    pub(crate) health: Arc<Health>,
+    pub(crate) budget: Budget,
+    pub(crate) seeds: Seeds,
 }
 
 impl fmt::Debug for Gateway {
@@ -120,7 +120,7 @@ impl Gateway {
             health: Arc::new(Health::new(settings.routing.clone(), Arc::clone(&clock))),
             budget: Budget::new(settings.routing.clone(), clock.now()),
             seeds: Seeds::new(u64::from_le_bytes(first)),
-            upstream: Upstream::new(settings.connect),
+            upstream: Upstream::new(settings.connect, settings.dial.clone()),
             store,
             ledger,
             clock,

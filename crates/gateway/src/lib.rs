@@ -7,8 +7,10 @@
 pub mod access;
 pub mod accounts;
 mod admission;
+mod attempt;
 pub mod audit;
 mod bill;
+mod body;
 mod bound;
 pub mod channel_test;
 pub mod channels;

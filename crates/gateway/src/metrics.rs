@@ -8,11 +8,15 @@ use std::{
 use ledger::Stats;
 use parking_lot::Mutex;
 
+use crate::routing::UpstreamFailure;
+
 /// Counters of the model API.
 #[derive(Debug, Default)]
 pub struct Metrics {
     /// Requests by door and class of status.
     requests: Mutex<std::collections::BTreeMap<(&'static str, u16), u64>>,
+    /// Attempts that failed, by kind.
+    upstream_failures: Mutex<std::collections::BTreeMap<&'static str, u64>>,
     units: AtomicU64,
     overrun: AtomicU64,
     panics: AtomicU64,
@@ -22,6 +26,11 @@ impl Metrics {
     /// Counts a request that was answered with `status`.
     pub(crate) fn request(&self, door: &'static str, status: u16) {
         *self.requests.lock().entry((door, status / 100)).or_default() += 1;
+    }
+
+    /// Counts an attempt that failed.
+    pub(crate) fn upstream_failed(&self, failure: UpstreamFailure) {
+        *self.upstream_failures.lock().entry(failure.word()).or_default() += 1;
     }
 
     /// Counts a settlement.
@@ -37,6 +46,11 @@ impl Metrics {
         writeln!(text, "# TYPE apsis_requests_total counter")?;
         for ((door, class), count) in self.requests.lock().iter() {
             writeln!(text, "apsis_requests_total{{door=\"{door}\",status=\"{class}xx\"}} {count}")?;
+        }
+        writeln!(text, "# HELP apsis_upstream_failures_total Failed attempts at upstreams, by kind.")?;
+        writeln!(text, "# TYPE apsis_upstream_failures_total counter")?;
+        for (kind, count) in self.upstream_failures.lock().iter() {
+            writeln!(text, "apsis_upstream_failures_total{{kind=\"{kind}\"}} {count}")?;
         }
         let figures: [(&str, &str, &str, u64); 8] = [
             (

@@ -52,6 +52,7 @@ fn context() -> UsageContext {
         key_name: "key".to_owned(),
         group: "default".to_owned(),
         channel: ChannelId(1),
+        attempt: 1,
         model: "m".to_owned(),
         upstream_model: "m".to_owned(),
         door: "/v1".to_owned(),

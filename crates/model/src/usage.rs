@@ -53,6 +53,8 @@ pub struct UsageContext {
     pub group: String,
     /// The channel that serves.
     pub channel: ChannelId,
+    /// How many channels were tried, this one included.
+    pub attempt: u32,
     /// The model that the caller named.
     pub model: String,
     /// The model that the upstream was asked for.

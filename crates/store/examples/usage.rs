@@ -79,6 +79,7 @@ fn charge(seq: u64, all: u64, keys: &[(ApiKey, Draw)], numbers: &mut Numbers) ->
             key_name: key.settings.name.clone(),
             group: if numbers.next(10) == 0 { "premium" } else { "default" }.to_owned(),
             channel: ChannelId(i64::try_from(numbers.next(4))?),
+            attempt: 1,
             model: model.to_owned(),
             upstream_model: model.to_owned(),
             door: "/v1/chat/completions".to_owned(),

@@ -296,19 +296,21 @@ impl Store {
     /// The database.
     pub async fn delete_channel(&self, id: ChannelId, now: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
-        let Some(before) = read(&mut tx, Some(id)).await?.pop() else { return Ok(false) };
+        let before = match read(&mut tx, Some(id)).await {
+            Ok(mut found) => match found.pop() {
+                Some(channel) => Some(channel.state()),
+                None => return Ok(false),
+            },
+            // What cannot be read can still be deleted.
+            Err(StoreError::CorruptMapping(_)) => None,
+            Err(error) => return Err(error),
+        };
         for statement in
             ["DELETE FROM channel_credential WHERE channel = $1", "DELETE FROM channel WHERE id = $1"]
         {
             sqlx::query(statement).bind(id.0).execute(&mut *tx).await?;
         }
-        let entry = Entry {
-            action: "delete",
-            object: "channel",
-            id: id.to_string(),
-            before: Some(before.state()),
-            after: None,
-        };
+        let entry = Entry { action: "delete", object: "channel", id: id.to_string(), before, after: None };
         self.audit(&mut tx, entry, now).await?;
         change::record(&mut tx, Kind::Routing, id.0, now).await?;
         tx.commit().await?;

@@ -222,6 +222,7 @@ impl Drop for Line {
             model = facts.model,
             group = facts.group,
             channel = facts.channel.map(|id| id.0),
+            attempts = facts.attempts,
             stream = facts.stream,
             units = facts.units,
             input_tokens = facts.tokens.map(|tokens| tokens.input + tokens.cached_input + tokens.cache_write),

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 
 use super::{
     breaker::{Breaker, Pass, Stand},
-    failure::{CredentialVerdict, UpstreamFailure},
+    failure::{CredentialVerdict, Next, UpstreamFailure},
     policy::Policy,
     snapshot::{Channel, Route, Snapshot},
     span::Span,
@@ -152,6 +152,11 @@ impl Table {
         }
         if let Some(rest) = verdict.rest {
             channel.rest = Some(Span::new(now, rest));
+        }
+        if verdict.next == Next::Answer {
+            // It speaks of the request; the credential was taken.
+            self.credentials.remove(&way.credential);
+            return false;
         }
         let credential = self.credentials.entry(way.credential).or_default();
         let refused = match verdict.credential {

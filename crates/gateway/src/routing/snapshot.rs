@@ -174,11 +174,6 @@ impl Snapshot {
         &self.all
     }
 
-    /// The first channel for `model` in `group` that has a credential.
-    pub(crate) fn channel(&self, group: &str, model: &str) -> Option<&Arc<Channel>> {
-        self.serving(group, model).iter().find_map(|route| route.ways.first())
-    }
-
     /// The price of `model`.
     #[must_use]
     pub fn price(&self, model: &str) -> Option<&Arc<ModelPrice>> {

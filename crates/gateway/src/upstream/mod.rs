@@ -24,7 +24,6 @@ use hyper::{
     client::conn::http2,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use model::refusal::Refusal;
 
 pub(crate) use self::target::Target;
 use self::{
@@ -32,7 +31,10 @@ use self::{
     pool::{Pool, Shared},
     stream::Dialer,
 };
-use crate::routing::Channel;
+use crate::{
+    dial::DialPolicy,
+    routing::{Channel, UpstreamFailure},
+};
 
 /// The caller's headers that go on to the provider.
 const ONWARD: [HeaderName; 3] = [header::ACCEPT, header::USER_AGENT, HeaderName::from_static("openai-beta")];
@@ -52,8 +54,8 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    pub(crate) fn new(connect: Duration) -> Self {
-        Self { dialer: Dialer::new(connect), pool: Arc::default() }
+    pub(crate) fn new(connect: Duration, policy: DialPolicy) -> Self {
+        Self { dialer: Dialer::new(connect, policy), pool: Arc::default() }
     }
 
     /// Closes connections that nobody has used for a while.
@@ -70,19 +72,19 @@ impl Upstream {
         caller: &HeaderMap,
         body: Bytes,
         limit: Duration,
-    ) -> Result<Response<UpstreamBody>, Refusal> {
+    ) -> Result<Response<UpstreamBody>, UpstreamFailure> {
         let Some(path) = channel.target.path(path) else {
             tracing::error!(channel = %channel.id, "a channel's address is not one");
-            return Err(Refusal::UpstreamError);
+            return Err(UpstreamFailure::Connect);
         };
         let headers = onward(channel, caller, body.len());
         match tokio::time::timeout(limit, self.send_for_ever(&channel.target, path, headers, body)).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => {
+            Ok(Err((failure, error))) => {
                 tracing::warn!(channel = %channel.id, error = chain(&error), "an upstream cannot be reached");
-                Err(Refusal::UpstreamError)
+                Err(failure)
             }
-            Err(_) => Err(Refusal::UpstreamTimeout),
+            Err(_) => Err(UpstreamFailure::Timeout),
         }
     }
 
@@ -92,12 +94,12 @@ impl Upstream {
         path: PathAndQuery,
         headers: HeaderMap,
         body: Bytes,
-    ) -> io::Result<Response<UpstreamBody>> {
+    ) -> Result<Response<UpstreamBody>, (UpstreamFailure, io::Error)> {
         let origin = &target.origin;
         if origin.secure
             && let Some(shared) = self.pool.shared(origin)
         {
-            return send_shared(shared, target, path, headers, body).await;
+            return send_shared(shared, target, path, headers, body).await.map_err(broken);
         }
         let home = || Home { pool: Arc::clone(&self.pool), origin: origin.clone() };
         if let Some(connection) = self.pool.take(origin) {
@@ -105,30 +107,39 @@ impl Upstream {
             match answer {
                 Ok(answer) => return Ok(answer.map(UpstreamBody::Http1)),
                 // The upstream closed it at the very moment of the request, as it may: that was no answer.
-                Err(broken) if broken.unanswered => {}
-                Err(broken) => return Err(broken.error),
+                Err(why) if why.unanswered => {}
+                Err(why) => return Err(broken(why.error)),
             }
         }
-        let stream = self.dialer.dial(origin).await?;
+        let connecting = self.dialer.dial(origin).await;
+        let stream = connecting.map_err(|error| (UpstreamFailure::Connect, error))?;
         if stream.is_http2() {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder
                 .adaptive_window(true)
                 .timer(TokioTimer::new())
                 .keep_alive_interval(Duration::from_secs(30));
-            let (shared, connection) =
-                builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+            let opened = builder.handshake(TokioIo::new(stream)).await;
+            let (shared, connection) = opened.map_err(|error| broken(io::Error::other(error)))?;
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(error = chain(&error), "an upstream's connection ended");
                 }
             });
             self.pool.share(origin, shared.clone());
-            return send_shared(shared, target, path, headers, body).await;
+            return send_shared(shared, target, path, headers, body).await.map_err(broken);
         }
         let connection = Connection::new(stream, BytesMut::new());
         let answer = connection.send(request(&path, headers, target), &body, home()).await;
-        answer.map(|answer| answer.map(UpstreamBody::Http1)).map_err(|broken| broken.error)
+        answer.map(|answer| answer.map(UpstreamBody::Http1)).map_err(|why| broken(why.error))
+    }
+}
+
+/// What a broken connection is: nothing that is HTTP, or nothing at all.
+fn broken(error: io::Error) -> (UpstreamFailure, io::Error) {
+    match error.kind() {
+        io::ErrorKind::InvalidData => (UpstreamFailure::Malformed, error),
+        _ => (UpstreamFailure::Reset, error),
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream, rustls};
 
 use super::target::Origin;
+use crate::dial::{DialPolicy, dial};
 
 /// An open connection.
 pub(super) enum Stream {
@@ -25,11 +26,12 @@ pub(super) enum Stream {
 /// Opens connections.
 pub(super) struct Dialer {
     tls: TlsConnector,
+    policy: DialPolicy,
     limit: Duration,
 }
 
 impl Dialer {
-    pub(super) fn new(limit: Duration) -> Self {
+    pub(super) fn new(limit: Duration, policy: DialPolicy) -> Self {
         let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let versions = rustls::ClientConfig::builder_with_provider(provider);
@@ -39,7 +41,7 @@ impl Dialer {
             Err(error) => unreachable!("{error}"),
         };
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Self { tls: TlsConnector::from(Arc::new(config)), limit }
+        Self { tls: TlsConnector::from(Arc::new(config)), policy, limit }
     }
 
     /// Connects, and speaks TLS where the origin does.
@@ -53,9 +55,7 @@ impl Dialer {
     }
 
     async fn dial_for_ever(&self, origin: &Origin) -> io::Result<Stream> {
-        let stream = TcpStream::connect((&*origin.host, origin.port)).await?;
-        // Without it a small request waits 40 ms for the upstream's acknowledgement.
-        stream.set_nodelay(true)?;
+        let stream = dial(&origin.host, origin.port, &self.policy, self.limit).await?;
         if !origin.secure {
             return Ok(Stream::Plain(stream));
         }

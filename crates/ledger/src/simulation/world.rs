@@ -118,6 +118,7 @@ fn context() -> UsageContext {
         key_name: String::new(),
         group: "default".to_owned(),
         channel: ChannelId(1),
+        attempt: 1,
         model: "m".to_owned(),
         upstream_model: "m".to_owned(),
         door: "/".to_owned(),

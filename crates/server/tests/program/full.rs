@@ -37,7 +37,14 @@ async fn a_disk_without_room_stops_admission_and_loses_nothing() {
     );
     let key = printed(&["key", "create", "--quota", "1000000"], &data).trim().to_owned();
     let mut server = Server::start_where_files_are_limited(
-        &["--set", "journal.segment_bytes=1048576", "--set", "journal.flush_limit=100ms"],
+        &[
+            "--set",
+            "journal.segment_bytes=1048576",
+            "--set",
+            "journal.flush_limit=100ms",
+            "--set",
+            "upstream.allow_private=127.0.0.0/8",
+        ],
         &data,
     );
     limit_files(&server, Some(SEGMENT - 1));

@@ -52,6 +52,7 @@ fn context(key: &KeyView, now: Timestamp) -> UsageContext {
         key_name: key.key.settings.name.clone(),
         group: "default".to_owned(),
         channel: ChannelId(1),
+        attempt: 1,
         model: "gpt-5-mini".to_owned(),
         upstream_model: "gpt-5-mini".to_owned(),
         door: "/v1/chat/completions".to_owned(),
@@ -120,6 +121,7 @@ fn processor_millis(id: u32) -> u64 {
     fields.map(|ticks| ticks.parse::<u64>().unwrap() * 10).sum()
 }
 
+#[expect(clippy::print_stderr, reason = "the figure is for people")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_brings_64_mebibytes_of_journal_into_the_books_in_time() {
     let dir = tempfile::tempdir().unwrap();

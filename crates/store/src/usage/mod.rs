@@ -79,6 +79,8 @@ pub struct UsageRecord {
     pub group: String,
     /// The channel that served.
     pub channel: ChannelId,
+    /// How many channels were tried.
+    pub attempts: u32,
     /// The model that the caller named.
     pub model: String,
     /// The model that the upstream was asked for.
@@ -151,10 +153,21 @@ struct Detail<'a> {
     provenance: Provenance,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     first_byte_ms: Option<i64>,
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    attempts: u32,
     #[serde(default, skip_serializing_if = "is_zero")]
     overrun: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<std::borrow::Cow<'a, str>>,
+}
+
+const fn once() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_once(attempts: &u32) -> bool {
+    *attempts == 1
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]

@@ -116,6 +116,7 @@ impl TryFrom<Row> for UsageRecord {
             status: detail.status.into(),
             error: detail.error.map(Cow::into_owned),
             client: detail.client,
+            attempts: detail.attempts,
             first_byte_ms: detail.first_byte_ms,
             started: Timestamp::from_millis(row.ended.saturating_sub(row.took)),
             ended: Timestamp::from_millis(row.ended),

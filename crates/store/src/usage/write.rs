@@ -80,6 +80,7 @@ fn detail(charge: &Charge) -> Result<String, StoreError> {
         status: outcome.status,
         provenance: outcome.provenance,
         first_byte_ms: outcome.first_byte_ms,
+        attempts: charge.context.attempt,
         overrun: outcome.overrun.get(),
         error: outcome.error.as_deref().map(Cow::Borrowed),
     };

@@ -121,6 +121,7 @@ pub(crate) fn charge(seq: u64, key: &ApiKey, draws: [(PoolId, LeaseId); 2], unit
             key_name: key.settings.name.clone(),
             group: "default".to_owned(),
             channel: ChannelId(3),
+            attempt: 1,
             model: "gpt".to_owned(),
             upstream_model: "gpt-upstream".to_owned(),
             door: "/v1/chat/completions".to_owned(),

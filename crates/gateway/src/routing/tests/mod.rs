@@ -3,6 +3,7 @@
 mod attempts;
 mod breaker;
 mod budget;
+mod choice;
 mod failure;
 mod plan;
 
@@ -14,6 +15,8 @@ use model::{
     price::Ratio,
 };
 use store::Group;
+
+use crate::upstream::Target;
 
 use super::{Channel, Choice, Route, Snapshot};
 
@@ -44,7 +47,7 @@ impl Sketch {
         let way = |number: usize| Channel {
             id: ChannelId(self.id),
             credential: CredentialId(self.id * 100 + i64::try_from(number).unwrap()),
-            base_url: "http://127.0.0.1:1".to_owned(),
+            target: Target::parse("http://127.0.0.1:1").unwrap(),
             authorization: None,
             mapping: HashMap::new(),
         };

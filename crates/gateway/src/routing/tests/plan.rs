@@ -150,6 +150,9 @@ fn a_credential_is_refused_by_one_401_and_by_three_403_in_a_row() {
     let (way, pass) = health.pass(route, &policy, at(0)).unwrap();
     health.succeeded(&way, pass, at(0));
     assert!(!forbidden(&mut health) && !forbidden(&mut health), "an answer between them counts anew");
+    let (way, pass) = health.pass(route, &policy, at(0)).unwrap();
+    assert!(!health.failed(&way, pass, status(400), &policy, at(0)));
+    assert!(!forbidden(&mut health) && !forbidden(&mut health), "and so does the caller's own fault");
     assert!(forbidden(&mut health));
     health.forget(route);
     assert_eq!(health.fitness(route, at(0)), Fitness::Fit, "an operator's edit begins anew");
