@@ -192,7 +192,9 @@ impl Gateway {
         self.clock.now()
     }
 
-    pub(crate) fn routing(&self) -> Arc<Snapshot> {
+    /// Groups, channels and prices as they are now.
+    #[must_use]
+    pub fn routing(&self) -> Arc<Snapshot> {
         self.routing.load_full()
     }
 

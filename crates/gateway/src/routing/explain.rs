@@ -65,7 +65,9 @@ impl fmt::Display for Absence {
             Self::GroupNotReached => "its group is not reached",
             Self::Unfit(Fitness::NoCredential) => "none of its credentials is in use",
             Self::Unfit(Fitness::Resting(_)) => "its upstream asked for a rest",
-            Self::Unfit(Fitness::CredentialsResting(_)) => "the rate limits of its credentials are used up",
+            Self::Unfit(Fitness::CredentialsResting(_)) => {
+                "each of its credentials rests: its limit is used up, or it is refused"
+            }
             Self::Unfit(Fitness::Open(_)) => "it failed; its breaker is open",
             Self::Unfit(Fitness::Probing(_)) => "it failed; a probe is under way",
             Self::Unfit(Fitness::Fit) | Self::BehindOthers => "enough others come first",

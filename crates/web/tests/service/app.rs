@@ -34,6 +34,7 @@ pub(crate) struct App {
     pub(crate) address: SocketAddr,
     pub(crate) provider: Provider,
     pub(crate) store: Store,
+    pub(crate) gateway: Arc<Gateway>,
     pub(crate) ledger: Arc<Ledger>,
     /// The root account, its token and an API key without a limit of its own.
     pub(crate) root: AccountId,
@@ -96,7 +97,7 @@ impl App {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = AppState {
-            gateway,
+            gateway: Arc::clone(&gateway),
             trusted_proxies: Arc::from([]),
             management_body: 256 << 10,
             ready: Arc::new(AtomicBool::new(true)),
@@ -115,6 +116,7 @@ impl App {
             address,
             provider,
             store,
+            gateway,
             ledger,
             root,
             pat: String::new(),

@@ -1,5 +1,7 @@
 //! Where a request goes: what administrators see of it, and that a key in the automatic group follows it.
 
+use gateway::{channels, routing::UpstreamFailure};
+use model::id::{ChannelId, CredentialId};
 use serde_json::{Value, json};
 
 use crate::app::{App, question};
@@ -76,4 +78,53 @@ async fn the_plan_of_a_key_is_explained_and_followed() {
     assert_eq!(reserved.json()["code"], "invalid_parameter");
     let unknown = json!({"id": app.root.0, "auto_groups": ["nowhere"]});
     assert!(app.manage("PUT", "/api/user", Some(unknown)).await.text().contains("there is no group nowhere"));
+}
+
+/// Why channel `id` is not among the candidates of root's key; `None` when it is.
+async fn reason(app: &App, id: &Value) -> Option<Value> {
+    let plan = done(app, "GET", "/api/route/explain?key_id=1&model=x", Value::Null).await;
+    plan["others"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|other| other["channel"] == *id)
+        .map(|other| other["reason"].clone())
+}
+
+#[tokio::test]
+async fn what_a_node_has_met_is_explained_and_an_edit_or_a_passed_test_forgets_it() {
+    let app = App::start().await;
+    let body = json!({"name": "x", "base_url": app.provider.url(), "key": "sk-one", "models": ["x"]});
+    let made = done(&app, "POST", "/api/channel", body).await;
+    let fail = |failure: UpstreamFailure| {
+        let snapshot = app.gateway.routing();
+        let id = ChannelId(made["id"].as_i64().unwrap());
+        let route = snapshot.channels().iter().find(|route| route.id == id).unwrap();
+        let permit = app.gateway.health().permit(route, app.gateway.now());
+        permit.is_some_and(|permit| permit.failed(failure))
+    };
+    assert_eq!(reason(&app, &made["id"]).await, None);
+    for heal in ["/api/channel/test/ID", "/api/channel/ID/enable"] {
+        for _ in 0..5 {
+            assert!(!fail(UpstreamFailure::Connect));
+        }
+        assert_eq!(reason(&app, &made["id"]).await, Some(json!("it failed; its breaker is open")));
+        let method = if heal.ends_with("enable") { "POST" } else { "GET" };
+        done(&app, method, &heal.replace("ID", &made["id"].to_string()), Value::Null).await;
+        assert_eq!(reason(&app, &made["id"]).await, None, "{heal}");
+    }
+
+    assert!(fail(UpstreamFailure::Status { status: 401, retry_after: None }), "the credential is refused");
+    let resting = reason(&app, &made["id"]).await;
+    assert_eq!(resting, Some(json!("each of its credentials rests: its limit is used up, or it is refused")));
+    let credential = made["credentials"][0]["id"].clone();
+    let refused = CredentialId(credential.as_i64().unwrap());
+    for _ in 0..2 {
+        channels::credential_refused(&app.gateway, refused, 401).await.unwrap();
+    }
+    assert_eq!(reason(&app, &made["id"]).await, Some(json!("none of its credentials is in use")));
+    let records = done(&app, "GET", "/api/audit?object=credential", Value::Null).await;
+    assert_eq!((&records["total"], &records["items"][0]["actor"]), (&json!(1), &json!("gateway")));
+    done(&app, "PUT", "/api/channel/credential", json!({"id": credential, "status": 1})).await;
+    assert_eq!(reason(&app, &made["id"]).await, None, "an operator's word counts at once");
 }
