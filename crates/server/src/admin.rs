@@ -1,10 +1,8 @@
 //! Commands that work on the database, beside a running server or without one.
 
 use std::{
-    collections::BTreeMap,
     convert::Infallible,
-    io::{self, Read, Write},
-    path::Path,
+    io::{self, Write},
     process::ExitCode,
 };
 
@@ -12,16 +10,15 @@ use anyhow::{Context, anyhow, bail};
 use model::{
     clock::{Clock, SystemClock, Timestamp},
     credential::{Class, Credential},
-    id::{ChannelId, KeyId, TokenId},
-    key::{self, Settings, Status},
+    id::{KeyId, TokenId},
+    key::{self, AUTO, Settings, Status},
     money::Units,
     price::Ratio,
 };
-use store::{AccountChange, KeyChange, NewAccount, NewChannel, NewPrice, Page, Role, Store};
-use zeroize::Zeroizing;
+use store::{AccountChange, AuditFilter, KeyChange, NewAccount, NewPrice, Page, Role, Store};
 
 use crate::{
-    cli::{Account, Admin, Channel, Group, Key, Ledger, OwnKey, Pat, Price},
+    cli::{Account, Admin, Group, Key, Ledger, OwnKey, Pat, Price},
     config::Config,
     data_dir::DataDir,
 };
@@ -44,9 +41,10 @@ pub(crate) async fn run(config: &Config, command: Admin) -> anyhow::Result<ExitC
         Admin::Key(command) => keys(&store, command, now, &mut out).await?,
         Admin::Account(command) => accounts(&store, command, now, &mut out).await?,
         Admin::Pat(command) => tokens(&store, command, now, &mut out).await?,
-        Admin::Channel(command) => channels(&store, command, now, &mut out).await?,
+        Admin::Channel(command) => crate::channel::run(config, &store, command, now, &mut out).await?,
         Admin::Price(command) => prices(&store, command, now, &mut out).await?,
         Admin::Group(command) => groups(&store, command, now, &mut out).await?,
+        Admin::Audit { object, limit } => audit(&store, object, limit, &mut out).await?,
         Admin::Route(command) => crate::route::run(config, &store, command, now, &mut out).await?,
     };
     store.close().await;
@@ -100,10 +98,15 @@ async fn account(store: &Store, username: &str) -> anyhow::Result<store::Account
 async fn keys(store: &Store, command: Key, now: Timestamp, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     match command {
         Key::RotateMaster => {}
-        Key::Create { account: username, name, quota, key_file } => {
+        Key::Create { account: username, name, quota, group, cross_group_retry, key_file } => {
             let owner = account(store, &username).await?;
+            if !["", AUTO, owner.group.as_str()].contains(&group.as_str()) && !owner.groups.contains(&group) {
+                bail!("account {username} has no access to group {group}");
+            }
+            let unlimited_quota = quota.is_none();
             let settings =
-                Settings { name, unlimited_quota: quota.is_none(), ..Settings::default() }.validated()?;
+                Settings { name, unlimited_quota, group, cross_group_retry, ..Settings::default() }
+                    .validated()?;
             let units = quota.map(key::quota).transpose()?.unwrap_or(Units::ZERO);
             let credential = match key_file {
                 Some(file) => imported(&read_secret(&file)?)?,
@@ -201,6 +204,11 @@ async fn accounts(
             change(AccountChange { remaining, unlimited: Some(false), ..AccountChange::default() }, username)
                 .await?;
         }
+        Account::SetGroups { username, own, further, auto } => {
+            let (groups, auto_groups) = (further, auto);
+            change(AccountChange { group: own, groups, auto_groups, ..AccountChange::default() }, username)
+                .await?;
+        }
         Account::Disable { username } => {
             change(AccountChange { disabled: Some(true), ..AccountChange::default() }, username).await?;
         }
@@ -241,83 +249,23 @@ async fn tokens(
     Ok(DONE)
 }
 
-async fn channels(
+async fn audit(
     store: &Store,
-    command: Channel,
-    now: Timestamp,
+    object: Option<String>,
+    limit: i64,
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
-    match command {
-        Channel::Add { name, base_url, models, groups, key_file, priority, weight } => {
-            let mut mapping = BTreeMap::new();
-            let models = models.into_iter().map(|model| match model.split_once('=') {
-                Some((ours, theirs)) => {
-                    mapping.insert(ours.to_owned(), theirs.to_owned());
-                    ours.to_owned()
-                }
-                None => model,
-            });
-            let models = models.collect();
-            let credential = key_file.as_deref().map(read_secret).transpose()?;
-            let new = NewChannel {
-                name,
-                base_url,
-                credential,
-                models,
-                mapping,
-                groups,
-                priority,
-                weight,
-                enabled: true,
-            };
-            let made = store.create_channel(&new, now).await?;
-            writeln!(out, "{}", made.id)?;
-        }
-        Channel::List => {
-            writeln!(out, "id\tstatus\tpriority\tname\tbase_url\tgroups\tmodels")?;
-            for channel in store.list_channels().await? {
-                let status = if channel.enabled { 1 } else { 2 };
-                let (groups, models) = (channel.groups.join(","), channel.models.join(","));
-                let line = [
-                    channel.id.to_string(),
-                    status.to_string(),
-                    channel.priority.to_string(),
-                    channel.name,
-                    channel.base_url,
-                    groups,
-                    models,
-                ];
-                writeln!(out, "{}", line.join("\t"))?;
-            }
-        }
-        Channel::Enable { id } => enable(store, id, true, now).await?,
-        Channel::Disable { id } => enable(store, id, false, now).await?,
-        Channel::Remove { id } => {
-            if !store.delete_channel(ChannelId(id), now).await? {
-                bail!("there is no channel {id}");
-            }
-        }
+    let filter = AuditFilter { object, ..AuditFilter::default() };
+    writeln!(out, "time\tactor\taction\tobject\tid\tbefore\tafter")?;
+    for record in store.audit_records(&filter, Page { number: 1, size: limit }).await?.0 {
+        let shown =
+            |state: Option<serde_json::Value>| state.map_or("-".to_owned(), |state| state.to_string());
+        let (time, actor) = (record.at.secs(), record.actor.name);
+        let (action, object, id) = (record.action, record.object, record.object_id);
+        let (before, after) = (shown(record.before), shown(record.after));
+        writeln!(out, "{time}\t{actor}\t{action}\t{object}\t{id}\t{before}\t{after}")?;
     }
     Ok(DONE)
-}
-
-async fn enable(store: &Store, id: i64, enabled: bool, now: Timestamp) -> anyhow::Result<()> {
-    let decide = |channel: store::Channel| Ok::<_, Infallible>(NewChannel { enabled, ..channel.to_change() });
-    match store.edit_channel(ChannelId(id), now, decide).await {
-        Err(store::StoreError::NotFound) => bail!("there is no channel {id}"),
-        edited => drop(edited?),
-    }
-    Ok(())
-}
-
-fn read_secret(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let mut text = Zeroizing::new(String::new());
-    if path == Path::new("-") {
-        io::stdin().read_to_string(&mut text)?;
-    } else {
-        *text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    }
-    Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
 async fn prices(

@@ -72,6 +72,15 @@ pub(crate) enum Admin {
     /// Where requests go.
     #[command(subcommand)]
     Route(Route),
+    /// Who changed what, newest first, tab separated.
+    Audit {
+        /// Only this kind of thing: account, channel, credential, group or price.
+        #[arg(long)]
+        object: Option<String>,
+        /// The most lines.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..))]
+        limit: i64,
+    },
 }
 
 #[derive(Subcommand)]
@@ -113,6 +122,12 @@ pub(crate) enum Key {
         /// made when absent.
         #[arg(long, value_name = "FILE")]
         key_file: Option<PathBuf>,
+        /// Its group; its account's when absent, `auto` for its account's automatic list.
+        #[arg(long, default_value = "")]
+        group: String,
+        /// Try the next group of the automatic list when the attempts of one are used up.
+        #[arg(long)]
+        cross_group_retry: bool,
     },
     /// List the API keys of an account, without the keys themselves.
     List {
@@ -161,6 +176,20 @@ pub(crate) enum Account {
         username: String,
         /// Quota units.
         units: i64,
+    },
+    /// Set the groups of an account.
+    SetGroups {
+        /// Its unique name.
+        username: String,
+        /// Its own group.
+        #[arg(long)]
+        own: Option<String>,
+        /// Further groups that its keys may name, comma separated.
+        #[arg(long, value_delimiter = ',')]
+        further: Option<Vec<String>>,
+        /// The groups of its keys whose group is `auto`, in order, comma separated.
+        #[arg(long, value_delimiter = ',')]
+        auto: Option<Vec<String>>,
     },
     /// Shut an account out.
     Disable {
@@ -223,6 +252,46 @@ pub(crate) enum Channel {
     },
     /// List the channels.
     List,
+    /// Change a channel; what is not said stays. New models or groups replace the old ones.
+    Set {
+        /// Its id.
+        id: i64,
+        /// A name for people.
+        #[arg(long)]
+        name: Option<String>,
+        /// The upstream's base URL; its API key is asked for again then.
+        #[arg(long, requires = "key_file")]
+        base_url: Option<String>,
+        /// The models that it serves, comma separated; `ours=theirs` where the upstream has another name.
+        #[arg(long, value_delimiter = ',')]
+        models: Option<Vec<String>>,
+        /// The groups that may use it, comma separated.
+        #[arg(long, value_delimiter = ',')]
+        groups: Option<Vec<String>>,
+        /// File with the upstream's API key, instead of all that the channel has; `-` for standard input.
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+        /// Higher comes first.
+        #[arg(long, allow_negative_numbers = true)]
+        priority: Option<i64>,
+        /// Its share among channels of the same priority.
+        #[arg(long)]
+        weight: Option<u32>,
+    },
+    /// Send a channel one real, minimal request, enabled or not, and say what came of it; exit 1 if it does not answer.
+    Test {
+        /// Its id.
+        id: i64,
+        /// The model; one of the channel's when absent.
+        #[arg(long)]
+        model: Option<String>,
+        /// Ask for embeddings instead of a chat completion.
+        #[arg(long)]
+        embeddings: bool,
+    },
+    /// The credentials of channels.
+    #[command(subcommand)]
+    Credential(Credential),
     /// Use a channel again.
     Enable {
         /// Its id.
@@ -234,6 +303,38 @@ pub(crate) enum Channel {
         id: i64,
     },
     /// Remove a channel.
+    Remove {
+        /// Its id.
+        id: i64,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Credential {
+    /// Give a channel a further credential; they take turns. It is read from a file or from standard input.
+    Add {
+        /// The channel's id.
+        channel: i64,
+        /// File with the upstream's API key; `-` for standard input.
+        #[arg(long, value_name = "FILE")]
+        key_file: PathBuf,
+        /// A name for people.
+        #[arg(long, default_value = "")]
+        name: String,
+    },
+    /// List the credentials, without their texts.
+    List,
+    /// Use a credential again; its provider's refusal is forgotten.
+    Enable {
+        /// Its id.
+        id: i64,
+    },
+    /// Use a credential no more.
+    Disable {
+        /// Its id.
+        id: i64,
+    },
+    /// Remove a credential.
     Remove {
         /// Its id.
         id: i64,

@@ -135,7 +135,8 @@ fn journal(config: &Config, dir: &DataDir) -> anyhow::Result<Options> {
     })
 }
 
-fn settings(config: &Config) -> anyhow::Result<Settings> {
+/// What an operator decides about model requests.
+pub(crate) fn settings(config: &Config) -> anyhow::Result<Settings> {
     Ok(Settings {
         body_limit: config.get("limits.model_body")?,
         body_idle: config.time("timeouts.body_idle")?,

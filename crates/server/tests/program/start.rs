@@ -140,3 +140,60 @@ fn a_route_is_explained_without_a_server() {
     );
     assert!(message(&run(&["route", "explain", "--key", "7", "--model", "x"], &data)).contains("not found"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn channels_and_their_credentials_are_managed_from_a_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    drop(Server::start(&[], &data));
+    let provider = testkit::Provider::start().await.unwrap();
+    let key = dir.path().join("key");
+    std::fs::write(&key, "sk-kept-secret\n").unwrap();
+    let key = key.to_str().unwrap();
+    let url = provider.url();
+    printed(&["group", "set", "vip", "--ratio", "2"], &data);
+    printed(
+        &["channel", "add", "--name", "first", "--base-url", &url, "--models", "a,b=c", "--key-file", key],
+        &data,
+    );
+    printed(&["channel", "set", "1", "--priority", "-3", "--weight", "9", "--groups", "vip"], &data);
+    let listed = printed(&["channel", "list"], &data);
+    assert!(listed.ends_with(&format!("1\t1\t-3\t9\tfirst\t{url}\tvip\ta,b\n")), "{listed}");
+    assert!(message(&run(&["channel", "set", "1", "--base-url", &url], &data)).contains("--key-file"));
+    assert_eq!(
+        printed(&["channel", "credential", "add", "1", "--key-file", key, "--name", "spare"], &data),
+        "2\n"
+    );
+    printed(&["channel", "credential", "disable", "2"], &data);
+    let listed = printed(&["channel", "credential", "list"], &data);
+    assert!(listed.ends_with("1\t1\t1\t-\t\n2\t1\t2\t-\tspare\n"), "{listed}");
+    printed(&["channel", "credential", "enable", "2"], &data);
+    printed(&["channel", "credential", "remove", "2"], &data);
+    assert!(
+        message(&run(&["channel", "credential", "remove", "2"], &data)).contains("there is no credential 2")
+    );
+
+    let tested = printed(&["channel", "test", "1", "--set", "upstream.allow_private=127.0.0.0/8"], &data);
+    assert!(tested.starts_with("status 200 in ") && tested.ends_with("model a: it answers\n"), "{tested}");
+    let refusing = testkit::Script { status: Some(403), ..testkit::Script::default() };
+    provider.script("c", refusing);
+    let arguments = ["channel", "test", "1", "--model", "b", "--set", "upstream.allow_private=127.0.0.0/8"];
+    let refused = run(&arguments, &data);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stdout).starts_with("status 403 in "));
+
+    printed(&["account", "set-groups", "root", "--further", "vip", "--auto", "default,vip"], &data);
+    printed(&["key", "create", "--group", "auto", "--cross-group-retry"], &data);
+    assert!(
+        message(&run(&["key", "create", "--group", "nowhere"], &data)).contains("no access to group nowhere")
+    );
+    let explained = printed(&["route", "explain", "--key", "1", "--model", "b"], &data);
+    assert!(
+        explained.starts_with("groups: default vip (auto: the next when")
+            && explained.contains("in group vip")
+    );
+    let audit = printed(&["audit", "--object", "credential"], &data);
+    let actions: Vec<_> = audit.lines().skip(1).map(|line| line.split('\t').nth(2).unwrap()).collect();
+    assert_eq!(actions, ["delete", "update", "update", "create"]);
+    assert!(!printed(&["audit"], &data).contains("kept-secret"));
+}
