@@ -168,11 +168,7 @@ async fn credentials(
             writeln!(out, "id\tchannel\tstatus\trefused_status\tname")?;
             for credential in store.list_channels().await?.into_iter().flat_map(|channel| channel.credentials)
             {
-                let status = match (credential.enabled, credential.refused) {
-                    (false, _) => 2,
-                    (true, Some(_)) => 3,
-                    (true, None) => 1,
-                };
+                let status = credential.status();
                 let refused = credential.refused.map_or("-".to_owned(), |refused| refused.status.to_string());
                 let (id, channel, name) = (credential.id, credential.channel, credential.name);
                 writeln!(out, "{id}\t{channel}\t{status}\t{refused}\t{name}")?;

@@ -253,6 +253,9 @@ impl Config {
         if !["auto", "text", "json"].contains(&text) {
             bail!("{source}: `log.format` must be one of auto, text, json, not `{text}`");
         }
+        for name in ["retries_per_hundred", "retries_per_second", "breaker_failures"] {
+            self.get::<u32>(&format!("routing.{name}"))?;
+        }
         let (text, source) = self.text("routing.attempts_per_group")?;
         if self.get::<u32>("routing.attempts_per_group")? == 0 {
             bail!("{source}: `routing.attempts_per_group` must be at least 1, not `{text}`");
@@ -344,6 +347,8 @@ mod tests {
         assert!(error("", &[], set).contains("must be one of auto, text, json"));
         let set = Options { set: vec!["routing.attempts_per_group=0".to_owned()], ..none() };
         assert!(error("", &[], set).contains("`routing.attempts_per_group` must be at least 1"));
+        let set = Options { set: vec!["routing.retries_per_hundred=4294967296".to_owned()], ..none() };
+        assert!(error("", &[], set).contains("`routing.retries_per_hundred` cannot be `4294967296`"));
         let secret = error("", &[("APSIS_MASTER_KEY", "deadbeef")], none());
         assert!(secret.contains("64 hexadecimal digits") && !secret.contains("deadbeef"), "{secret}");
     }

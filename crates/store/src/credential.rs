@@ -43,13 +43,23 @@ pub struct ChannelCredential {
 }
 
 impl ChannelCredential {
+    /// The number on the wire: 1 in use, 2 disabled by an operator, 3 refused by its provider.
+    #[must_use]
+    pub const fn status(&self) -> i64 {
+        match (self.enabled, self.refused) {
+            (false, _) => 2,
+            (true, Some(_)) => 3,
+            (true, None) => 1,
+        }
+    }
+
     /// What the audit record shows of it.
     pub(crate) fn state(&self) -> Value {
         json!({
             "id": self.id.0,
             "channel": self.channel.0,
             "name": self.name,
-            "status": if self.enabled { 1 } else { 2 },
+            "status": self.status(),
             "refused_status": self.refused.map(|refused| refused.status),
         })
     }

@@ -34,16 +34,11 @@ pub(crate) struct CredentialRecord {
 
 impl From<ChannelCredential> for CredentialRecord {
     fn from(credential: ChannelCredential) -> Self {
-        let status = match (credential.enabled, credential.refused) {
-            (false, _) => 2,
-            (true, Some(_)) => 3,
-            (true, None) => 1,
-        };
         Self {
             id: credential.id.0,
             channel: credential.channel.0,
+            status: credential.status(),
             name: credential.name,
-            status,
             refused_time: credential.refused.map(|refused| refused.at.secs()),
             refused_status: credential.refused.map(|refused| refused.status),
         }
