@@ -197,7 +197,7 @@ static TOUCH: LazyLock<ManyRows> = LazyLock::new(|| {
         "WITH touch (api_key, at) AS (VALUES ",
         2,
         ") UPDATE api_key SET accessed = touch.at FROM touch
-           WHERE api_key.id = touch.api_key AND api_key.accessed < touch.at",
+           WHERE api_key.id = touch.api_key AND api_key.accessed <= touch.at - 60000",
     )
 });
 
@@ -264,7 +264,8 @@ async fn draw(tx: &mut Tx, draws: &BTreeMap<(PoolId, LeaseId), i64>) -> Result<(
     Ok(())
 }
 
-/// Notes when keys were used last.
+/// Notes when keys were used last, to the minute: a page written for each key in use, several times a second, would cost
+/// more than the records.
 async fn touch(tx: &mut Tx, used: BTreeMap<i64, i64>) -> Result<(), StoreError> {
     let used: Vec<(i64, i64)> = used.into_iter().collect();
     for (sql, rows) in TOUCH.split(&used) {

@@ -241,15 +241,27 @@ async fn a_deleted_key_leaves_its_pool_and_its_records() {
 }
 
 #[tokio::test]
-async fn the_last_use_of_a_key_only_moves_on() {
+async fn the_last_use_of_a_key_only_moves_on_by_the_minute() {
     let (fixture, key, balance) = begin().await;
     let draws = [(key.pool, UNLIMITED), (balance, UNLIMITED)];
     let accessed = async || fixture.store.key(key.account, key.id).await.unwrap().unwrap().key.accessed;
     assert_eq!(accessed().await, at(1));
-    apply(&fixture, 0, vec![charge(9, &key, draws, 1), charge(4, &key, draws, 1)]).await;
-    assert_eq!(accessed().await, at(1_009));
-    apply(&fixture, 10, vec![charge(5, &key, draws, 1)]).await;
-    assert_eq!(accessed().await, at(1_009));
+    let used = async |from, moments: &[i64]| {
+        let charges = moments.iter().zip(from..).map(|(moment, seq)| {
+            let mut charge = charge(seq, &key, draws, 1);
+            charge.outcome.ended = at(*moment);
+            charge
+        });
+        apply(&fixture, from, charges.collect()).await;
+    };
+    used(0, &[90_000, 70_000]).await;
+    assert_eq!(accessed().await, at(90_000));
+    used(10, &[80_000]).await;
+    assert_eq!(accessed().await, at(90_000));
+    used(20, &[149_999]).await;
+    assert_eq!(accessed().await, at(90_000), "within the minute nothing is written");
+    used(30, &[150_000]).await;
+    assert_eq!(accessed().await, at(150_000));
 }
 
 #[tokio::test]
