@@ -92,6 +92,7 @@ assert int(rows[0]["quota"]) == found["quota"], (rows[0], found)
 month = json.loads(printed("stats", "--json"))
 assert month["month_req_count"] == count and month["month_success_rate"] == 100, month
 printed("stats")
+printed("tasks")
 comet = client.CometClient(access_token=os.environ["COMETAPI_ACCESS_TOKEN"])
 assert comet.search_logs(id)["data"]["items"][0]["request_id"] == id
 assert comet.get_log_stat(model_name="apsis-demo")["data"]["quota"] == sum(int(row["quota"]) for row in rows)

@@ -1,7 +1,7 @@
 //! All persistent state, in SQL.
 //!
-//! One file for each aggregate, with its named queries and private rows. The SQL uses `$1` parameters and nothing that
-//! only SQLite knows, so that PostgreSQL can run the same text. Secrets are sealed or digested by the [`Vault`]
+//! One file for each aggregate, with its named queries and private rows. The SQL uses `$1` parameters, or those that
+//! a builder writes for the database, and nothing that only SQLite knows, so that PostgreSQL can run the same text. Secrets are sealed or digested by the [`Vault`]
 //! before they come here.
 
 mod account;

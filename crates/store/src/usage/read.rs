@@ -291,6 +291,9 @@ impl Store {
                 ids.push(block * BLOCK + offset);
             }
         }
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
         ids.truncate(SAME_REQUEST);
         let condition = |sql: &mut Sql| {
             push_ids(sql, &ids);

@@ -86,8 +86,14 @@ pub(crate) struct Keyword {
     keyword: Option<String>,
 }
 
+/// Bytes of a text that is looked for: no name and no request id is longer.
+const LONGEST: usize = 256;
+
 /// Reads a query. An empty value says nothing; a number that is none is refused.
 fn query(given: &HashMap<String, String>) -> Result<UsageQuery, Failure> {
+    if let Some((name, _)) = given.iter().find(|(_, text)| text.len() > LONGEST) {
+        return Err(Failure::Invalid(format!("{name} must have at most {LONGEST} bytes")));
+    }
     let text = |name: &str| given.get(name).filter(|text| !text.is_empty()).cloned();
     let number = |name: &str| {
         let read = |text: String| text.parse::<i64>().map_err(|_| invalid(name));

@@ -12,6 +12,7 @@ mod log_record;
 pub(crate) mod logs;
 pub(crate) mod prices;
 pub(crate) mod routes;
+pub(crate) mod tasks;
 pub(crate) mod tokens;
 pub(crate) mod usage;
 pub(crate) mod user;

@@ -181,6 +181,11 @@ async fn values_that_are_no_numbers_are_refused_by_name() {
             assert_eq!((reply.status, &reply.json()["success"]), (200, &json!(false)), "{path}?{query}");
             assert_eq!(reply.json()["message"], expected, "{path}?{query}");
         }
+        let long = format!("{path}?model_name={}", "%25".repeat(257));
+        assert_eq!(
+            app.manage("GET", &long, None).await.json()["message"],
+            "model_name must have at most 256 bytes"
+        );
         let extreme = format!("{path}?start_timestamp={}&end_timestamp={}", i64::MIN, i64::MAX);
         assert_eq!(app.manage("GET", &extreme, None).await.status, 200);
     }
