@@ -9,7 +9,10 @@ use model::{
     key::{ApiKey, Settings},
     money::Units,
 };
-use store::{NewPrice, UsageFilter, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums};
+use sqlx::{Connection, SqliteConnection, migrate::Migrator, sqlite::SqliteConnectOptions};
+use store::{
+    MasterKey, NewPrice, Store, UsageFilter, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums,
+};
 
 const UNLIMITED: LeaseId = LeaseId(0);
 /// Ids in a block.
@@ -323,4 +326,35 @@ async fn a_block_of_a_day_ago_is_closed_by_the_next_record() {
     let filter = UsageFilter { from: Some(at(2 * DAY)), until: Some(at(9 * DAY)), ..UsageFilter::default() };
     assert_eq!(fixture.store.usage_sums(&filter).await.unwrap().requests, 1);
     fixture.assert_sound().await;
+}
+
+#[tokio::test]
+async fn the_books_of_an_older_database_still_add_up() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let old = directory.path().join("migrations");
+    std::fs::create_dir(&old).unwrap();
+    let migrations = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    for name in ["0001_begin.sql", "0002_ledger.sql"] {
+        std::fs::copy(migrations.join(name), old.join(name)).unwrap();
+    }
+    let path = directory.path().join("apsis.db");
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let mut raw = SqliteConnection::connect_with(&options).await.unwrap();
+    Migrator::new(old).await.unwrap().run(&mut raw).await.unwrap();
+    sqlx::raw_sql(
+        "INSERT INTO journal (id, name, epoch, applied) VALUES (1, 'old', 1, 20);
+         INSERT INTO pool (id, granted, used, leased, suspense, available, unlimited)
+            VALUES (1, 100, 30, 0, 0, 70, 0), (2, 30, 30, 0, 0, 0, 1);
+         INSERT INTO usage (journal, seq, account, api_key, key_name, key_pool, account_pool, request_id, price_group,
+            channel, model, upstream_model, door, stream, price, ratio, client, started, ended, input, cached_input,
+            cache_write, output, reasoning, provenance, units, overrun, status)
+            VALUES (1, 1, 1, 1, 'k', 1, 2, 'r', 'default', 1, 'm', 'm', '/v1', 0, 1, 1000000, '::1', 1, 2, 0, 0, 0, 0, 0,
+                'counted', 30, 0, 200)",
+    )
+    .execute(&mut raw)
+    .await
+    .unwrap();
+    raw.close().await.unwrap();
+    let store = Store::open(&path, &MasterKey::generate().unwrap()).await.unwrap();
+    assert_eq!(store.verify().await.unwrap(), []);
 }
