@@ -69,10 +69,11 @@ CREATE TABLE usage_next (
 );
 INSERT INTO usage_next (one, id, opened) VALUES (1, 0, 0);
 
--- The closed blocks.
+-- The closed blocks, and when the first and the last of their requests ended.
 CREATE TABLE usage_block (
     block INTEGER PRIMARY KEY NOT NULL,
     requests BIGINT NOT NULL,
+    oldest BIGINT NOT NULL,
     newest BIGINT NOT NULL
 );
 

@@ -131,5 +131,14 @@ impl UsageFilter {
         let (from, until) = self.times();
         sql.push(" AND hour > ").push_bind(from.saturating_sub(HOUR));
         sql.push(" AND hour < ").push_bind(until);
+        // Hours stand behind blocks in the key: the blocks are what the database can seek.
+        if let Some(from) = self.from {
+            sql.push(" AND block >= (SELECT coalesce(min(block), 9223372036854775807) FROM usage_block WHERE newest >= ");
+            sql.push_bind(from.millis()).push(")");
+        }
+        if let Some(until) = self.until {
+            sql.push(" AND block <= (SELECT coalesce(max(block), -1) FROM usage_block WHERE oldest < ");
+            sql.push_bind(until.millis()).push(")");
+        }
     }
 }

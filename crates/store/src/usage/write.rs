@@ -173,8 +173,8 @@ async fn close(tx: &mut Tx, block: i64) -> Result<(), StoreError> {
     .execute(&mut **tx)
     .await?;
     sqlx::query(
-        "INSERT INTO usage_block (block, requests, newest)
-         SELECT $1, count(*), coalesce(max(ended), 0) FROM usage WHERE id >= $2 AND id < $3",
+        "INSERT INTO usage_block (block, requests, oldest, newest)
+         SELECT $1, count(*), coalesce(min(ended), 0), coalesce(max(ended), 0) FROM usage WHERE id >= $2 AND id < $3",
     )
     .bind(block)
     .bind(low)
