@@ -139,6 +139,8 @@ async fn a_start_brings_64_mebibytes_of_journal_into_the_books_in_time() {
         "a start with {charges} requests in {} MiB of journal took {took:?}, {processor} ms of processor time",
         JOURNAL >> 20
     );
+    // Beside other tests and without optimization it takes longer than it may.
+    assert!(cfg!(debug_assertions) || processor <= 2_000, "{processor} ms");
     assert_eq!(server.terminate(), Some(0));
     assert_eq!(printed(&["ledger", "verify"], &data), "the ledger adds up\n");
     let store = database(&data).await;
