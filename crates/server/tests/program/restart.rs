@@ -1,6 +1,7 @@
 //! A start after a long absence of the database: 64 MiB of journal that the book does not have yet.
 
 use std::{
+    io::Write,
     net::{IpAddr, Ipv4Addr},
     path::Path,
     sync::Arc,
@@ -135,10 +136,12 @@ async fn a_start_brings_64_mebibytes_of_journal_into_the_books_in_time() {
     let mut server = Server::start(&[], &data);
     let took = begun.elapsed();
     let processor = processor_millis(server.child.id());
-    eprintln!(
+    writeln!(
+        std::io::stderr(),
         "a start with {charges} requests in {} MiB of journal took {took:?}, {processor} ms of processor time",
         JOURNAL >> 20
-    );
+    )
+    .unwrap();
     // Beside other tests and without optimization it takes longer than it may.
     assert!(cfg!(debug_assertions) || processor <= 2_000, "{processor} ms");
     assert_eq!(server.terminate(), Some(0));
