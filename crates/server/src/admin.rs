@@ -18,6 +18,7 @@ use model::{
 use store::{AccountChange, AuditFilter, KeyChange, NewAccount, NewPrice, Page, Role, Store};
 
 use crate::{
+    channel::read_secret,
     cli::{Account, Admin, Group, Key, Ledger, OwnKey, Pat, Price},
     config::Config,
     data_dir::DataDir,

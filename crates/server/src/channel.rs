@@ -189,7 +189,7 @@ async fn credentials(
     }
 }
 
-fn read_secret(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+pub(crate) fn read_secret(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
     if path == Path::new("-") {
         io::stdin().read_to_string(&mut text)?;

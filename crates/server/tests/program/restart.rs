@@ -122,7 +122,6 @@ fn processor_millis(id: u32) -> u64 {
     fields.map(|ticks| ticks.parse::<u64>().unwrap() * 10).sum()
 }
 
-#[expect(clippy::print_stderr, reason = "the figure is for people")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_brings_64_mebibytes_of_journal_into_the_books_in_time() {
     let dir = tempfile::tempdir().unwrap();
