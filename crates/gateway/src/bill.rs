@@ -12,7 +12,7 @@ use model::{
 };
 use wire::{
     error::{Dialect, Setting},
-    openai::{estimate, usage::Reported},
+    openai::usage::Reported,
 };
 
 use crate::{bound::Tariff, entry::Entry, gateway::Gateway};
@@ -52,7 +52,7 @@ impl Bill {
         let (tokens, provenance) = match reported {
             Reported::Good(tokens) => (tokens, Provenance::Reported),
             Reported::Absent | Reported::Absurd => {
-                let input = estimate(self.tariff.input);
+                let input = self.tariff.estimated_input;
                 (Tokens { input, output: delivered, ..Tokens::default() }, Provenance::Estimated)
             }
         };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ledger::{Hold, HoldError};
 use model::{
     id::PoolId,
@@ -11,7 +12,7 @@ use model::{
     usage::UsageContext,
 };
 use store::ModelPrice;
-use wire::openai::request::Scan;
+use wire::{openai::request::Scan, tokenizer::Tokenizer};
 
 use crate::{gateway::Gateway, key_cache::Known};
 
@@ -25,6 +26,8 @@ pub(crate) struct Tariff {
     pub(crate) ratio: Ratio,
     /// An upper bound of the input tokens.
     pub(crate) input: u64,
+    /// What the input is charged for when nobody reports a count.
+    pub(crate) estimated_input: u64,
 }
 
 impl Tariff {
@@ -34,9 +37,20 @@ impl Tariff {
     }
 }
 
+/// What is asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) scan: &'a Scan,
+    pub(crate) body: &'a Bytes,
+    /// Whether there is an output that is charged.
+    pub(crate) has_output: bool,
+}
+
 /// A hold, and what it is good for.
 pub(crate) struct Held {
     pub(crate) hold: Hold,
+    /// With the bound of the input that was held.
+    pub(crate) tariff: Tariff,
     /// Output tokens that are held.
     pub(crate) output: u64,
     /// The limit that the upstream must keep, for each choice, when it is not the caller's own.
@@ -66,45 +80,80 @@ impl Wanted {
     }
 }
 
-/// Holds what `scan` may cost. When the balance affords only part of the output, that part is held and becomes the
-/// limit that the upstream must keep.
+/// Holds what a request may cost. The input is bounded by its bytes, and counted by the model's tokenizer only when the
+/// balance does not cover that. When the balance affords only part of the output, that part is held and becomes the limit
+/// that the upstream must keep.
 pub(crate) async fn hold(
     gateway: &Gateway,
     known: &Known,
-    tariff: &Tariff,
-    scan: &Scan,
-    has_output: bool,
+    tariff: Tariff,
+    asked: Asked<'_>,
     context: UsageContext,
 ) -> Result<Held, Refusal> {
-    let wanted = Wanted::new(gateway, scan, &tariff.price, has_output);
+    let wanted = Wanted::new(gateway, asked.scan, &tariff.price, asked.has_output);
+    let request = Request { gateway, known, wanted, context };
     let pools = [known.key.pool, known.account.pool];
-    let full = tariff.bound(wanted.most).map_err(|CostOverflow| too_large())?;
-    let step = tariff.bound(wanted.step).map_err(|CostOverflow| too_large())?;
-    let mut refused = None;
-    for _ in 0..TRIES {
-        let affordable = affordable(gateway, known, pools, full).await?;
-        let (units, output, limit) = if affordable >= full || !has_output {
-            (step, wanted.step, None)
-        } else {
-            let least = gateway.settings.minimum_output.saturating_mul(wanted.choices).min(wanted.most);
-            let price = &tariff.price.price;
-            let output = price.affordable_output(tariff.ratio, tariff.input, affordable, wanted.most);
-            let Some(output) = output.filter(|output| *output >= least && *output > 0) else {
-                let need = tariff.bound(least).map_err(|CostOverflow| too_large())?;
-                return Err(not_affordable(known, known.key.pool, need, affordable, pools, gateway).await);
-            };
-            let each = output / wanted.choices;
-            let held = wanted.step.min(each.saturating_mul(wanted.choices));
-            let units = tariff.bound(held).map_err(|CostOverflow| too_large())?;
-            (units, held, Some(each))
-        };
-        match gateway.ledger.hold(pools, units, context.clone()).await {
-            Ok(hold) => return Ok(Held { hold, output, limit }),
-            Err(error @ HoldError::NotAffordable { .. }) => refused = Some(error),
-            Err(error) => return Err(refusal(known, error)),
-        }
+    let full = tariff.bound(request.wanted.most).map_err(|CostOverflow| too_large())?;
+    let affordable = affordable(gateway, known, pools, full).await?;
+    if affordable < full
+        && let Some(tariff) = counted(gateway, &tariff, asked).await
+    {
+        return request.hold(tariff).await;
     }
-    Err(refused.map_or(Refusal::Internal, |error| refusal(known, error)))
+    request.hold(tariff).await
+}
+
+/// The same tariff with the input counted by the model's own tokenizer; `None` where there is none or it does not help.
+async fn counted(gateway: &Gateway, tariff: &Tariff, asked: Asked<'_>) -> Option<Tariff> {
+    let tokenizer = Tokenizer::of(&asked.scan.model)?;
+    // Counting keeps a processor busy, and callers without a balance may ask for it as often as they like.
+    let _place = gateway.counting.acquire().await.ok()?;
+    let body = asked.body.clone();
+    let tokens = tokio::task::spawn_blocking(move || tokenizer.bound(&body)).await.ok()??;
+    let images = asked.scan.input_bound.saturating_sub(asked.body.len() as u64);
+    let input = tokens.saturating_add(images);
+    (input < tariff.input).then(|| Tariff { input, estimated_input: input, ..tariff.clone() })
+}
+
+struct Request<'a> {
+    gateway: &'a Gateway,
+    known: &'a Known,
+    wanted: Wanted,
+    context: UsageContext,
+}
+
+impl Request<'_> {
+    async fn hold(self, tariff: Tariff) -> Result<Held, Refusal> {
+        let Self { gateway, known, wanted, context } = self;
+        let pools = [known.key.pool, known.account.pool];
+        let full = tariff.bound(wanted.most).map_err(|CostOverflow| too_large())?;
+        let step = tariff.bound(wanted.step).map_err(|CostOverflow| too_large())?;
+        let mut refused = None;
+        for _ in 0..TRIES {
+            let affordable = affordable(gateway, known, pools, full).await?;
+            let (units, output, limit) = if affordable >= full || wanted.most == 0 {
+                (step, wanted.step, None)
+            } else {
+                let least = gateway.settings.minimum_output.saturating_mul(wanted.choices).min(wanted.most);
+                let price = &tariff.price.price;
+                let output = price.affordable_output(tariff.ratio, tariff.input, affordable, wanted.most);
+                let Some(output) = output.filter(|output| *output >= least && *output > 0) else {
+                    let need = tariff.bound(least).map_err(|CostOverflow| too_large())?;
+                    return Err(not_affordable(known, known.key.pool, need, affordable, pools, gateway).await);
+                };
+                let each = output / wanted.choices;
+                let held = wanted.step.min(each.saturating_mul(wanted.choices));
+                let units = tariff.bound(held).map_err(|CostOverflow| too_large())?;
+                (units, held, Some(each))
+            };
+            match gateway.ledger.hold(pools, units, context.clone()).await {
+                Ok(hold) => return Ok(Held { hold, tariff, output, limit }),
+                Err(error @ HoldError::NotAffordable { .. }) => refused = Some(error),
+                Err(error) => return Err(refusal(known, error)),
+            }
+        }
+        Err(refused.map_or(Refusal::Internal, |error| refusal(known, error)))
+    }
 }
 
 /// Holds what another group's ratio asks for beyond what is held for `output` tokens; `false` when it is not affordable.

@@ -14,14 +14,17 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 use model::{clock::Timestamp, refusal::Refusal, usage::UsageContext};
 use store::ModelPrice;
-use wire::openai::request::{self, BodyError, Scan};
+use wire::openai::{
+    estimate,
+    request::{self, BodyError, Scan},
+};
 
 use crate::{
     admission::{self, Credentials},
     attempt::{self, Content, Got, Request},
     bill::Bill,
     body,
-    bound::{self, Held, Tariff},
+    bound::{self, Asked, Held, Tariff},
     channels,
     entry::Entry,
     gateway::Gateway,
@@ -184,11 +187,17 @@ where
     let mut attempt = next(&mut attempts).map_err(|_| Refusal::UpstreamError)?;
     attempt.note(&entry);
 
-    let tariff = Tariff { price: Arc::clone(&way.price), ratio: attempt.ratio, input: scan.input_bound };
+    let tariff = Tariff {
+        price: Arc::clone(&way.price),
+        ratio: attempt.ratio,
+        input: scan.input_bound,
+        estimated_input: estimate(scan.input_bound),
+    };
     let told = Told { known: &known, scan: &scan, door, client, request_id: &request_id, started };
     let context = told.context(&attempt, &way.price);
-    let Held { mut hold, output, limit } =
-        bound::hold(gateway, &known, &tariff, &scan, door.has_output(), context).await?;
+    let asked = Asked { scan: &scan, body: &body, has_output: door.has_output() };
+    let Held { mut hold, tariff, output, limit } =
+        bound::hold(gateway, &known, tariff, asked, context).await?;
     let model = scan.model.clone();
     let mut bill = Bill::new(gateway, tariff, entry.clone(), started, request_id.clone(), model);
 

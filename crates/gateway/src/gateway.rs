@@ -10,6 +10,7 @@ use model::{
     ip::IpRules,
 };
 use store::{Kind, Store, StoreError, UsageLimits};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -23,6 +24,9 @@ use crate::{
 
 /// How often changes are looked for. They must be live everywhere within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
+
+/// Requests whose tokens are counted at a time.
+const COUNTING: usize = 2;
 
 /// What an operator decides about model requests.
 #[derive(Clone, Debug)]
@@ -97,6 +101,8 @@ pub struct Gateway {
     pub(crate) health: Arc<Health>,
     pub(crate) budget: Budget,
     pub(crate) seeds: Seeds,
+    /// Places for counting the tokens of a request.
+    pub(crate) counting: Semaphore,
 }
 
 impl fmt::Debug for Gateway {
@@ -121,6 +127,7 @@ impl Gateway {
             budget: Budget::new(settings.routing.clone(), clock.now()),
             seeds: Seeds::new(u64::from_le_bytes(first)),
             upstream: Upstream::new(settings.connect, settings.dial.clone()),
+            counting: Semaphore::new(COUNTING),
             store,
             ledger,
             clock,

@@ -9,3 +9,4 @@ mod json;
 pub mod openai;
 mod redact;
 pub mod sse;
+pub mod tokenizer;

@@ -238,6 +238,22 @@ async fn a_small_balance_becomes_the_output_limit() {
     }
 }
 
+/// Some 4,000 bytes of English are fewer than 1,000 tokens, whoever has a tokenizer to say so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_balance_below_the_bytes_of_a_request_pays_for_its_tokens() {
+    let app = App::start().await;
+    app.channel(&["gpt-4o"]).await;
+    app.price("gpt-4o", 1_000_000, 1_000_000, 0).await;
+    let text = "The quick brown fox jumps over the lazy dog. ".repeat(90);
+    for (model, status) in [("m", 403), ("gpt-4o", 200)] {
+        let key = app.key_of(app.root, 2_000).await;
+        let body = json!({"model": model, "max_tokens": 20, "messages": [{"role": "user", "content": text}]});
+        let reply = app.chat(&key, &body).await;
+        assert_eq!(reply.status, status, "{}", reply.text());
+        app.verified().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_that_ends_in_the_middle_of_an_event_ends_the_stream() {
     let app = App::with(|settings| settings.stream_step = 16).await;
