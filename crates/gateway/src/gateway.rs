@@ -17,7 +17,7 @@ use crate::{
     dial::DialPolicy,
     key_cache::{Digest, KeyCache, Known},
     metrics::Metrics,
-    retention,
+    proof, retention,
     routing::{Budget, Health, Policy, Seeds, Snapshot},
     upstream::Upstream,
 };
@@ -49,6 +49,8 @@ pub struct Settings {
     pub minimum_output: u64,
     /// The word in the `type` member of an error.
     pub error_type: String,
+    /// How often the books are proved in the background.
+    pub verify_every: Duration,
     /// Which usage records are kept.
     pub usage: UsageLimits,
     /// How requests look for a channel.
@@ -69,6 +71,7 @@ impl Default for Settings {
             stream_step: 2048,
             minimum_output: 16,
             error_type: "comet_api_error".to_owned(),
+            verify_every: Duration::from_secs(3600),
             usage: UsageLimits::default(),
             routing: Policy::default(),
             dial: DialPolicy::default(),
@@ -152,6 +155,7 @@ impl Gateway {
             }
         });
         tracker.spawn(retention::run(Arc::downgrade(&gateway)));
+        tracker.spawn(proof::run(Arc::downgrade(&gateway), gateway.settings.verify_every));
         Ok(gateway)
     }
 

@@ -25,6 +25,7 @@ pub mod keys;
 pub mod metrics;
 pub mod models;
 pub mod prices;
+mod proof;
 mod relay;
 mod retention;
 pub mod routes;

@@ -20,6 +20,8 @@ pub struct Metrics {
     units: AtomicU64,
     overrun: AtomicU64,
     panics: AtomicU64,
+    /// What the last proof of the books found.
+    pub(crate) discrepancies: AtomicU64,
 }
 
 impl Metrics {
@@ -52,7 +54,7 @@ impl Metrics {
         for (kind, count) in self.upstream_failures.lock().iter() {
             writeln!(text, "apsis_upstream_failures_total{{kind=\"{kind}\"}} {count}")?;
         }
-        let figures: [(&str, &str, &str, u64); 8] = [
+        let figures: [(&str, &str, &str, u64); 9] = [
             (
                 "apsis_units_charged_total",
                 "counter",
@@ -70,6 +72,12 @@ impl Metrics {
                 "counter",
                 "Requests that ended in a panic.",
                 self.panics.load(Ordering::Relaxed),
+            ),
+            (
+                "apsis_ledger_discrepancies",
+                "gauge",
+                "What the last proof of the books found; must be 0.",
+                self.discrepancies.load(Ordering::Relaxed),
             ),
             ("apsis_holds_open", "gauge", "Requests in flight.", ledger.open_holds as u64),
             ("apsis_pools", "gauge", "Pools in memory.", ledger.pools as u64),

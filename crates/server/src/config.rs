@@ -43,7 +43,7 @@ const fn key(name: &'static str, default: &'static str, kind: Kind) -> Key {
 }
 
 /// Every key.
-pub(crate) const KEYS: [Key; 36] = [
+pub(crate) const KEYS: [Key; 37] = [
     key("listen", "127.0.0.1:3000", Kind::Address),
     key("data_dir", "apsis-data", Kind::Text),
     key("master_key", "", Kind::Secret),
@@ -78,6 +78,7 @@ pub(crate) const KEYS: [Key; 36] = [
     key("journal.apply_every", "200ms", Kind::Time),
     key("journal.apply_records", "4096", Kind::Count),
     key("journal.flush_limit", "5s", Kind::Time),
+    key("ledger.verify_every", "3600s", Kind::Time),
     key("usage.keep_days", "90", Kind::Count),
     key("usage.keep_records", "20000000", Kind::Count),
 ];

@@ -147,6 +147,7 @@ pub(crate) fn settings(config: &Config) -> anyhow::Result<Settings> {
         stream_step: config.get("stream.step")?,
         minimum_output: config.get("stream.minimum_output")?,
         error_type: config.get("error_type")?,
+        verify_every: config.time("ledger.verify_every")?,
         usage: UsageLimits {
             days: u32::try_from(limit(config.get("usage.keep_days")?)).unwrap_or(u32::MAX),
             records: limit(config.get("usage.keep_records")?),

@@ -1,8 +1,15 @@
 //! The checks of the model API, in their order, and what passes through.
 
+use ledger::{Batch, Book, Charge, Draw};
+use model::{
+    id::{AccountId, ChannelId, ChargeId, JournalId, KeyId, LeaseId, PoolId, PriceId},
+    money::Units,
+    price::Ratio,
+    usage::{Provenance, Tokens, UsageContext, UsageOutcome},
+};
 use serde_json::json;
 
-use crate::app::{App, question};
+use crate::app::{App, now, question};
 
 #[tokio::test]
 async fn each_check_answers_with_its_status_and_code() {
@@ -209,6 +216,58 @@ async fn models_are_those_that_the_key_may_call() {
         assert_eq!((none.status, none.code().as_str()), (404, "model_not_found"));
     }
     assert_eq!(app.call("GET", "/v1/models", &[], "").await.code(), "missing_api_key");
+}
+
+/// A charge that names a pool that is not there, as only a damaged database could have it.
+fn stray(journal: JournalId, key: KeyId, account: AccountId) -> Charge {
+    let draw = |pool| Draw { pool: PoolId(pool), lease: LeaseId(0) };
+    Charge {
+        id: ChargeId { journal, seq: 1 },
+        draws: vec![draw(998), draw(999)],
+        context: UsageContext {
+            request_id: "stray".to_owned(),
+            account,
+            key,
+            key_name: String::new(),
+            group: "default".to_owned(),
+            channel: ChannelId(1),
+            attempt: 1,
+            model: "m".to_owned(),
+            upstream_model: "m".to_owned(),
+            door: "/v1/chat/completions".to_owned(),
+            stream: false,
+            price: PriceId(1),
+            ratio: Ratio::ONE,
+            client: [127, 0, 0, 1].into(),
+            started: now(),
+        },
+        outcome: UsageOutcome {
+            tokens: Tokens::default(),
+            provenance: Provenance::Reported,
+            units: Units::new(5),
+            overrun: Units::ZERO,
+            status: 200,
+            error: None,
+            first_byte_ms: None,
+            ended: now(),
+        },
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn books_that_do_not_add_up_are_a_figure() {
+    let app = App::start().await;
+    let figure = async |count: usize| {
+        assert_eq!(app.gateway.prove().await.unwrap(), count);
+        let metrics = app.call("GET", "/metrics", &[], "").await.text();
+        assert!(metrics.contains(&format!("\napsis_ledger_discrepancies {count}\n")), "{metrics}");
+    };
+    figure(0).await;
+    let journal = JournalId(7);
+    app.store.open_journal(journal).await.unwrap();
+    let charges = vec![stray(journal, KeyId(1), app.root)];
+    app.store.apply(&Batch { journal, from: 0, to: 1, charges }).await.unwrap();
+    figure(2).await;
 }
 
 #[tokio::test]
