@@ -106,6 +106,12 @@ assert used["request_count"] == count and used["source"] == "data_cache", used
 used = json.loads(printed("ops", "usage", "--token-name", name, "--json"))
 charged = sum(log["quota"] for log in everything) + found["quota"]
 assert used["quota"] == charged and used["source"] == "log_stat", (used, charged)
+account = str(found["user_id"])
+assert json.loads(printed("ops", "search", account, "--json"))["username"] == "root"
+assert json.loads(printed("ops", "topups", "--json")) == []
+month = time.strftime("%Y-%m", time.gmtime(time.time() + 8 * 3600))
+summary = json.loads(printed("ops", "summary", "--user-id", account, "--month", month, "--json"))
+assert summary["topups"]["count"] == 0 and summary["account"]["username"] == "root", summary
 
 import cometapi  # noqa: E402
 

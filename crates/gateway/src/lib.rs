@@ -31,6 +31,7 @@ mod retention;
 pub mod routes;
 pub mod routing;
 pub mod tokens;
+pub mod top_ups;
 mod upstream;
 pub mod usage;
 
@@ -39,5 +40,6 @@ pub use failure::Failure;
 pub use gateway::{Gateway, Parts, Settings};
 pub use store::{
     Account, AuditFilter, AuditRecord, Channel, ChannelCredential, Group, KeyView, ModelPrice, NewChannel,
-    NewPrice, Page, StoreError, Token, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums, UsageWalk,
+    NewPrice, Page, StoreError, Token, TopUp, TopUpFilter, UsageHour, UsageKind, UsageLimits, UsageRecord,
+    UsageSums, UsageWalk,
 };

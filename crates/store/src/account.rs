@@ -222,6 +222,9 @@ impl Store {
         let mut tx = self.write().await?;
         let id = insert(&mut tx, &new, now).await?;
         let made = one(&mut tx, id).await?.ok_or(StoreError::NotFound)?;
+        if !made.unlimited {
+            self.topped_up(&mut tx, id, Units::ZERO, made.remaining, now).await?;
+        }
         self.account_changed(&mut tx, "create", None, &made, now).await?;
         tx.commit().await?;
         Ok(made)
@@ -379,6 +382,13 @@ impl Store {
             pool::set(&mut tx, pool, change.remaining, change.unlimited).await?;
         }
         let after = one(&mut tx, id).await?.ok_or(StoreError::NotFound)?;
+        if change.remaining.is_some() && !after.unlimited {
+            let had = before
+                .as_ref()
+                .filter(|before| !before.unlimited)
+                .map_or(Units::ZERO, |before| before.remaining);
+            self.topped_up(&mut tx, id, had, after.remaining, now).await?;
+        }
         self.account_changed(&mut tx, "update", before.as_ref(), &after, now).await?;
         change::record(&mut tx, Kind::Account, id.0, now).await?;
         tx.commit().await?;

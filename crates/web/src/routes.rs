@@ -61,6 +61,7 @@ fn documented() -> OpenApiRouter<AppState> {
         // operators
         .routes(routes!(m::accounts::list, m::accounts::create, m::accounts::update))
         .routes(routes!(m::accounts::get))
+        .routes(routes!(m::top_ups::list))
         .routes(routes!(m::groups::list, m::groups::put))
         .routes(routes!(m::groups::get, m::groups::delete))
         .routes(routes!(m::channels::list, m::channels::create, m::channels::update))

@@ -14,6 +14,7 @@ pub(crate) mod prices;
 pub(crate) mod routes;
 pub(crate) mod tasks;
 pub(crate) mod tokens;
+pub(crate) mod top_ups;
 pub(crate) mod usage;
 pub(crate) mod user;
 

@@ -406,3 +406,49 @@ async fn credentials_of_a_channel_come_and_go_and_are_never_shown() {
     assert_eq!(done(&app, "GET", "/api/group/default", Value::Null).await["ratio_millionths"], 1_000_000);
     assert_eq!(app.manage("GET", "/api/group/nowhere", None).await.json()["code"], "not_found");
 }
+
+#[tokio::test]
+async fn what_is_put_on_an_account_is_listed_and_what_is_taken_is_not() {
+    let app = App::start().await;
+    let ada = done(
+        &app,
+        "POST",
+        "/api/user",
+        json!({"username": "ada", "email": "ada@example.com", "quota": 500_000}),
+    )
+    .await;
+    let (id, bob) = (ada["id"].clone(), app.account("bob", 7).await);
+    for quota in [1_500_000, 1_000_000, 1_000_000, 1_250_000] {
+        done(&app, "PUT", "/api/user", json!({"id": id, "quota": quota})).await;
+    }
+    let listed = async |query: &str| {
+        let data = done(&app, "GET", &format!("/api/user/topup{query}"), Value::Null).await;
+        let items = data["items"].as_array().unwrap().clone();
+        assert!(data["total"].as_u64().unwrap() >= items.len() as u64);
+        items
+    };
+    let of_ada = listed(&format!("?user_id={id}")).await;
+    let amounts: Vec<i64> = of_ada.iter().map(|item| item["amount"].as_i64().unwrap()).collect();
+    assert_eq!(amounts, [250_000, 1_000_000, 500_000]);
+    let newest = &of_ada[0];
+    assert_eq!((&newest["money"], &newest["email"]), (&json!(0.5), &json!("ada@example.com")));
+    assert_eq!((&newest["operator"], &newest["status"]), (&json!("root"), &json!("success")));
+    let number = newest["trade_no"].as_str().unwrap();
+    for (query, count) in [
+        (String::new(), 4),
+        ("?page_size=2&p=2".to_owned(), 2),
+        ("?email=ada@example.com".to_owned(), 3),
+        (format!("?trade_no={number}"), 1),
+        (format!("?trade_no={number}&user_id={bob}"), 0),
+        ("?keyword=nonsense".to_owned(), 0),
+        ("?payment_intent_id=pi_1".to_owned(), 0),
+        ("?payment_channel=operator".to_owned(), 4),
+        ("?payment_channel=stripe".to_owned(), 0),
+        ("?start_time=1".to_owned(), 4),
+        ("?end_time=1".to_owned(), 0),
+    ] {
+        assert_eq!(listed(&query).await.len(), count, "{query}");
+    }
+    let (status, json) = call(&app, &app.pat, "GET", "/api/user/topup?user_id=x", Value::Null).await;
+    assert_eq!((status, &json["success"]), (200, &json!(false)), "{json}");
+}
