@@ -14,6 +14,8 @@ use crate::book::Draw;
 
 /// Bytes before the body.
 pub(crate) const HEADER: usize = 24;
+/// Room for the usual body, in bytes.
+const USUAL: usize = 384;
 /// The longest body. A context is bounded by what the doors let in; anything larger is no record.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 /// What every open hold reserves, so that its settlement always has room. An outcome without its error word has at
@@ -62,7 +64,7 @@ impl Found<'_> {
 /// # Errors
 /// Only when memory or the format fails; the text is for the log.
 pub(crate) fn body(record: &Record) -> Result<Vec<u8>, String> {
-    let body = postcard::to_allocvec(record).map_err(|error| error.to_string())?;
+    let body = postcard::to_extend(record, Vec::with_capacity(USUAL)).map_err(|error| error.to_string())?;
     if body.len() > MAX_BODY {
         return Err(format!("a record of {} bytes is too long", body.len()));
     }
