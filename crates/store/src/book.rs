@@ -123,7 +123,10 @@ impl Store {
             *last = (*last).max(charge.outcome.ended.millis());
             overrun = overrun.saturating_add(charge.outcome.overrun.get().max(0));
         }
-        let learned = usage::write::append(&mut tx, self.names(), journal, &batch.charges).await?;
+        // Taken out: what a failed transaction has added up must not be gone on with.
+        let tally = self.tally().lock().take();
+        let (learned, tally) =
+            usage::write::append(&mut tx, self.names(), tally, journal, &batch.charges).await?;
         draw(&mut tx, &draws).await?;
         if overrun > 0 {
             usage::write::add_overrun(&mut tx, overrun).await?;
@@ -131,6 +134,7 @@ impl Store {
         touch(&mut tx, used).await?;
         tx.commit().await?;
         self.names().remember(learned);
+        *self.tally().lock() = tally;
         Ok(Applied::Now)
     }
 

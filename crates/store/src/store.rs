@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use model::id::ChannelId;
+use parking_lot::Mutex;
 use sqlx::{
     Connection, Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -11,7 +12,7 @@ use sqlx::{
 use crate::{
     audit::Actor,
     imported::Imported,
-    usage::Names,
+    usage::{Names, Tally},
     vault::{MasterKey, Vault},
 };
 
@@ -70,6 +71,8 @@ struct Inner {
     reader: SqlitePool,
     vault: Vault,
     names: Names,
+    /// The open block of usage records, for whoever applies the journal.
+    tally: Mutex<Option<Tally>>,
     imported: Imported,
 }
 
@@ -102,7 +105,8 @@ impl Store {
             SqlitePoolOptions::new().max_connections(4).min_connections(0).connect_lazy_with(options);
         let vault = Vault::open(&writer, master).await?;
         let imported = Imported::load(&writer).await?;
-        let inner = Inner { writer, reader, vault, names: Names::default(), imported };
+        let inner =
+            Inner { writer, reader, vault, names: Names::default(), tally: Mutex::default(), imported };
         Ok(Self(Arc::new(inner), Actor::command_line()))
     }
 
@@ -130,6 +134,10 @@ impl Store {
 
     pub(crate) fn names(&self) -> &Names {
         &self.0.names
+    }
+
+    pub(crate) fn tally(&self) -> &Mutex<Option<Tally>> {
+        &self.0.tally
     }
 
     pub(crate) fn imported(&self) -> &Imported {

@@ -10,6 +10,7 @@ mod read;
 mod retire;
 mod select;
 mod sums;
+mod tally;
 pub(crate) mod write;
 
 use ledger::Charge;
@@ -26,6 +27,7 @@ pub(crate) use name::Names;
 pub use read::UsageWalk;
 pub use retire::UsageLimits;
 pub use sums::{UsageHour, UsageSums};
+pub(crate) use tally::Tally;
 
 /// Ids in one block.
 pub(crate) const BLOCK: i64 = 16_384;

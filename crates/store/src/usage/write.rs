@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::LazyLock};
 
 use ledger::Charge;
 
-use super::{BLOCK, DAY, Detail, HOUR, UsageKind, name::Learned, name::Names, request_key};
+use super::{BLOCK, DAY, Detail, HOUR, UsageKind, name::Learned, name::Names, request_key, tally::Tally};
 use crate::{
     rows::ManyRows,
     store::{StoreError, Tx},
@@ -13,8 +13,13 @@ use crate::{
 /// Nothing counted in a record is larger, so that the sums of a block stay in range whatever an upstream claims.
 const MOST: i64 = 1 << 40;
 
-fn count(number: u64) -> i64 {
+pub(super) fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(MOST).min(MOST)
+}
+
+/// Milliseconds from arrival to end.
+pub(super) fn took(charge: &Charge) -> i64 {
+    charge.outcome.ended.millis_since(charge.context.started).min(MOST)
 }
 
 static INSERT: LazyLock<ManyRows> = LazyLock::new(|| {
@@ -24,30 +29,35 @@ static INSERT: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::new(before, 16, "")
 });
 
-/// Appends the records of charges. That each is applied once is for the journal's cursor to guard, which moves in
+/// Appends the records of charges, and goes on with the tally of the open block. That each is applied once is for the journal's cursor to guard, which moves in
 /// the same transaction.
 pub(crate) async fn append(
     tx: &mut Tx,
     names: &Names,
+    mut tally: Option<Tally>,
     journal: i64,
     charges: &[Charge],
-) -> Result<Learned, StoreError> {
+) -> Result<(Learned, Option<Tally>), StoreError> {
     let mut learned = Learned::default();
     let Some(newest) = charges.iter().map(|charge| charge.outcome.ended.millis()).max() else {
-        return Ok(learned);
+        return Ok((learned, tally));
     };
+    let mut full = Vec::new();
     let mut next = open_block(tx, newest).await?;
     let mut rows = Vec::with_capacity(charges.len());
     for charge in charges {
         let (payer, way) = names.of(tx, &mut learned, charge).await?;
         rows.push((next, payer, way, charge));
+        tally = Tally::with(tally, next, payer, way, charge)?;
         next += 1;
+        if next.rem_euclid(BLOCK) == 0 {
+            full.extend(tally.take());
+        }
     }
     for (sql, rows) in INSERT.split(&rows) {
         let mut query = sqlx::query(sql);
         for (id, payer, way, charge) in rows {
             let outcome = &charge.outcome;
-            let took = outcome.ended.millis_since(charge.context.started).min(MOST);
             query = query
                 .bind(*id)
                 .bind(journal)
@@ -56,7 +66,7 @@ pub(crate) async fn append(
                 .bind(*way)
                 .bind(UsageKind::of(charge).number())
                 .bind(outcome.ended.millis())
-                .bind(took)
+                .bind(took(charge))
                 .bind(outcome.units.get())
                 .bind(count(outcome.tokens.input))
                 .bind(count(outcome.tokens.cached_input))
@@ -68,8 +78,8 @@ pub(crate) async fn append(
         }
         query.execute(&mut **tx).await?;
     }
-    close_full(tx, rows.first().map_or(next, |(first, ..)| *first), next, newest).await?;
-    Ok(learned)
+    close_full(tx, rows.first().map_or(next, |(first, ..)| *first), next, newest, &full).await?;
+    Ok((learned, tally))
 }
 
 fn detail(charge: &Charge) -> Result<String, StoreError> {
@@ -111,9 +121,18 @@ pub(super) async fn close_open(tx: &mut Tx, next: i64) -> Result<i64, StoreError
 }
 
 /// Closes every block that is full now, and keeps what is to be known of the open one.
-async fn close_full(tx: &mut Tx, first: i64, next: i64, newest: i64) -> Result<(), StoreError> {
+async fn close_full(
+    tx: &mut Tx,
+    first: i64,
+    next: i64,
+    newest: i64,
+    full: &[Tally],
+) -> Result<(), StoreError> {
     for block in first.div_euclid(BLOCK)..next.div_euclid(BLOCK) {
-        close(tx, block).await?;
+        match full.iter().find(|tally| tally.is_all_of(block)) {
+            Some(tally) => tally.close(tx).await?,
+            None => close(tx, block).await?,
+        }
     }
     let fresh = first.rem_euclid(BLOCK) == 0 || first.div_euclid(BLOCK) < next.div_euclid(BLOCK);
     let opened = match (next.rem_euclid(BLOCK), fresh) {

@@ -9,7 +9,7 @@ use model::{
     key::{ApiKey, Settings},
     money::Units,
 };
-use sqlx::{Connection, SqliteConnection, migrate::Migrator, sqlite::SqliteConnectOptions};
+use sqlx::{Connection, Row, SqliteConnection, migrate::Migrator, sqlite::SqliteConnectOptions};
 use store::{
     MasterKey, NewPrice, Store, UsageFilter, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums,
 };
@@ -31,8 +31,12 @@ fn of(seq: u64, (key, balance): &(ApiKey, PoolId), units: i64) -> Charge {
 }
 
 async fn apply(fixture: &Fixture, charges: Vec<Charge>) {
-    let from = fixture.store.open_journal(JOURNAL).await.unwrap();
-    assert_eq!(fixture.store.apply(&batch(from, from + 1, charges)).await, Ok(Applied::Now));
+    apply_to(&fixture.store, charges).await;
+}
+
+async fn apply_to(store: &Store, charges: Vec<Charge>) {
+    let from = store.open_journal(JOURNAL).await.unwrap();
+    assert_eq!(store.apply(&batch(from, from + 1, charges)).await, Ok(Applied::Now));
 }
 
 async fn list(fixture: &Fixture, filter: &UsageFilter) -> Vec<UsageRecord> {
@@ -89,6 +93,15 @@ async fn a_record_keeps_what_happened_and_explains_its_charge() {
 /// batches that do not fit into blocks.
 async fn many(fixture: &Fixture) -> [(ApiKey, PoolId); 2] {
     let keys = [key(fixture, "ada", 1, "first").await, key(fixture, "eve", 2, "Second_one").await];
+    let mut charges = mixed(&keys);
+    while !charges.is_empty() {
+        let rest = charges.split_off(charges.len().min(3_001));
+        apply(fixture, std::mem::replace(&mut charges, rest)).await;
+    }
+    keys
+}
+
+fn mixed(keys: &[(ApiKey, PoolId); 2]) -> Vec<Charge> {
     let mut charges = Vec::new();
     for seq in 1..=(BLOCK * 7 / 2) {
         let n = i64::try_from(seq).unwrap();
@@ -111,11 +124,65 @@ async fn many(fixture: &Fixture) -> [(ApiKey, PoolId); 2] {
         }
         charges.push(one);
     }
+    charges
+}
+
+type Parts = Vec<(Vec<i64>, Vec<String>)>;
+type Lists = Vec<(i64, i64, Vec<String>)>;
+
+/// What closed blocks say, each list in order. Payers and ways are left out: their ids depend on how often they were
+/// looked for.
+async fn closed(fixture: &Fixture) -> (Parts, Lists, Vec<(i64, i64, i64, i64)>) {
+    let mut raw = fixture.raw().await;
+    let sorted = |list: &str| {
+        let mut entries: Vec<String> = list.split(',').map(str::to_owned).collect();
+        entries.sort_unstable();
+        entries
+    };
+    let parts: Vec<sqlx::sqlite::SqliteRow> = sqlx::query(
+        "SELECT account, block, hour, kind, requests, units, input, cached_input, cache_write, output, reasoning, took,
+            offsets FROM usage_part",
+    )
+    .fetch_all(&mut raw)
+    .await
+    .unwrap();
+    let part = |row: &sqlx::sqlite::SqliteRow| {
+        ((0..12).map(|column| row.get(column)).collect(), sorted(row.get(12)))
+    };
+    let mut parts: Parts = parts.iter().map(part).collect();
+    parts.sort_unstable();
+    let requests: Vec<(i64, i64, String)> =
+        sqlx::query_as("SELECT shard, block, offsets FROM usage_request ORDER BY shard, block")
+            .fetch_all(&mut raw)
+            .await
+            .unwrap();
+    let requests = requests.into_iter().map(|(shard, block, list)| (shard, block, sorted(&list))).collect();
+    let blocks = sqlx::query_as("SELECT block, requests, oldest, newest FROM usage_block ORDER BY block")
+        .fetch_all(&mut raw)
+        .await
+        .unwrap();
+    (parts, requests, blocks)
+}
+
+#[tokio::test]
+async fn memory_and_the_database_sum_up_a_block_alike() {
+    let (known, forgetful) = (fixture::open().await, fixture::open().await);
+    many(&known).await;
+    let keys = [key(&forgetful, "ada", 1, "first").await, key(&forgetful, "eve", 2, "Second_one").await];
+    let mut charges = mixed(&keys);
     while !charges.is_empty() {
         let rest = charges.split_off(charges.len().min(3_001));
-        apply(fixture, std::mem::replace(&mut charges, rest)).await;
+        // A start knows nothing of the block that it finds open.
+        let store = forgetful.reopen(&forgetful.master).await.unwrap();
+        apply_to(&store, std::mem::replace(&mut charges, rest)).await;
+        store.close().await;
     }
-    keys
+    let said = closed(&known).await;
+    assert!(said.0.len() > 500 && said.1.len() > 500 && said.2.len() == 3);
+    let same = closed(&forgetful).await;
+    assert_eq!(said.2, same.2);
+    assert!(said.1 == same.1, "the indexes differ");
+    assert!(said.0 == same.0, "the sums differ");
 }
 
 fn fits(record: &UsageRecord, filter: &UsageFilter) -> bool {

@@ -1,0 +1,150 @@
+//! The open block, added up while it is written, so that closing it reads nothing back.
+//!
+//! It lives in memory only. After a start, after a transaction that failed and after a block that was closed early there
+//! is none until a new block begins; such a block is summed up by the database, which says the same.
+
+use std::{collections::BTreeMap, fmt::Write, sync::LazyLock};
+
+use ledger::Charge;
+
+use super::{
+    BLOCK, HOUR, UsageKind, request_key,
+    write::{count, took},
+};
+use crate::{
+    rows::ManyRows,
+    store::{StoreError, Tx},
+};
+
+/// What a sum is of: account, hour, payer, way, kind.
+type Of = (i64, i64, i64, i64, i64);
+
+/// One row of `usage_part`: requests, units, input, cached input, cache writes, output, reasoning, milliseconds.
+#[derive(Clone, Debug, Default)]
+struct Part {
+    sums: [i64; 8],
+    offsets: String,
+}
+
+/// A block from its first record on.
+#[derive(Clone, Debug)]
+pub(crate) struct Tally {
+    block: i64,
+    records: i64,
+    oldest: i64,
+    newest: i64,
+    parts: BTreeMap<Of, Part>,
+    /// By the upper bits of the request's key.
+    requests: BTreeMap<i64, String>,
+}
+
+static PARTS: LazyLock<ManyRows> = LazyLock::new(|| {
+    let before =
+        "INSERT INTO usage_part (account, block, hour, payer, way, kind, requests, units, input, cached_input,
+         cache_write, output, reasoning, took, offsets) VALUES ";
+    ManyRows::new(before, 15, "")
+});
+
+static REQUESTS: LazyLock<ManyRows> =
+    LazyLock::new(|| ManyRows::new("INSERT INTO usage_request (shard, block, offsets) VALUES ", 3, ""));
+
+impl Tally {
+    const fn new(block: i64) -> Self {
+        Self {
+            block,
+            records: 0,
+            oldest: i64::MAX,
+            newest: 0,
+            parts: BTreeMap::new(),
+            requests: BTreeMap::new(),
+        }
+    }
+
+    /// The tally with one more record; a record that begins a block begins a new one. `None` when what came before in its
+    /// block is not known.
+    pub(crate) fn with(
+        tally: Option<Self>,
+        id: i64,
+        payer: i64,
+        way: i64,
+        charge: &Charge,
+    ) -> Result<Option<Self>, StoreError> {
+        let (block, offset) = (id.div_euclid(BLOCK), id.rem_euclid(BLOCK));
+        let known = tally.filter(|tally| tally.block == block && tally.records == offset);
+        let Some(mut tally) = known.or_else(|| (offset == 0).then(|| Self::new(block))) else {
+            return Ok(None);
+        };
+        let outcome = &charge.outcome;
+        let (ended, tokens) = (outcome.ended.millis(), &outcome.tokens);
+        let (hour, kind) = (ended - ended % HOUR, UsageKind::of(charge).number());
+        let added = [
+            1,
+            outcome.units.get(),
+            count(tokens.input),
+            count(tokens.cached_input),
+            count(tokens.cache_write),
+            count(tokens.output),
+            count(tokens.reasoning),
+            took(charge),
+        ];
+        let account = charge.context.account.0;
+        for of in [(account, hour, payer, way, kind), (0, hour, 0, way, kind)] {
+            let part = tally.parts.entry(of).or_default();
+            for (sum, more) in part.sums.iter_mut().zip(added) {
+                *sum = sum.checked_add(more).ok_or(StoreError::Corrupt("usage that cannot be added up"))?;
+            }
+            append(&mut part.offsets, format_args!("{offset}"));
+        }
+        let key = request_key(&charge.context.request_id);
+        let shard = tally.requests.entry(key >> 16).or_default();
+        append(shard, format_args!("{}:{offset}", key & 0xffff));
+        tally.records += 1;
+        (tally.oldest, tally.newest) = (tally.oldest.min(ended), tally.newest.max(ended));
+        Ok(Some(tally))
+    }
+
+    /// Whether this is the whole of `block`.
+    pub(crate) const fn is_all_of(&self, block: i64) -> bool {
+        self.block == block && self.records == BLOCK
+    }
+
+    /// Writes the sums and the index of a whole block.
+    pub(crate) async fn close(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let parts: Vec<(&Of, &Part)> = self.parts.iter().collect();
+        for (sql, rows) in PARTS.split(&parts) {
+            let mut query = sqlx::query(sql);
+            for ((account, hour, payer, way, kind), part) in rows {
+                for number in [account, &self.block, hour, payer, way, kind].into_iter().chain(&part.sums) {
+                    query = query.bind(*number);
+                }
+                query = query.bind(part.offsets.as_str());
+            }
+            query.execute(&mut **tx).await?;
+        }
+        let requests: Vec<(&i64, &String)> = self.requests.iter().collect();
+        for (sql, rows) in REQUESTS.split(&requests) {
+            let mut query = sqlx::query(sql);
+            for (shard, offsets) in rows {
+                query = query.bind(**shard).bind(self.block).bind(offsets.as_str());
+            }
+            query.execute(&mut **tx).await?;
+        }
+        sqlx::query("INSERT INTO usage_block (block, requests, oldest, newest) VALUES ($1, $2, $3, $4)")
+            .bind(self.block)
+            .bind(self.records)
+            .bind(self.oldest)
+            .bind(self.newest)
+            .execute(&mut **tx)
+            .await?;
+        Ok(())
+    }
+}
+
+fn append(list: &mut String, entry: std::fmt::Arguments<'_>) {
+    if !list.is_empty() {
+        list.push(',');
+    }
+    // Writing to a string cannot fail.
+    let written = list.write_fmt(entry);
+    debug_assert!(written.is_ok());
+}
