@@ -19,7 +19,7 @@ const USUAL: usize = 384;
 /// The longest body. A context is bounded by what the doors let in; anything larger is no record.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 /// What every open hold reserves, so that its settlement always has room. An outcome without its error word has at
-/// most 112 bytes; [`crate::journal`] cuts the word to 64.
+/// most 162 bytes; [`crate::journal`] cuts the word to 64.
 pub(crate) const SETTLEMENT: u64 = 256;
 
 /// What a hold is.
@@ -98,9 +98,14 @@ pub(crate) fn find(bytes: &[u8], nonce: u32) -> Option<Found<'_>> {
     })
 }
 
-/// Reads a body.
+/// Bytes of an outcome's last members, all of them 0: what an older version did not write.
+const NOT_WRITTEN: [u8; 5] = [0; 5];
+
+/// Reads a body. In every record that has an outcome it stands last, and what it has grown by stands at its end: what an
+/// older version did not write reads as nothing.
 pub(crate) fn read(body: &[u8]) -> Option<Record> {
-    postcard::from_bytes(body).ok()
+    let older = || postcard::from_bytes(&[body, &NOT_WRITTEN].concat()).ok();
+    postcard::from_bytes(body).ok().or_else(older)
 }
 
 fn checksum(nonce: u32, length: u32, seq: u64, durable: u64, body: &[u8]) -> u32 {
@@ -110,4 +115,69 @@ fn checksum(nonce: u32, length: u32, seq: u64, durable: u64, body: &[u8]) -> u32
     hasher.update(&durable.to_le_bytes());
     hasher.update(body);
     hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{
+        clock::Timestamp,
+        usage::{Parts, Provenance, Tokens},
+    };
+
+    use super::*;
+
+    fn outcome(parts: Parts) -> UsageOutcome {
+        UsageOutcome {
+            tokens: Tokens { input: 300, cached_input: 2, cache_write: 5, output: 1, reasoning: 0, parts },
+            provenance: Provenance::Reported,
+            units: Units::new(7),
+            overrun: Units::ZERO,
+            status: 200,
+            error: None,
+            first_byte_ms: Some(12),
+            ended: Timestamp::from_millis(9),
+        }
+    }
+
+    #[test]
+    fn reads_what_an_older_version_wrote() {
+        let settled = |parts| Record::Settle { hold: 4, outcome: outcome(parts) };
+        let older = body(&settled(Parts::default())).unwrap();
+        let older = older.strip_suffix(&NOT_WRITTEN).unwrap();
+        assert_eq!(read(older), Some(settled(Parts::default())));
+        let parts = Parts { cache_write_1h: 5, input_audio: 200, ..Parts::default() };
+        assert_eq!(read(&body(&settled(parts)).unwrap()), Some(settled(parts)));
+        assert_eq!(read(older.split_last().unwrap().1), None, "a part is missing that every version wrote");
+    }
+
+    #[test]
+    fn a_settlement_fits_in_what_a_hold_reserves() {
+        let parts = Parts {
+            cache_write_1h: u64::MAX,
+            input_audio: u64::MAX,
+            input_image: u64::MAX,
+            output_audio: u64::MAX,
+            output_image: u64::MAX,
+        };
+        let (most, all) = (u64::MAX, i64::MIN);
+        let largest = UsageOutcome {
+            tokens: Tokens {
+                input: most,
+                cached_input: most,
+                cache_write: most,
+                output: most,
+                reasoning: most,
+                parts,
+            },
+            units: Units::new(all),
+            overrun: Units::new(all),
+            status: u16::MAX,
+            error: Some("e".repeat(64)),
+            first_byte_ms: Some(all),
+            ended: Timestamp::from_millis(all),
+            ..outcome(parts)
+        };
+        let body = body(&Record::Settle { hold: most, outcome: largest }).unwrap();
+        assert!((HEADER + body.len()) as u64 <= SETTLEMENT, "{}", body.len());
+    }
 }

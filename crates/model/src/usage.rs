@@ -24,6 +24,31 @@ pub struct Tokens {
     pub output: u64,
     /// The part of output that was reasoning.
     pub reasoning: u64,
+    /// Further parts, where the provider reports them.
+    pub parts: Parts,
+}
+
+/// Parts of the kinds that may have a price of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parts {
+    /// The part of what was written to a cache that it keeps for an hour.
+    pub cache_write_1h: u64,
+    /// The part of input that was sound.
+    pub input_audio: u64,
+    /// The part of input that was images.
+    pub input_image: u64,
+    /// The part of output that was sound.
+    pub output_audio: u64,
+    /// The part of output that was images.
+    pub output_image: u64,
+}
+
+impl Tokens {
+    /// Input of every kind.
+    #[must_use]
+    pub const fn all_input(&self) -> u64 {
+        self.input.saturating_add(self.cached_input).saturating_add(self.cache_write)
+    }
 }
 
 /// Who says how many tokens there were.
@@ -75,6 +100,7 @@ pub struct UsageContext {
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub struct UsageOutcome {
     /// What was used.
     pub tokens: Tokens,
@@ -92,4 +118,52 @@ pub struct UsageOutcome {
     pub first_byte_ms: Option<i64>,
     /// When the request ended.
     pub ended: Timestamp,
+}
+
+/// An outcome as it is written: in the order in which its members came to be, so that what an older version wrote is a
+/// beginning of what this one writes.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    tokens: [u64; 5],
+    provenance: Provenance,
+    units: Units,
+    overrun: Units,
+    status: u16,
+    error: Option<String>,
+    first_byte_ms: Option<i64>,
+    ended: Timestamp,
+    parts: Parts,
+}
+
+impl From<UsageOutcome> for Written {
+    fn from(outcome: UsageOutcome) -> Self {
+        let Tokens { input, cached_input, cache_write, output, reasoning, parts } = outcome.tokens;
+        Self {
+            tokens: [input, cached_input, cache_write, output, reasoning],
+            provenance: outcome.provenance,
+            units: outcome.units,
+            overrun: outcome.overrun,
+            status: outcome.status,
+            error: outcome.error,
+            first_byte_ms: outcome.first_byte_ms,
+            ended: outcome.ended,
+            parts,
+        }
+    }
+}
+
+impl From<Written> for UsageOutcome {
+    fn from(written: Written) -> Self {
+        let [input, cached_input, cache_write, output, reasoning] = written.tokens;
+        Self {
+            tokens: Tokens { input, cached_input, cache_write, output, reasoning, parts: written.parts },
+            provenance: written.provenance,
+            units: written.units,
+            overrun: written.overrun,
+            status: written.status,
+            error: written.error,
+            first_byte_ms: written.first_byte_ms,
+            ended: written.ended,
+        }
+    }
 }

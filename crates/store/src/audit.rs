@@ -53,7 +53,7 @@ pub struct AuditRecord {
     pub actor: Actor,
     /// What was done: `create`, `update`, `delete`, `refuse`.
     pub action: String,
-    /// The kind of thing: `account`, `channel`, `credential`, `group`, `price`.
+    /// The kind of thing: `account`, `channel`, `credential`, `group`, `model`, `price`.
     pub object: String,
     /// Which one.
     pub object_id: String,

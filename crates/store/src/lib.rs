@@ -7,6 +7,7 @@
 mod account;
 mod audit;
 mod book;
+mod catalogue;
 mod change;
 mod channel;
 mod credential;
@@ -25,6 +26,7 @@ mod verify;
 
 pub use account::{Account, AccountChange, NewAccount, Role, SETUP_MILLIS};
 pub use audit::{Actor, AuditFilter, AuditRecord};
+pub use catalogue::{Imported, Listing, ModelFacts};
 pub use change::{Change, Kind};
 pub use channel::{Channel, MAX_WEIGHT, NewChannel};
 pub use credential::{ChannelCredential, Refused};

@@ -19,7 +19,7 @@ use model::{
     id::{AccountId, ChannelId, KeyId},
     money::Units,
     price::{Price, Ratio},
-    usage::{Provenance, Tokens},
+    usage::{Parts, Provenance, Tokens},
 };
 use serde::{Deserialize, Serialize};
 
@@ -161,6 +161,12 @@ struct Detail<'a> {
     overrun: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<std::borrow::Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "is_none")]
+    parts: Parts,
+}
+
+fn is_none(parts: &Parts) -> bool {
+    *parts == Parts::default()
 }
 
 const fn once() -> u32 {

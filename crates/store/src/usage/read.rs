@@ -8,15 +8,18 @@ use std::{borrow::Cow, vec};
 
 use model::{
     clock::Timestamp,
-    id::{AccountId, ChannelId, KeyId, PriceId},
+    id::{AccountId, ChannelId, KeyId},
     money::Units,
-    price::{Price, Ratio, UnitsPerMillion},
+    price::Ratio,
     usage::Tokens,
 };
 use sqlx::SqliteConnection;
 
 use super::{BLOCK, Detail, HOUR, UsageFilter, UsageKind, UsageRecord, request_key, select::Sql, word};
-use crate::store::{Store, StoreError};
+use crate::{
+    price::Columns,
+    store::{Store, StoreError},
+};
 
 /// Beyond so many records of a block, its rows are read rather than looked up one by one.
 const SPARSE: i64 = 1_024;
@@ -66,17 +69,19 @@ struct Row {
     price_cache_write: Option<i64>,
     price_output: Option<i64>,
     price_call: Option<i64>,
+    price_further: Option<String>,
 }
 
 impl Row {
-    fn price(&self) -> Option<Price> {
-        Some(Price {
-            id: PriceId(self.price?),
-            input: UnitsPerMillion(self.price_input?),
-            cached_input: UnitsPerMillion(self.price_cached_input?),
-            cache_write: UnitsPerMillion(self.price_cache_write?),
-            output: UnitsPerMillion(self.price_output?),
-            per_call: Units::new(self.price_call?),
+    fn price_columns(&self) -> Option<Columns<'_>> {
+        Some(Columns {
+            id: self.price?,
+            input: self.price_input?,
+            cached_input: self.price_cached_input?,
+            cache_write: self.price_cache_write?,
+            output: self.price_output?,
+            per_call: self.price_call?,
+            further: self.price_further.as_deref(),
         })
     }
 }
@@ -90,7 +95,7 @@ impl TryFrom<Row> for UsageRecord {
         Ok(Self {
             id: row.id,
             kind: if row.kind == UsageKind::Error.number() { UsageKind::Error } else { UsageKind::Use },
-            price: row.price(),
+            price: row.price_columns().map(|columns| columns.price()).transpose()?,
             request_id: detail.request_id.into_owned(),
             account: AccountId(row.account),
             username: row.username.unwrap_or_default(),
@@ -109,6 +114,7 @@ impl TryFrom<Row> for UsageRecord {
                 cache_write: row.cache_write.unsigned_abs(),
                 output: row.output.unsigned_abs(),
                 reasoning: row.reasoning.unsigned_abs(),
+                parts: detail.parts,
             },
             provenance: word(detail.provenance).to_owned(),
             units: Units::new(row.units),
@@ -172,7 +178,7 @@ async fn fetch(
             u.reasoning, u.record, p.account, account.username, p.api_key, p.key_name, w.price_group, w.channel,
             w.model, w.upstream_model, w.door, w.stream, w.ratio, price.id AS price, price.input AS price_input,
             price.cached_input AS price_cached_input, price.cache_write AS price_cache_write,
-            price.output AS price_output, price.per_call AS price_call
+            price.output AS price_output, price.per_call AS price_call, price.further AS price_further
          FROM (SELECT * FROM usage WHERE ",
     );
     condition(&mut sql);

@@ -93,6 +93,7 @@ fn detail(charge: &Charge) -> Result<String, StoreError> {
         attempts: charge.context.attempt,
         overrun: outcome.overrun.get(),
         error: outcome.error.as_deref().map(Cow::Borrowed),
+        parts: outcome.tokens.parts,
     };
     serde_json::to_string(&detail).map_err(|_| StoreError::Corrupt("a record that is no JSON"))
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model::{money::Units, price::Ratio};
+use model::{
+    money::Units,
+    price::{ListedRates, Ratio},
+};
 use serde_json::json;
 use store::{
     AccountChange, Actor, AuditFilter, AuditRecord, Group, NewAccount, NewChannel, NewPrice, Page, Role,
@@ -53,13 +56,9 @@ async fn every_change_is_recorded_with_who_and_what() {
     store.delete_channel(channel.id, at(12)).await.unwrap();
     let price = NewPrice {
         model: "m".to_owned(),
-        input: 1,
-        cached_input: None,
-        cache_write: None,
-        output: 2,
-        per_call: 0,
+        rates: ListedRates::of(1, 2),
         max_output: 9,
-        reasoning: false,
+        ..NewPrice::default()
     };
     store.put_price(&price, at(13)).await.unwrap();
     let member = NewAccount {

@@ -132,7 +132,14 @@ pub(crate) fn charge(seq: u64, key: &ApiKey, draws: [(PoolId, LeaseId); 2], unit
             started: at(5),
         },
         outcome: UsageOutcome {
-            tokens: Tokens { input: 11, cached_input: 12, cache_write: 13, output: 14, reasoning: 4 },
+            tokens: Tokens {
+                input: 11,
+                cached_input: 12,
+                cache_write: 13,
+                output: 14,
+                reasoning: 4,
+                ..Tokens::default()
+            },
             provenance: Provenance::Counted,
             units: Units::new(units),
             overrun: Units::ZERO,

@@ -7,7 +7,7 @@ use model::{
     id::ChannelId,
     key::Settings,
     money::Units,
-    price::{Ratio, UnitsPerMillion},
+    price::{ListedRates, Ratio, UnitsPerMillion},
 };
 use store::{AccountChange, Group, Kind, NewChannel, NewPrice, StoreError};
 use zeroize::Zeroizing;
@@ -35,13 +35,11 @@ fn channel(groups: &[&str]) -> NewChannel {
 fn price(model: &str, output: i64) -> NewPrice {
     NewPrice {
         model: model.to_owned(),
-        input: 100,
-        cached_input: None,
-        cache_write: Some(125),
-        output,
+        rates: ListedRates { cache_write: Some(125), ..ListedRates::of(100, output) },
         per_call: 7,
         max_output: 4_096,
         reasoning: true,
+        ..NewPrice::default()
     }
 }
 
@@ -281,7 +279,7 @@ async fn a_price_is_in_force_until_the_next() {
     fixture.store.put_price(&price("another", 1), at(20)).await.unwrap();
     let in_force = async |now| {
         let prices = fixture.store.prices(at(now)).await.unwrap();
-        prices.into_iter().map(|one| (one.model, one.price.id, one.price.output)).collect::<Vec<_>>()
+        prices.into_iter().map(|one| (one.model, one.price.id, one.price.rates.output)).collect::<Vec<_>>()
     };
     assert_eq!(in_force(9).await, []);
     assert_eq!(in_force(10).await, [("gpt".to_owned(), first, UnitsPerMillion(800))]);
@@ -307,9 +305,9 @@ async fn a_price_keeps_its_numbers() {
     fixture.store.put_price(&price("gpt", 800), at(10)).await.unwrap();
     let prices = fixture.store.prices(at(10)).await.unwrap();
     let [found] = prices.as_slice() else { panic!("{prices:?}") };
-    assert_eq!(found.price.input, UnitsPerMillion(100));
-    assert_eq!(found.price.cached_input, UnitsPerMillion(100), "like input when it is not given");
-    assert_eq!(found.price.cache_write, UnitsPerMillion(125));
+    assert_eq!(found.price.rates.input, UnitsPerMillion(100));
+    assert_eq!(found.price.rates.cached_input, UnitsPerMillion(100), "like input when it is not given");
+    assert_eq!(found.price.rates.cache_write, UnitsPerMillion(125));
     assert_eq!(found.price.per_call, Units::new(7));
     assert_eq!((found.max_output, found.reasoning), (4_096, true));
 }
@@ -319,10 +317,23 @@ async fn a_price_that_cannot_be_is_refused() {
     let fixture = fixture::open().await;
     let beyond = Units::MAX.get() + 1;
     let refused = [
-        NewPrice { input: -1, ..price("gpt", 1) },
-        NewPrice { cached_input: Some(-1), ..price("gpt", 1) },
-        NewPrice { cache_write: Some(-1), ..price("gpt", 1) },
+        NewPrice { rates: ListedRates::of(-1, 1), ..price("gpt", 1) },
+        NewPrice {
+            rates: ListedRates { cached_input: Some(-1), ..ListedRates::of(1, 1) },
+            ..price("gpt", 1)
+        },
+        NewPrice {
+            rates: ListedRates { reasoning: Some(beyond), ..ListedRates::of(1, 1) },
+            ..price("gpt", 1)
+        },
         NewPrice { per_call: -1, ..price("gpt", 1) },
+        NewPrice { per_second: -1, ..price("gpt", 1) },
+        NewPrice { per_image: beyond, ..price("gpt", 1) },
+        NewPrice { image_tokens: Some(0), ..price("gpt", 1) },
+        NewPrice { tiers: vec![(0, ListedRates::of(1, 1))], ..price("gpt", 1) },
+        NewPrice { tiers: vec![(1, ListedRates::of(1, -1))], ..price("gpt", 1) },
+        NewPrice { tiers: vec![(2, ListedRates::of(1, 1)), (2, ListedRates::of(1, 1))], ..price("gpt", 1) },
+        NewPrice { tiers: (1..10).map(|above| (above, ListedRates::of(1, 1))).collect(), ..price("gpt", 1) },
         NewPrice { max_output: 0, ..price("gpt", 1) },
         NewPrice { max_output: u64::MAX, ..price("gpt", 1) },
         price("gpt", -1),

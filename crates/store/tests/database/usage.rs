@@ -8,6 +8,7 @@ use model::{
     id::{ChannelId, LeaseId, PoolId},
     key::{ApiKey, Settings},
     money::Units,
+    price::ListedRates,
 };
 use sqlx::{Connection, Row, SqliteConnection, migrate::Migrator, sqlite::SqliteConnectOptions};
 use store::{
@@ -49,13 +50,10 @@ async fn a_record_keeps_what_happened_and_explains_its_charge() {
     let ada = key(&fixture, "ada", 1, "first").await;
     let new = NewPrice {
         model: "gpt".to_owned(),
-        input: 1_250_000,
-        cached_input: Some(125_000),
-        cache_write: None,
-        output: 10_000_000,
+        rates: ListedRates { cached_input: Some(125_000), ..ListedRates::of(1_250_000, 10_000_000) },
         per_call: 3,
         max_output: 10,
-        reasoning: false,
+        ..NewPrice::default()
     };
     let price = fixture.store.put_price(&new, at(1)).await.unwrap();
     let mut failed = of(1, &ada, 0);
@@ -66,7 +64,7 @@ async fn a_record_keeps_what_happened_and_explains_its_charge() {
     good.context.price = price;
     apply(&fixture, vec![failed.clone(), good]).await;
     // A later price does not change what the record says.
-    fixture.store.put_price(&NewPrice { output: 1, ..new }, at(2)).await.unwrap();
+    fixture.store.put_price(&NewPrice { rates: ListedRates::of(1, 1), ..new }, at(2)).await.unwrap();
 
     let records = list(&fixture, &UsageFilter::default()).await;
     let [good, record] = records.as_slice() else { panic!("{records:?}") };
@@ -84,7 +82,7 @@ async fn a_record_keeps_what_happened_and_explains_its_charge() {
     assert_eq!((record.started, record.ended), (context.started, outcome.ended));
     assert_eq!((record.first_byte_ms, record.client.as_str()), (outcome.first_byte_ms, "192.0.2.1"));
     let known = good.price.clone().unwrap();
-    assert_eq!((known.id, known.output.0, known.per_call), (price, 10_000_000, Units::new(3)));
+    assert_eq!((known.id, known.rates.output.0, known.per_call), (price, 10_000_000, Units::new(3)));
     // 11×1.25 + 12×0.125 + 13×1.25 + 14×10 + 3 = 174.5
     assert_eq!(known.cost(good.ratio, &good.tokens), Ok(Units::new(175)));
 }

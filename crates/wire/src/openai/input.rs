@@ -9,13 +9,30 @@ use super::request::after_string;
 
 /// The member, and the type of the part, that an image comes in.
 const IMAGE: &str = "image_url";
-/// Tokens for each mention of an image. An image is mentioned twice: as the type of its part, and as its member.
-const IMAGE_TOKENS: u64 = 3_000;
+/// The most tokens of one image, where nobody has said it of the model.
+const IMAGE_TOKENS: u64 = 6_000;
+/// An image is mentioned twice: as the type of its part, and as its member.
+const MENTIONS: u64 = 2;
 
-/// The bound: one token for each byte, and [`IMAGE_TOKENS`] for each mention of an image.
-pub(super) fn bound(body: &[u8]) -> u64 {
-    let images = memmem::find_iter(body, b"\"image_url\"").count() as u64 + escaped_images(body);
-    (body.len() as u64).saturating_add(images.saturating_mul(IMAGE_TOKENS))
+/// What of a body bounds its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Input {
+    bytes: u64,
+    /// How often an image is mentioned.
+    mentions: u64,
+}
+
+impl Input {
+    pub(super) fn of(body: &[u8]) -> Self {
+        let mentions = memmem::find_iter(body, b"\"image_url\"").count() as u64 + escaped_images(body);
+        Self { bytes: body.len() as u64, mentions }
+    }
+
+    /// The bound: one token for each byte, and for each mention of an image its part of the most that an image can be.
+    pub(super) fn bound(self, image_tokens: Option<u64>) -> u64 {
+        let each = image_tokens.unwrap_or(IMAGE_TOKENS).div_ceil(MENTIONS);
+        self.bytes.saturating_add(self.mentions.saturating_mul(each))
+    }
 }
 
 /// Mentions that are written with escapes, such as `image\u005furl`: the same to a JSON reader, and so to the upstream.
@@ -56,7 +73,9 @@ mod tests {
             (r#"{"x":"\"image_url\"","y":"\u0061"}"#, 0),
             (r#"{"x":"image\\u005furl"}"#, 0),
         ] {
-            assert_eq!(bound(body.as_bytes()), body.len() as u64 + images * IMAGE_TOKENS, "{body}");
+            let (input, bytes) = (Input::of(body.as_bytes()), body.len() as u64);
+            assert_eq!(input.bound(None), bytes + images * 3_000, "{body}");
+            assert_eq!(input.bound(Some(1_601)), bytes + images * 801, "{body}");
         }
     }
 }

@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 
-/// One model.
+/// One model: its name, who makes it, and the endpoints where it may be asked.
 #[must_use]
-pub fn one(id: &str) -> Value {
-    json!({"id": id, "object": "model", "created": 0, "owned_by": "apsis", "supported_endpoint_types": ["openai"]})
+pub fn one(id: &str, owner: Option<&str>, endpoints: &[&str]) -> Value {
+    let owner = owner.unwrap_or("apsis");
+    json!({"id": id, "object": "model", "created": 0, "owned_by": owner, "supported_endpoint_types": endpoints})
 }
 
 /// The list.
 #[must_use]
-pub fn list<'a>(ids: impl Iterator<Item = &'a str>) -> Value {
-    json!({"object": "list", "data": ids.map(one).collect::<Vec<_>>()})
+pub fn list(models: Vec<Value>) -> Value {
+    json!({"object": "list", "data": models})
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::input;
+use super::input::Input;
 
 /// Deepest nesting that is taken.
 pub const MAX_DEPTH: usize = 64;
@@ -47,8 +47,7 @@ pub struct Scan {
     pub output_limit: Option<u64>,
     /// How many answers the caller wants.
     pub choices: u64,
-    /// An upper bound of the input tokens: a token is never shorter than a byte.
-    pub input_bound: u64,
+    input: Input,
     places: Places,
 }
 
@@ -148,9 +147,18 @@ pub fn scan(body: &[u8]) -> Result<Scan, BodyError> {
         include_usage,
         output_limit,
         choices,
-        input_bound: input::bound(body),
+        input: Input::of(body),
         places: Places { object, model: place(model_value), limits: places, stream_options },
     })
+}
+
+impl Scan {
+    /// An upper bound of the input tokens: a token is never shorter than a byte, and an image has at most `image_tokens`, or
+    /// what is assumed of every model.
+    #[must_use]
+    pub fn input_bound(&self, image_tokens: Option<u64>) -> u64 {
+        self.input.bound(image_tokens)
+    }
 }
 
 fn options(

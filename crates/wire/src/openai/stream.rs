@@ -295,7 +295,14 @@ mod tests {
 
     #[test]
     fn a_stopped_stream_ends_every_choice_as_itself() {
-        let used = Tokens { input: 5, cached_input: 2, cache_write: 1, output: 4, reasoning: 3 };
+        let used = Tokens {
+            input: 5,
+            cached_input: 2,
+            cache_write: 1,
+            output: 4,
+            reasoning: 3,
+            ..Tokens::default()
+        };
         for asked in [false, true] {
             let mut tap = Tap::new(asked);
             // The first event of some providers is about the prompt and names nothing.

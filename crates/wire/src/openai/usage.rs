@@ -1,6 +1,6 @@
 //! What a provider reports as used.
 
-use model::usage::Tokens;
+use model::usage::{Parts, Tokens};
 use serde_json::{Value, json};
 
 use crate::json::{Malformed, Walk};
@@ -76,6 +76,7 @@ struct Counts {
     cached_input: u64,
     cache_write: u64,
     reasoning: u64,
+    parts: Parts,
 }
 
 impl Counts {
@@ -90,12 +91,21 @@ impl Counts {
                     counts.cached_input = counts.cached_input.max(count(walk)?);
                 }
                 b"cache_creation_input_tokens" => counts.cache_write = counts.cache_write.max(count(walk)?),
+                b"cache_creation" if walk.is_object() => walk.object(|name, walk| {
+                    match name {
+                        b"ephemeral_1h_input_tokens" => counts.parts.cache_write_1h = count(walk)?,
+                        _ => drop(walk.value()?),
+                    }
+                    Ok(())
+                })?,
                 b"prompt_tokens_details" if walk.is_object() => walk.object(|name, walk| {
                     match name {
                         b"cached_tokens" => counts.cached_input = counts.cached_input.max(count(walk)?),
                         b"cache_creation_tokens" | b"cached_creation_tokens" => {
                             counts.cache_write = counts.cache_write.max(count(walk)?);
                         }
+                        b"audio_tokens" => counts.parts.input_audio = count(walk)?,
+                        b"image_tokens" => counts.parts.input_image = count(walk)?,
                         _ => drop(walk.value()?),
                     }
                     Ok(())
@@ -103,6 +113,8 @@ impl Counts {
                 b"completion_tokens_details" if walk.is_object() => walk.object(|name, walk| {
                     match name {
                         b"reasoning_tokens" => counts.reasoning = count(walk)?,
+                        b"audio_tokens" => counts.parts.output_audio = count(walk)?,
+                        b"image_tokens" => counts.parts.output_image = count(walk)?,
                         _ => drop(walk.value()?),
                     }
                     Ok(())
@@ -116,7 +128,7 @@ impl Counts {
 
     /// What was used, if it can be true.
     fn tokens(self) -> Option<Tokens> {
-        let Self { any, prompt, output, total, cached_input, cache_write, reasoning } = self;
+        let Self { any, prompt, output, total, cached_input, cache_write, reasoning, mut parts } = self;
         let cache = cached_input + cache_write;
         let beyond = Beyond::of(total.saturating_sub(prompt + output), reasoning, cache);
         let (output, reasoning) = (output + beyond.output, reasoning.max(beyond.output));
@@ -124,7 +136,12 @@ impl Counts {
             return None;
         }
         let input = (prompt + beyond.cache).checked_sub(cache)?;
-        Some(Tokens { input, cached_input, cache_write, output, reasoning })
+        // Sound and images may lie in what a cache served; there they have no price of their own.
+        parts.input_audio = parts.input_audio.min(input);
+        parts.input_image = parts.input_image.min(input - parts.input_audio);
+        let silent = (output - reasoning).checked_sub(parts.output_audio)?;
+        let possible = parts.cache_write_1h <= cache_write && parts.output_image <= silent;
+        possible.then_some(Tokens { input, cached_input, cache_write, output, reasoning, parts })
     }
 }
 
@@ -168,8 +185,55 @@ mod tests {
                 "prompt_tokens_details":{"cached_tokens":60,"audio_tokens":0},
                 "completion_tokens_details":{"reasoning_tokens":20}}"#,
         );
-        let tokens = Tokens { input: 40, cached_input: 60, cache_write: 0, output: 50, reasoning: 20 };
+        let tokens = Tokens { input: 40, cached_input: 60, output: 50, reasoning: 20, ..Tokens::default() };
         assert_eq!(good, Reported::Good(tokens));
+    }
+
+    #[test]
+    fn reads_parts_that_have_a_price_of_their_own() {
+        for (usage, parts) in [
+            (
+                r#"{"prompt_tokens":100,"completion_tokens":50,
+                    "prompt_tokens_details":{"cached_tokens":60,"audio_tokens":30,"image_tokens":7,"text_tokens":63},
+                    "completion_tokens_details":{"reasoning_tokens":5,"audio_tokens":40,"image_tokens":1}}"#,
+                Some([0, 30, 7, 40, 1]),
+            ),
+            // More sound than the cache has left.
+            (
+                r#"{"prompt_tokens":100,"completion_tokens":0,
+                    "prompt_tokens_details":{"cached_tokens":90,"audio_tokens":30,"image_tokens":7}}"#,
+                Some([0, 10, 0, 0, 0]),
+            ),
+            (
+                r#"{"prompt_tokens":100,"completion_tokens":0,"cache_creation_input_tokens":90,
+                    "cache_creation":{"ephemeral_5m_input_tokens":50,"ephemeral_1h_input_tokens":40}}"#,
+                Some([40, 0, 0, 0, 0]),
+            ),
+            (
+                r#"{"prompt_tokens":1,"completion_tokens":0,"cache_creation":{"ephemeral_1h_input_tokens":1}}"#,
+                None,
+            ),
+            (
+                r#"{"prompt_tokens":1,"completion_tokens":9,
+                    "completion_tokens_details":{"reasoning_tokens":5,"audio_tokens":5}}"#,
+                None,
+            ),
+        ] {
+            let expected =
+                parts.map(|[cache_write_1h, input_audio, input_image, output_audio, output_image]| Parts {
+                    cache_write_1h,
+                    input_audio,
+                    input_image,
+                    output_audio,
+                    output_image,
+                });
+            let found = match read(usage.as_bytes()) {
+                Reported::Good(tokens) => Some(tokens.parts),
+                Reported::Absurd => None,
+                Reported::Absent => panic!("{usage}"),
+            };
+            assert_eq!(found, expected, "{usage}");
+        }
     }
 
     #[test]
@@ -230,14 +294,22 @@ mod tests {
                 (9, 0, 0, 4, 1),
             ),
         ] {
-            let tokens = Tokens { input, cached_input, cache_write, output, reasoning };
+            let parts = Parts::default();
+            let tokens = Tokens { input, cached_input, cache_write, output, reasoning, parts };
             assert_eq!(read(usage.as_bytes()), Reported::Good(tokens), "{usage}");
         }
     }
 
     #[test]
     fn what_is_reported_is_read_back() {
-        let used = Tokens { input: 5, cached_input: 2, cache_write: 1, output: 4, reasoning: 3 };
+        let used = Tokens {
+            input: 5,
+            cached_input: 2,
+            cache_write: 1,
+            output: 4,
+            reasoning: 3,
+            ..Tokens::default()
+        };
         assert_eq!(read(report(used).to_string().as_bytes()), Reported::Good(used));
     }
 
