@@ -109,6 +109,10 @@ pub(crate) fn way(gateway: &Gateway, known: &Known, model: &str) -> Result<Way, 
     if let Some(refusal) = refusal {
         return Err(refusal);
     }
-    let price = snapshot.price(model).ok_or_else(|| Refusal::PriceUnknown(model.to_owned()))?;
+    // A price by the second or the image says nothing of what these doors count.
+    let Some(price) = snapshot.price(model).filter(|price| price.price.counts_tokens()) else {
+        gateway.metrics.price_unknown(model);
+        return Err(Refusal::PriceUnknown(model.to_owned()));
+    };
     Ok(Way { plan, price: Arc::clone(price) })
 }

@@ -110,7 +110,7 @@ async fn counted(gateway: &Gateway, tariff: &Tariff, asked: Asked<'_>) -> Option
     let _place = gateway.counting.acquire().await.ok()?;
     let body = asked.body.clone();
     let tokens = tokio::task::spawn_blocking(move || tokenizer.bound(&body)).await.ok()??;
-    let images = asked.scan.input_bound.saturating_sub(asked.body.len() as u64);
+    let images = tariff.input.saturating_sub(asked.body.len() as u64);
     let input = tokens.saturating_add(images);
     (input < tariff.input).then(|| Tariff { input, estimated_input: input, ..tariff.clone() })
 }

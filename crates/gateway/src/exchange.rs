@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 use model::{clock::Timestamp, refusal::Refusal, usage::UsageContext};
-use store::ModelPrice;
+use store::{ModelFacts, ModelPrice};
 use wire::openai::{
     estimate,
     request::{self, BodyError, Scan},
@@ -61,6 +61,27 @@ impl Door {
         match self {
             Self::Chat => "A chat completion, whole or streamed",
             Self::Embeddings => "Embeddings",
+        }
+    }
+
+    /// What catalogues call it.
+    #[must_use]
+    pub const fn endpoint(self) -> &'static str {
+        match self {
+            Self::Chat => "openai",
+            Self::Embeddings => "embeddings",
+        }
+    }
+
+    /// Whether a model is asked here: as its facts say, or else as what it is for says.
+    #[must_use]
+    pub fn is_of(self, facts: Option<&ModelFacts>) -> bool {
+        match facts {
+            Some(facts) if !facts.endpoints.is_empty() => {
+                facts.endpoints.iter().any(|endpoint| endpoint == self.endpoint())
+            }
+            Some(facts) if facts.kind == "embedding" => self == Self::Embeddings,
+            _ => self == Self::Chat,
         }
     }
 
@@ -187,11 +208,12 @@ where
     let mut attempt = next(&mut attempts).map_err(|_| Refusal::UpstreamError)?;
     attempt.note(&entry);
 
+    let input = scan.input_bound(way.price.image_tokens);
     let tariff = Tariff {
         price: Arc::clone(&way.price),
         ratio: attempt.ratio,
-        input: scan.input_bound,
-        estimated_input: estimate(scan.input_bound),
+        input,
+        estimated_input: estimate(input),
     };
     let told = Told { known: &known, scan: &scan, door, client, request_id: &request_id, started };
     let context = told.context(&attempt, &way.price);

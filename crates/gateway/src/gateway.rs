@@ -176,7 +176,8 @@ impl Gateway {
     /// # Errors
     /// Only when formatting itself fails.
     pub fn metrics_text(&self) -> Result<String, fmt::Error> {
-        self.metrics.text(&self.ledger.stats(), self.ledger.is_admitting())
+        let unpriced = self.routing.load().unpriced();
+        self.metrics.text(&self.ledger.stats(), self.ledger.is_admitting(), unpriced)
     }
 
     /// The health of channels and credentials on this node.
@@ -219,10 +220,11 @@ impl Gateway {
     /// Takes in what has changed after `seen`; returns the newest change.
     async fn notice(&self, seen: i64) -> Result<i64, StoreError> {
         let changes = self.store.changes_since(seen).await?;
-        let Some(newest) = changes.last().map(|change| change.seq) else { return Ok(seen) };
-        if changes.iter().any(|change| change.kind == Kind::Routing) {
+        let changed = changes.iter().any(|change| change.kind == Kind::Routing);
+        if changed || self.routing.load().has_ended(self.clock.now()) {
             self.routing_changed().await?;
         }
+        let Some(newest) = changes.last().map(|change| change.seq) else { return Ok(seen) };
         for change in changes {
             match change.kind {
                 Kind::Key => self.key_changed(KeyId(change.id)).await?,

@@ -12,6 +12,7 @@ pub mod audit;
 mod bill;
 mod body;
 mod bound;
+pub mod catalogue;
 pub mod channel_test;
 pub mod channels;
 pub mod dial;
@@ -39,7 +40,7 @@ pub use admission::Credentials;
 pub use failure::Failure;
 pub use gateway::{Gateway, Parts, Settings};
 pub use store::{
-    Account, AuditFilter, AuditRecord, Channel, ChannelCredential, Group, KeyView, ModelPrice, NewChannel,
-    NewPrice, Page, StoreError, Token, TopUp, TopUpFilter, UsageHour, UsageKind, UsageLimits, UsageRecord,
-    UsageSums, UsageWalk,
+    Account, AuditFilter, AuditRecord, Channel, ChannelCredential, Group, Imported, KeyView, ModelFacts,
+    ModelPrice, NewChannel, NewPrice, Page, StoreError, Token, TopUp, TopUpFilter, UsageHour, UsageKind,
+    UsageLimits, UsageRecord, UsageSums, UsageWalk,
 };

@@ -17,6 +17,8 @@ pub struct Metrics {
     requests: Mutex<std::collections::BTreeMap<(&'static str, u16), u64>>,
     /// Attempts that failed, by kind.
     upstream_failures: Mutex<std::collections::BTreeMap<&'static str, u64>>,
+    /// Requests refused because their model has no price, by model: those that some channel serves.
+    price_unknown: Mutex<std::collections::BTreeMap<String, u64>>,
     units: AtomicU64,
     overrun: AtomicU64,
     panics: AtomicU64,
@@ -35,6 +37,11 @@ impl Metrics {
         *self.upstream_failures.lock().entry(failure.word()).or_default() += 1;
     }
 
+    /// Counts a request for a model that some channel serves and nobody has priced.
+    pub(crate) fn price_unknown(&self, model: &str) {
+        *self.price_unknown.lock().entry(model.to_owned()).or_default() += 1;
+    }
+
     /// Counts a settlement.
     pub(crate) fn settled(&self, units: i64, overrun: i64) {
         self.units.fetch_add(units.unsigned_abs(), Ordering::Relaxed);
@@ -42,7 +49,12 @@ impl Metrics {
     }
 
     /// Everything as text. The exposition format has few words, so they are written here.
-    pub(crate) fn text(&self, ledger: &Stats, admitting: bool) -> Result<String, fmt::Error> {
+    pub(crate) fn text(
+        &self,
+        ledger: &Stats,
+        admitting: bool,
+        unpriced: usize,
+    ) -> Result<String, fmt::Error> {
         let mut text = String::new();
         writeln!(text, "# HELP apsis_requests_total Model requests by door and class of status.")?;
         writeln!(text, "# TYPE apsis_requests_total counter")?;
@@ -54,7 +66,18 @@ impl Metrics {
         for (kind, count) in self.upstream_failures.lock().iter() {
             writeln!(text, "apsis_upstream_failures_total{{kind=\"{kind}\"}} {count}")?;
         }
-        let figures: [(&str, &str, &str, u64); 9] = [
+        writeln!(text, "# HELP apsis_price_unknown_total Requests refused for want of a price, by model.")?;
+        writeln!(text, "# TYPE apsis_price_unknown_total counter")?;
+        for (model, count) in self.price_unknown.lock().iter() {
+            writeln!(text, "apsis_price_unknown_total{{model=\"{}\"}} {count}", label(model))?;
+        }
+        let figures: [(&str, &str, &str, u64); 10] = [
+            (
+                "apsis_models_without_price",
+                "gauge",
+                "Models that some channel serves and that have no price.",
+                unpriced as u64,
+            ),
             (
                 "apsis_units_charged_total",
                 "counter",
@@ -100,6 +123,11 @@ impl Metrics {
     pub(crate) fn panicked(&self) {
         self.panics.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// A text as the value of a label.
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 impl crate::Gateway {

@@ -4,7 +4,18 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use model::refusal::Refusal;
 
-use crate::{Credentials, Gateway, admission, entry::Entry, routing::Choice};
+use crate::{Credentials, Gateway, admission, entry::Entry, exchange::Door, routing::Choice};
+
+/// A model that a key may call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Callable {
+    /// Its name.
+    pub id: String,
+    /// Who makes it; `None` when nobody said.
+    pub provider: Option<String>,
+    /// Where it may be asked.
+    pub doors: Vec<Door>,
+}
 
 /// The models that the key in `credentials` may call and that some channel serves, in order.
 ///
@@ -15,12 +26,18 @@ pub async fn callable(
     credentials: &Credentials,
     client: IpAddr,
     entry: &Entry,
-) -> Result<Vec<String>, Refusal> {
+) -> Result<Vec<Callable>, Refusal> {
     let known = admission::admit(gateway, credentials, client, gateway.now()).await?;
     entry.note(|facts| (facts.account, facts.key) = (Some(known.account.id), Some(known.key.id)));
     let routing = gateway.routing();
     let choice = Choice::of(&known.account, &known.key.settings, &routing)?;
     let models: BTreeSet<&str> = choice.groups.iter().flat_map(|(group, _)| routing.models(group)).collect();
     let allowed = models.into_iter().filter(|model| known.key.settings.allows_model(model));
-    Ok(allowed.map(str::to_owned).collect())
+    let callable = |id: &str| {
+        let facts = routing.facts(id);
+        let provider = facts.map(|facts| facts.provider.clone()).filter(|provider| !provider.is_empty());
+        let doors = Door::ALL.into_iter().filter(|door| door.is_of(facts)).collect();
+        Callable { id: id.to_owned(), provider, doors }
+    };
+    Ok(allowed.map(callable).collect())
 }

@@ -15,17 +15,17 @@ use model::{
     money::Units,
     price::Ratio,
 };
-use store::{AccountChange, AuditFilter, KeyChange, NewAccount, NewPrice, Page, Role, Store};
+use store::{AccountChange, AuditFilter, KeyChange, NewAccount, Page, Role, Store};
 
 use crate::{
     channel::read_secret,
-    cli::{Account, Admin, Group, Key, Ledger, OwnKey, Pat, Price},
+    cli::{Account, Admin, Group, Key, Ledger, OwnKey, Pat},
     config::Config,
     data_dir::DataDir,
 };
 
 /// Everything that a list command may show.
-const ALL: Page = Page { number: 1, size: 1_000_000 };
+pub(crate) const ALL: Page = Page { number: 1, size: 1_000_000 };
 
 /// Runs one command.
 pub(crate) async fn run(config: &Config, command: Admin) -> anyhow::Result<ExitCode> {
@@ -43,7 +43,8 @@ pub(crate) async fn run(config: &Config, command: Admin) -> anyhow::Result<ExitC
         Admin::Account(command) => accounts(&store, command, now, &mut out).await?,
         Admin::Pat(command) => tokens(&store, command, now, &mut out).await?,
         Admin::Channel(command) => crate::channel::run(config, &store, command, now, &mut out).await?,
-        Admin::Price(command) => prices(&store, command, now, &mut out).await?,
+        Admin::Price(command) => crate::catalogue::prices(&store, command, now, &mut out).await?,
+        Admin::Model(command) => crate::catalogue::models(&store, command, now, &mut out).await?,
         Admin::Group(command) => groups(&store, command, now, &mut out).await?,
         Admin::Audit { object, limit } => audit(&store, object, limit, &mut out).await?,
         Admin::Route(command) => crate::route::run(config, &store, command, now, &mut out).await?,
@@ -52,7 +53,7 @@ pub(crate) async fn run(config: &Config, command: Admin) -> anyhow::Result<ExitC
     Ok(code)
 }
 
-const DONE: ExitCode = ExitCode::SUCCESS;
+pub(crate) const DONE: ExitCode = ExitCode::SUCCESS;
 
 /// Opens the database for reading alone: a proof changes nothing, and needs no secret.
 async fn verify(config: &Config) -> anyhow::Result<ExitCode> {
@@ -265,37 +266,6 @@ async fn audit(
         let (action, object, id) = (record.action, record.object, record.object_id);
         let (before, after) = (shown(record.before), shown(record.after));
         writeln!(out, "{time}\t{actor}\t{action}\t{object}\t{id}\t{before}\t{after}")?;
-    }
-    Ok(DONE)
-}
-
-async fn prices(
-    store: &Store,
-    command: Price,
-    now: Timestamp,
-    out: &mut impl Write,
-) -> anyhow::Result<ExitCode> {
-    match command {
-        Price::Set { model, input, output, cached_input, cache_write, per_call, max_output, reasoning } => {
-            let new =
-                NewPrice { model, input, cached_input, cache_write, output, per_call, max_output, reasoning };
-            store.put_price(&new, now).await?;
-        }
-        Price::List => {
-            writeln!(out, "model\tinput\tcached_input\tcache_write\toutput\tper_call\tmax_output")?;
-            for model in store.prices(now).await? {
-                let price = model.price;
-                let numbers = [
-                    price.input.0,
-                    price.cached_input.0,
-                    price.cache_write.0,
-                    price.output.0,
-                    price.per_call.get(),
-                ];
-                let numbers = numbers.map(|number| number.to_string()).join("\t");
-                writeln!(out, "{}\t{numbers}\t{}", model.model, model.max_output)?;
-            }
-        }
     }
     Ok(DONE)
 }

@@ -66,6 +66,9 @@ pub(crate) enum Admin {
     /// Prices of models.
     #[command(subcommand)]
     Price(Price),
+    /// What is known of models beside their prices.
+    #[command(subcommand)]
+    Model(Model),
     /// Groups.
     #[command(subcommand)]
     Group(Group),
@@ -74,7 +77,7 @@ pub(crate) enum Admin {
     Route(Route),
     /// Who changed what, newest first, tab separated.
     Audit {
-        /// Only this kind of thing: account, channel, credential, group or price.
+        /// Only this kind of thing: account, channel, credential, group, model or price.
         #[arg(long)]
         object: Option<String>,
         /// The most lines.
@@ -343,34 +346,133 @@ pub(crate) enum Credential {
 
 #[derive(Subcommand)]
 pub(crate) enum Price {
-    /// Set the price of a model from now on. Token prices are quota units for a million tokens.
-    Set {
+    /// Set the price of a model from now or from a later moment on. Prices are quota units for a million.
+    Set(Box<NewPrice>),
+    /// List the prices in force.
+    List {
+        /// Every version of this model's price instead: past, in force and to come, the latest first.
+        #[arg(long)]
+        model: Option<String>,
+    },
+    /// Take in a file of models and prices, all of it or nothing; docs/api.md says what stands in it.
+    Import {
+        /// The file (TOML); `-` for standard input. The list that comes with the program when absent.
+        file: Option<PathBuf>,
+        /// Take prices that are more than tenfold those in force, or less than a tenth of them.
+        #[arg(long)]
+        allow_leaps: bool,
+    },
+    /// Take back a version that is not in force yet.
+    Withdraw {
+        /// Its number.
+        version: i64,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct NewPrice {
+    /// The model.
+    pub(crate) model: String,
+    /// Input tokens.
+    #[arg(long)]
+    pub(crate) input: i64,
+    /// Output tokens.
+    #[arg(long)]
+    pub(crate) output: i64,
+    /// Input tokens that a cache served; the price of input when absent.
+    #[arg(long)]
+    pub(crate) cached_input: Option<i64>,
+    /// Input tokens written to a cache; the price of input when absent.
+    #[arg(long)]
+    pub(crate) cache_write: Option<i64>,
+    /// Input tokens written to a cache that keeps them for an hour; the price of a cache write when absent.
+    #[arg(long)]
+    pub(crate) cache_write_1h: Option<i64>,
+    /// The part of input that is sound; the price of input when absent.
+    #[arg(long)]
+    pub(crate) input_audio: Option<i64>,
+    /// The part of input that is images; the price of input when absent.
+    #[arg(long)]
+    pub(crate) input_image: Option<i64>,
+    /// The part of output that is reasoning; the price of output when absent.
+    #[arg(long)]
+    pub(crate) output_reasoning: Option<i64>,
+    /// The part of output that is sound; the price of output when absent.
+    #[arg(long)]
+    pub(crate) output_audio: Option<i64>,
+    /// The part of output that is images; the price of output when absent.
+    #[arg(long)]
+    pub(crate) output_image: Option<i64>,
+    /// A call, in quota units.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) per_call: i64,
+    /// A million seconds of sound or video.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) per_second: i64,
+    /// A million images.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) per_image: i64,
+    /// The most output tokens that one answer can have.
+    #[arg(long)]
+    pub(crate) max_output: u64,
+    /// The most tokens that one image of a request can be; 6000 when absent.
+    #[arg(long)]
+    pub(crate) image_tokens: Option<u64>,
+    /// Output may hide reasoning.
+    #[arg(long)]
+    pub(crate) reasoning: bool,
+    /// From when on, in Unix seconds; now when absent or past.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) effective: Option<i64>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Model {
+    /// List what is known of models.
+    List,
+    /// Say what is known of a model; what is not said stays.
+    Set(Box<Facts>),
+    /// Forget what is known of a model. Its prices stay.
+    Forget {
         /// The model.
         model: String,
-        /// Input tokens.
-        #[arg(long)]
-        input: i64,
-        /// Output tokens.
-        #[arg(long)]
-        output: i64,
-        /// Input tokens that a cache served; the price of input when absent.
-        #[arg(long)]
-        cached_input: Option<i64>,
-        /// Input tokens written to a cache; the price of input when absent.
-        #[arg(long)]
-        cache_write: Option<i64>,
-        /// A call, in quota units.
-        #[arg(long, default_value_t = 0)]
-        per_call: i64,
-        /// The most output tokens that one answer can have.
-        #[arg(long)]
-        max_output: u64,
-        /// Output may hide reasoning.
-        #[arg(long)]
-        reasoning: bool,
     },
-    /// List the prices in force.
-    List,
+}
+
+#[derive(Args)]
+pub(crate) struct Facts {
+    /// The model.
+    pub(crate) model: String,
+    /// Who makes it.
+    #[arg(long)]
+    pub(crate) provider: Option<String>,
+    /// What it is for: text, embedding, image, audio, video.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
+    /// A sentence for people.
+    #[arg(long)]
+    pub(crate) description: Option<String>,
+    /// What it can do, such as vision or tools, comma separated.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) features: Option<Vec<String>>,
+    /// What it takes, such as text or image, comma separated.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) input_modalities: Option<Vec<String>>,
+    /// What it gives, comma separated.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) output_modalities: Option<Vec<String>>,
+    /// The dialects in which it may be asked, such as openai or embeddings, comma separated.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) endpoints: Option<Vec<String>>,
+    /// The most tokens of input and output together.
+    #[arg(long)]
+    pub(crate) context_length: Option<u64>,
+    /// The provider's page about it.
+    #[arg(long)]
+    pub(crate) doc_url: Option<String>,
+    /// Whether the public catalogue shows it.
+    #[arg(long)]
+    pub(crate) listed: Option<bool>,
 }
 
 #[derive(Subcommand)]

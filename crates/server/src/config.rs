@@ -31,6 +31,7 @@ enum Kind {
     Text,
     Address,
     Count,
+    Flag,
     /// Seconds or milliseconds, such as `10s` or `200ms`.
     Time,
     /// Never shown; `APSIS_…_FILE` and `<key>_file` name a file with it.
@@ -43,7 +44,7 @@ const fn key(name: &'static str, default: &'static str, kind: Kind) -> Key {
 }
 
 /// Every key.
-pub(crate) const KEYS: [Key; 37] = [
+pub(crate) const KEYS: [Key; 38] = [
     key("listen", "127.0.0.1:3000", Kind::Address),
     key("data_dir", "apsis-data", Kind::Text),
     key("master_key", "", Kind::Secret),
@@ -81,6 +82,7 @@ pub(crate) const KEYS: [Key; 37] = [
     key("ledger.verify_every", "3600s", Kind::Time),
     key("usage.keep_days", "90", Kind::Count),
     key("usage.keep_records", "20000000", Kind::Count),
+    key("catalogue.shipped", "true", Kind::Flag),
 ];
 
 /// Where a value came from, for an error.
@@ -239,6 +241,7 @@ impl Config {
                 Kind::Text => {}
                 Kind::Address => drop(self.get::<std::net::SocketAddr>(key.name)?),
                 Kind::Count => drop::<u64>(self.get(key.name)?),
+                Kind::Flag => drop::<bool>(self.get(key.name)?),
                 Kind::Time => drop::<Duration>(self.time(key.name)?),
                 Kind::Networks => drop(self.networks(key.name)?),
                 Kind::Secret => {

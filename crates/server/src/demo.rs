@@ -13,8 +13,9 @@ use model::{
     credential::{Class, Credential},
     key::Settings,
     money::Units,
+    price::ListedRates,
 };
-use store::{NewChannel, NewPrice, Store};
+use store::{Listing, ModelFacts, NewChannel, NewPrice, Store};
 use testkit::{Provider, Script};
 
 /// What the key of the demo may spend: two US dollars.
@@ -61,18 +62,22 @@ impl Demo {
             enabled: true,
         };
         store.create_channel(&channel, now).await?;
-        for (model, output) in [(CHAT, 5_000_000), (EMBEDDING, 0)] {
+        for (model, kind, output) in [(CHAT, "text", 5_000_000), (EMBEDDING, "embedding", 0)] {
+            let facts = ModelFacts {
+                name: model.to_owned(),
+                provider: "Apsis".to_owned(),
+                kind: kind.to_owned(),
+                description: "A model of the demo, which answers out of a script.".to_owned(),
+                listed: true,
+                ..ModelFacts::default()
+            };
             let price = NewPrice {
                 model: model.to_owned(),
-                input: 1_000_000,
-                cached_input: None,
-                cache_write: None,
-                output,
-                per_call: 0,
+                rates: ListedRates::of(1_000_000, output),
                 max_output: 4096,
-                reasoning: false,
+                ..NewPrice::default()
             };
-            store.put_price(&price, now).await?;
+            store.import(&[Listing { facts, prices: vec![price] }], now).await?;
         }
         let key = Credential::generate(Class::ApiKey, getrandom::fill)?;
         let settings = Settings { name: "demo".to_owned(), ..Settings::default() };

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::Context;
-use gateway::{Gateway, Parts, Settings, UsageLimits, dial::DialPolicy, routing::Policy};
+use gateway::{Gateway, Parts, Settings, UsageLimits, catalogue, dial::DialPolicy, routing::Policy};
 use ledger::{Ledger, Options};
 use model::{
     clock::{Clock, SystemClock},
@@ -39,6 +39,10 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
     let store = dir.store().await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let setup_token = set_up(&store, &*clock).await?;
+    if config.get("catalogue.shipped")? {
+        let new = catalogue::begin(&store, clock.now()).await.context("cannot take in the list of models")?;
+        tracing::info!(models = new.models, prices = new.prices, "models that were not known before");
+    }
     let demo = if demo { Some(Demo::prepare(&store, &*clock).await?) } else { None };
 
     let ledger = Ledger::open(Arc::new(store.clone()), Arc::clone(&clock), journal(config, &dir)?)

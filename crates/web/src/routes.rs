@@ -71,7 +71,10 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(m::channels::test))
         .routes(routes!(m::credentials::create, m::credentials::update))
         .routes(routes!(m::credentials::delete))
-        .routes(routes!(m::prices::put))
+        .routes(routes!(m::prices::list, m::prices::put))
+        .routes(routes!(m::prices::withdraw))
+        .routes(routes!(m::prices::import))
+        .routes(routes!(m::catalog::put))
         .routes(routes!(m::logs::all))
         .routes(routes!(m::logs::all_stat))
         .routes(routes!(m::logs::all_export))
@@ -80,7 +83,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(m::audit::list))
         // everybody
         .routes(routes!(m::catalog::list))
-        .routes(routes!(m::catalog::get))
+        .routes(routes!(m::catalog::get, m::catalog::forget))
         // the model API; its doors stand in `gateway::exchange::Door`
         .routes(routes!(model_api::models))
         .routes(routes!(model_api::model))

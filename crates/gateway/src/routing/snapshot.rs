@@ -13,7 +13,7 @@ use model::{
     id::{ChannelId, CredentialId},
     price::Ratio,
 };
-use store::{Group, ModelPrice, Store, StoreError};
+use store::{Group, ModelFacts, ModelPrice, Store, StoreError};
 use zeroize::Zeroizing;
 
 use crate::upstream::Target;
@@ -75,6 +75,9 @@ pub struct Snapshot {
     /// The enabled ones by group and model, in the same order.
     serving: HashMap<String, HashMap<String, Vec<Arc<Route>>>>,
     prices: HashMap<String, Arc<ModelPrice>>,
+    facts: HashMap<String, ModelFacts>,
+    /// When the next price begins, and this snapshot ends.
+    ends: Option<Timestamp>,
 }
 
 impl fmt::Debug for Snapshot {
@@ -103,6 +106,8 @@ impl Snapshot {
             all,
             serving,
             prices: prices.into_iter().map(|price| (price.model.clone(), Arc::new(price))).collect(),
+            facts: HashMap::new(),
+            ends: None,
         }
     }
 
@@ -146,7 +151,44 @@ impl Snapshot {
                 ways,
             });
         }
-        Ok(Self::new(store.list_groups().await?, store.prices(now).await?, routes))
+        // Asked first: a price that is set meanwhile is a change, and brings the next snapshot by itself.
+        let ends = store.next_price(now).await?;
+        let facts = store.models().await?.into_iter().map(|facts| (facts.name.clone(), facts)).collect();
+        let snapshot = Self::new(store.list_groups().await?, store.prices(now).await?, routes);
+        Ok(Self { facts, ends, ..snapshot })
+    }
+
+    /// Whether a price has begun by `now` that is not in here.
+    #[must_use]
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        self.ends.is_some_and(|ends| ends <= now)
+    }
+
+    /// What is known of `model` beside its price.
+    #[must_use]
+    pub fn facts(&self, model: &str) -> Option<&ModelFacts> {
+        self.facts.get(model)
+    }
+
+    /// Every model with a price, in order.
+    #[must_use]
+    pub fn priced(&self) -> Vec<&Arc<ModelPrice>> {
+        let mut models: Vec<&Arc<ModelPrice>> = self.prices.values().collect();
+        models.sort_unstable_by(|one, other| one.model.cmp(&other.model));
+        models
+    }
+
+    /// Whether some enabled channel serves `model`, in whatever group.
+    #[must_use]
+    pub fn is_served(&self, model: &str) -> bool {
+        self.serving.values().any(|models| models.contains_key(model))
+    }
+
+    /// How many models some enabled channel serves whose price is not known, so that each request for them is refused.
+    #[must_use]
+    pub fn unpriced(&self) -> usize {
+        let served: HashSet<&String> = self.serving.values().flat_map(HashMap::keys).collect();
+        served.into_iter().filter(|model| !self.prices.contains_key(*model)).count()
     }
 
     /// A group by its name, with its price ratio.

@@ -80,7 +80,8 @@ pub(crate) struct Charge {
 /// One kind of thing that was charged for.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Line {
-    /// `input`, `cached_input`, `cache_write`, `output` or `call`.
+    /// `input`, `cached_input`, `cache_write`, `output` or `call`; and, where they have a price of their own,
+    /// `cache_write_1h`, `input_audio`, `input_image`, `output_reasoning`, `output_audio`, `output_image`.
     kind: String,
     /// How many.
     quantity: u64,
@@ -121,11 +122,12 @@ fn other(record: &UsageRecord) -> String {
         "request_path": record.door,
     });
     if let (Some(price), Some(members)) = (&record.price, other.as_object_mut()) {
-        let by_call = price.input.0 == 0 && price.output.0 == 0;
+        let rates = price.rates_at(record.tokens.all_input());
+        let by_call = rates.input.0 == 0 && rates.output.0 == 0;
         let ratios = json!({
-            "model_ratio": part(price.input.0, 1_000_000),
-            "completion_ratio": part(price.output.0, price.input.0),
-            "cache_ratio": part(price.cached_input.0, price.input.0),
+            "model_ratio": part(rates.input.0, 1_000_000),
+            "completion_ratio": part(rates.output.0, rates.input.0),
+            "cache_ratio": part(rates.cached_input.0, rates.input.0),
             "model_price": if by_call { part(price.per_call.get(), model::money::UNITS_PER_USD) } else { -1.0 },
         });
         if let serde_json::Value::Object(ratios) = ratios {

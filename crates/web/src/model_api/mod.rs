@@ -8,7 +8,7 @@ use axum::{
 use bytes::Bytes;
 use gateway::{
     exchange::{self, Door, Question},
-    models as callable,
+    models::{self as callable, Callable},
 };
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use model::refusal::Refusal;
@@ -86,9 +86,14 @@ async fn callable(
     operation: &Operation,
     headers: &HeaderMap,
     uri: &Uri,
-) -> Result<Vec<String>, Refusal> {
+) -> Result<Vec<Callable>, Refusal> {
     let credentials = credentials::of(headers, uri);
     callable::callable(&state.gateway, &credentials, operation.client, &operation.entry).await
+}
+
+fn shown(model: &Callable) -> serde_json::Value {
+    let endpoints: Vec<&str> = model.doors.iter().map(|door| door.endpoint()).collect();
+    openai::models::one(&model.id, model.provider.as_deref(), &endpoints)
 }
 
 /// The models that this key may call.
@@ -101,7 +106,7 @@ pub(crate) async fn models(
     uri: Uri,
 ) -> Response {
     match callable(&state, &operation, &headers, &uri).await {
-        Ok(models) => Json(openai::models::list(models.iter().map(String::as_str))).into_response(),
+        Ok(models) => Json(openai::models::list(models.iter().map(shown).collect())).into_response(),
         Err(refusal) => refuse(&refusal, &state, &operation),
     }
 }
@@ -117,8 +122,10 @@ pub(crate) async fn model(
     uri: Uri,
 ) -> Response {
     match callable(&state, &operation, &headers, &uri).await {
-        Ok(models) if models.contains(&id) => Json(openai::models::one(&id)).into_response(),
-        Ok(_) => {
+        Ok(models) => {
+            if let Some(model) = models.iter().find(|model| model.id == id) {
+                return Json(shown(model)).into_response();
+            }
             let missing = Refusal::Upstream {
                 status: 404,
                 code: Some("model_not_found".to_owned()),

@@ -24,7 +24,7 @@ use model::{
     money::Units,
 };
 use serde_json::{Value, json};
-use store::{MasterKey, NewAccount, NewPrice, Role, Store};
+use store::{MasterKey, NewAccount, Role, Store};
 use testkit::Provider;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::task::TaskTracker;
@@ -169,17 +169,7 @@ impl App {
     }
 
     pub(crate) async fn price(&self, model: &str, input: i64, output: i64, per_call: i64) {
-        let new = NewPrice {
-            model: model.to_owned(),
-            input,
-            cached_input: None,
-            cache_write: None,
-            output,
-            per_call,
-            max_output: 1000,
-            reasoning: false,
-        };
-        let body = json!({"model": new.model, "input": input, "output": output, "per_call": per_call, "max_output": new.max_output});
+        let body = json!({"model": model, "input": input, "output": output, "per_call": per_call, "max_output": 1000});
         let put = self.manage("PUT", "/api/price/", Some(body)).await;
         assert_eq!(put.json()["success"], true, "{}", put.text());
     }
