@@ -25,6 +25,12 @@ pub enum Failure {
     /// A group that the account may not use.
     #[error("no access to group {0}")]
     NoAccessToGroup(String),
+    /// Too many wrong passwords.
+    #[error("too many attempts; try again in {seconds} seconds")]
+    TooManyAttempts {
+        /// Seconds until the next one may be made.
+        seconds: u32,
+    },
     /// The database does not answer.
     #[error("the database does not answer; try again shortly")]
     Unavailable,
@@ -41,6 +47,7 @@ impl Failure {
             Self::Invalid(_) => "invalid_parameter",
             Self::Conflict(_) => "conflict",
             Self::NoAccessToGroup(_) => "group_not_available",
+            Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::Unavailable => "unavailable",
         }
     }
@@ -51,6 +58,7 @@ impl Failure {
         match self {
             Self::Unauthenticated => 401,
             Self::Forbidden => 403,
+            Self::TooManyAttempts { .. } => 429,
             Self::Unavailable => 503,
             _ => 200,
         }

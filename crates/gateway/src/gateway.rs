@@ -17,8 +17,10 @@ use crate::{
     dial::DialPolicy,
     key_cache::{Digest, KeyCache, Known},
     metrics::Metrics,
+    passwords::Passwords,
     proof, retention,
     routing::{Budget, Health, Policy, Seeds, Snapshot},
+    sign_in_limit::SignIns,
     upstream::Upstream,
 };
 
@@ -100,6 +102,8 @@ pub struct Gateway {
     pub(crate) keys: KeyCache,
     pub(crate) upstream: Upstream,
     pub(crate) metrics: Metrics,
+    pub(crate) passwords: Passwords,
+    pub(crate) sign_ins: SignIns,
     routing: ArcSwap<Snapshot>,
     pub(crate) health: Arc<Health>,
     pub(crate) budget: Budget,
@@ -137,6 +141,8 @@ impl Gateway {
             settings,
             keys: KeyCache::new(),
             metrics: Metrics::default(),
+            passwords: Passwords::default(),
+            sign_ins: SignIns::default(),
             routing: ArcSwap::from_pointee(snapshot),
         });
         let watching = Arc::downgrade(&gateway);

@@ -107,6 +107,17 @@ pub async fn get(gateway: &Gateway, caller: &Caller, id: KeyId) -> Result<KeyVie
     found.map_err(|error| Failure::of(error, THING))?.ok_or(Failure::NotFound(THING))
 }
 
+/// One own key, for somebody who wants to see its text: the audit record says so.
+///
+/// # Errors
+/// [`Failure::NotFound`].
+pub async fn reveal(gateway: &Gateway, caller: &Caller, id: KeyId) -> Result<KeyView, Failure> {
+    let view = get(gateway, caller, id).await?;
+    let noted = gateway.store.acting(&caller.account).key_revealed(id, gateway.now()).await;
+    noted.map_err(|error| Failure::of(error, THING))?;
+    Ok(view)
+}
+
 /// Own keys, newest first, those whose name contains `keyword`; and how many there are in all.
 ///
 /// # Errors

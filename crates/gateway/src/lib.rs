@@ -25,12 +25,15 @@ mod key_cache;
 pub mod keys;
 pub mod metrics;
 pub mod models;
+pub mod passwords;
 pub mod prices;
 mod proof;
 mod relay;
 mod retention;
 pub mod routes;
 pub mod routing;
+pub mod sessions;
+mod sign_in_limit;
 pub mod tokens;
 pub mod top_ups;
 mod upstream;
@@ -41,6 +44,6 @@ pub use failure::Failure;
 pub use gateway::{Gateway, Parts, Settings};
 pub use store::{
     Account, AuditFilter, AuditRecord, Channel, ChannelCredential, Group, Imported, KeyView, ModelFacts,
-    ModelPrice, NewChannel, NewPrice, Page, StoreError, Token, TopUp, TopUpFilter, UsageHour, UsageKind,
-    UsageLimits, UsageRecord, UsageSums, UsageWalk,
+    ModelPrice, NewChannel, NewPrice, Page, Role, Session, StoreError, Token, TopUp, TopUpFilter, UsageHour,
+    UsageKind, UsageLimits, UsageRecord, UsageSums, UsageWalk,
 };

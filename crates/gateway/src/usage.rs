@@ -3,7 +3,7 @@
 use model::{
     calendar::{DAY_MILLIS, Date},
     clock::Timestamp,
-    id::{AccountId, ChannelId},
+    id::{AccountId, ChannelId, KeyId},
     money::Units,
 };
 use store::{Page, Role, UsageFilter, UsageHour, UsageKind, UsageRecord, UsageSums, UsageWalk};
@@ -19,6 +19,8 @@ pub struct UsageQuery {
     pub kind: Option<i64>,
     /// The model; `%` stands for any text.
     pub model: Option<String>,
+    /// The key.
+    pub key: Option<KeyId>,
     /// The name that the key had; `%` stands for any text.
     pub key_name: Option<String>,
     /// The group that served.
@@ -71,7 +73,7 @@ fn filter(caller: &Caller, scope: Scope, query: &UsageQuery) -> Result<Option<Us
     Ok(Some(UsageFilter {
         account: own,
         username: query.username.clone().filter(|_| scope == Scope::All),
-        key: None,
+        key: query.key,
         key_name: query.key_name.clone(),
         model: query.model.clone(),
         group: query.group.clone(),
@@ -123,6 +125,16 @@ async fn of_request(
     let total = i64::try_from(found.len()).unwrap_or(i64::MAX);
     let count = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
     Ok((found.into_iter().skip(count(skip)).take(count(size)).collect(), total))
+}
+
+/// One record.
+///
+/// # Errors
+/// [`Failure::Forbidden`]; [`Failure::NotFound`].
+pub async fn get(gateway: &Gateway, caller: &Caller, scope: Scope, id: i64) -> Result<UsageRecord, Failure> {
+    let query = UsageQuery { before: Some(id.saturating_add(1)), ..UsageQuery::default() };
+    let (found, _) = list(gateway, caller, scope, &query, Page { number: 1, size: 1 }).await?;
+    found.into_iter().next().filter(|record| record.id == id).ok_or(Failure::NotFound(THING))
 }
 
 /// What records add up to, and what came in the last minute.

@@ -25,6 +25,8 @@ ids! {
     KeyId;
     /// A personal access token.
     TokenId;
+    /// A console session.
+    SessionId;
     /// A channel: one way to an upstream.
     ChannelId;
     /// A credential of a channel: what it sends to its provider.

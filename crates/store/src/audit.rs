@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
-use model::{clock::Timestamp, id::AccountId};
+use model::{
+    clock::Timestamp,
+    id::{AccountId, KeyId},
+};
 use serde_json::Value;
 
 use crate::{
@@ -51,9 +54,9 @@ pub struct AuditRecord {
     pub at: Timestamp,
     /// Who.
     pub actor: Actor,
-    /// What was done: `create`, `update`, `delete`, `refuse`.
+    /// What was done: `create`, `update`, `delete`, `refuse`, `reveal`.
     pub action: String,
-    /// The kind of thing: `account`, `channel`, `credential`, `group`, `model`, `price`.
+    /// The kind of thing: `account`, `api_key`, `channel`, `credential`, `group`, `model`, `password`, `price`.
     pub object: String,
     /// Which one.
     pub object_id: String,
@@ -141,6 +144,18 @@ impl Store {
         .execute(&mut **tx)
         .await?;
         Ok(())
+    }
+
+    /// Records that the text of an API key was shown to somebody.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn key_revealed(&self, key: KeyId, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        let entry =
+            Entry { action: "reveal", object: "api_key", id: key.to_string(), before: None, after: None };
+        self.audit(&mut tx, entry, now).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Recorded changes, newest first, and how many match.

@@ -104,6 +104,7 @@ fn query(given: &HashMap<String, String>) -> Result<UsageQuery, Failure> {
     Ok(UsageQuery {
         kind,
         model: text("model_name"),
+        key: None,
         key_name: text("token_name"),
         group: text("group"),
         channel: number("channel")?,

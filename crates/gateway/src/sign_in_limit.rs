@@ -1,0 +1,152 @@
+//! How often somebody may try a password: by account and address, by address, and by account.
+//!
+//! Kept in memory, by each node for itself. An attempt is counted before the password is looked at, and taken back when it
+//! was right, so that attempts at the same moment count too. Each of the three tables has at most [`ENTRIES`] rows;
+//! beyond that the ones that are asked for least are forgotten first. To push a row out an attacker has to make tens of
+//! thousands of attempts, each of which costs a password hash.
+
+use std::{net::IpAddr, sync::Arc};
+
+use model::clock::Timestamp;
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
+
+use crate::Failure;
+
+const ENTRIES: usize = 65_536;
+/// A count begins anew after this long.
+const WINDOW: i64 = 15 * 60_000;
+/// Attempts in a window for an account from one address.
+const BOTH: u32 = 8;
+/// From one address, whatever the account.
+const ADDRESS: u32 = 40;
+/// For one account, whatever the address: enough that a stranger does not easily shut the owner out.
+const ACCOUNT: u32 = 200;
+
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    began: Timestamp,
+    attempts: u32,
+}
+
+type Table = Cache<String, Arc<Mutex<Count>>>;
+
+/// The counts of one node.
+#[derive(Debug)]
+pub(crate) struct SignIns {
+    counts: Table,
+}
+
+impl Default for SignIns {
+    fn default() -> Self {
+        Self { counts: Cache::new(3 * ENTRIES) }
+    }
+}
+
+/// One attempt, counted.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Attempt(Vec<Arc<Mutex<Count>>>);
+
+impl Attempt {
+    /// It was right, and does not count.
+    pub(crate) fn succeeded(self) {
+        for count in self.0 {
+            let mut count = count.lock();
+            count.attempts = count.attempts.saturating_sub(1);
+        }
+    }
+}
+
+impl SignIns {
+    /// Counts an attempt.
+    ///
+    /// # Errors
+    /// [`Failure::TooManyAttempts`].
+    pub(crate) fn attempt(&self, username: &str, client: &str, now: Timestamp) -> Result<Attempt, Failure> {
+        let name = username.to_lowercase();
+        let place = place(client);
+        let limits = [
+            (format!("b{place} {name}"), BOTH),
+            (format!("a{place}"), ADDRESS),
+            (format!("n{name}"), ACCOUNT),
+        ];
+        let mut taken = Attempt(Vec::with_capacity(limits.len()));
+        for (key, most) in limits {
+            let fresh = || Ok(Arc::new(Mutex::new(Count { began: now, attempts: 0 })));
+            let count = self
+                .counts
+                .get_or_insert_with(&key, fresh)
+                .unwrap_or_else(|never: std::convert::Infallible| match never {});
+            {
+                let mut count = count.lock();
+                if now.millis_since(count.began) >= WINDOW {
+                    *count = Count { began: now, attempts: 0 };
+                }
+                if count.attempts >= most {
+                    let left = WINDOW - now.millis_since(count.began);
+                    drop(count);
+                    // What is refused is not counted: else the owner would wait as long as somebody tries.
+                    taken.succeeded();
+                    let seconds = u32::try_from(left / 1_000 + 1).unwrap_or(u32::MAX);
+                    return Err(Failure::TooManyAttempts { seconds });
+                }
+                count.attempts += 1;
+            }
+            taken.0.push(count);
+        }
+        Ok(taken)
+    }
+}
+
+/// What counts as one address: an IPv4 address, or the 64 bits of an IPv6 network that one household has.
+fn place(client: &str) -> String {
+    match client.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V6(address)) => format!("{:x}", address.to_bits() >> 64),
+        Ok(IpAddr::V4(address)) => address.to_string(),
+        Err(_) => client.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_secs(minutes * 60)
+    }
+
+    #[test]
+    fn wrong_passwords_are_limited_by_account_and_address() {
+        let limit = SignIns::default();
+        for _ in 0..BOTH {
+            let _wrong: Attempt = limit.attempt("Root", "192.0.2.1", at(0)).unwrap();
+        }
+        let refused = limit.attempt("root", "::ffff:192.0.2.1", at(14)).unwrap_err();
+        assert_eq!(refused, Failure::TooManyAttempts { seconds: 61 });
+        let _other: Attempt = limit.attempt("root", "192.0.2.2", at(14)).unwrap();
+        let _later: Attempt = limit.attempt("root", "192.0.2.1", at(15)).unwrap();
+    }
+
+    #[test]
+    fn right_passwords_are_not_counted() {
+        let limit = SignIns::default();
+        for _ in 0..1_000 {
+            limit.attempt("root", "192.0.2.1", at(0)).unwrap().succeeded();
+        }
+    }
+
+    #[test]
+    fn one_address_and_one_account_have_limits_of_their_own() {
+        let limit = SignIns::default();
+        for number in 0..ADDRESS {
+            let _wrong: Attempt = limit.attempt(&format!("u{number}"), "2001:db8::1", at(0)).unwrap();
+        }
+        assert!(limit.attempt("v", "2001:db8::2", at(0)).is_err());
+        for number in 0..ACCOUNT {
+            let _wrong: Attempt =
+                limit.attempt("w", &format!("10.0.{}.{}", number / 250, number % 250), at(0)).unwrap();
+        }
+        assert!(limit.attempt("w", "10.9.9.9", at(0)).is_err());
+    }
+}

@@ -1,0 +1,108 @@
+//! Passwords: only their hashes are kept, and every change of one ends the sessions that began with the one before.
+
+use model::{
+    clock::Timestamp,
+    id::{AccountId, SessionId},
+};
+
+use crate::{
+    audit::Entry,
+    session,
+    store::{Store, StoreError, Tx},
+};
+
+impl Store {
+    /// The hash of an account's password; `None` when it has none.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn password_hash(&self, account: AccountId) -> Result<Option<String>, StoreError> {
+        let found = sqlx::query_scalar("SELECT hash FROM account_password WHERE account = $1");
+        Ok(found.bind(account.0).fetch_optional(self.reader()).await?)
+    }
+
+    /// Sets the hash of an account's password, and ends its sessions but `kept`.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub async fn set_password(
+        &self,
+        account: AccountId,
+        hash: &str,
+        kept: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        let found: Option<i64> = sqlx::query_scalar("SELECT id FROM account WHERE id = $1")
+            .bind(account.0)
+            .fetch_optional(&mut *tx)
+            .await?;
+        found.ok_or(StoreError::NotFound)?;
+        self.put(&mut tx, account, hash, now).await?;
+        session::end_all(&mut tx, account, kept).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Uses up the set-up token and gives its account a password. `None` when it is not the one, or was used, or has
+    /// ended; then nothing has changed.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn set_up(
+        &self,
+        setup_token: &str,
+        hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<AccountId>, StoreError> {
+        let mut tx = self.write().await?;
+        let account: Option<i64> = sqlx::query_scalar(
+            "DELETE FROM setup_token WHERE digest = $1 AND expires > $2 RETURNING account",
+        )
+        .bind(self.vault().digest(setup_token).as_slice())
+        .bind(now.millis())
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(account) = account.map(AccountId) else { return Ok(None) };
+        self.put(&mut tx, account, hash, now).await?;
+        tx.commit().await?;
+        Ok(Some(account))
+    }
+
+    /// Whether a set-up token waits to be used.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn awaits_set_up(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let waiting: i64 = sqlx::query_scalar("SELECT count(*) FROM setup_token WHERE expires > $1")
+            .bind(now.millis())
+            .fetch_one(self.reader())
+            .await?;
+        Ok(waiting > 0)
+    }
+
+    async fn put(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        hash: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO account_password (account, hash, changed) VALUES ($1, $2, $3)
+             ON CONFLICT (account) DO UPDATE SET hash = excluded.hash, changed = excluded.changed",
+        )
+        .bind(account.0)
+        .bind(hash)
+        .bind(now.millis())
+        .execute(&mut **tx)
+        .await?;
+        let entry = Entry {
+            action: "update",
+            object: "password",
+            id: account.to_string(),
+            before: None,
+            after: None,
+        };
+        self.audit(tx, entry, now).await
+    }
+}
