@@ -49,6 +49,7 @@ pub(crate) const KEYS: [Key; 38] = [
     key("data_dir", "apsis-data", Kind::Text),
     key("master_key", "", Kind::Secret),
     key("worker_threads", "0", Kind::Count),
+    key("public_url", "", Kind::Text),
     key("trusted_proxies", "", Kind::Networks),
     key("error_type", "comet_api_error", Kind::Text),
     key("log.format", "auto", Kind::Text),
@@ -219,6 +220,21 @@ impl Config {
             .ok_or_else(|| anyhow!("{source}: `{name}` must be a time such as 10s or 200ms, not `{text}`"))
     }
 
+    /// The base URL that clients use, without a slash at its end; `None` when nothing is said.
+    pub(crate) fn public_url(&self) -> anyhow::Result<Option<&str>> {
+        let (text, source) = self.text("public_url")?;
+        let url = text.trim_end_matches('/');
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let plain = |rest: &str| {
+            let fits = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>?#@".contains(&byte);
+            !rest.is_empty() && rest.bytes().all(fits)
+        };
+        if !url.is_empty() && !rest.is_some_and(plain) {
+            bail!("{source}: `public_url` must be a URL such as https://gateway.example.com, not `{text}`");
+        }
+        Ok(Some(url).filter(|url| !url.is_empty()))
+    }
+
     /// Address ranges, comma separated.
     pub(crate) fn networks(&self, name: &str) -> anyhow::Result<Vec<ipnet::IpNet>> {
         let (text, source) = self.text(name)?;
@@ -236,6 +252,7 @@ impl Config {
     /// # Errors
     /// The first that is not.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.public_url()?;
         for key in &KEYS {
             match key.kind {
                 Kind::Text => {}

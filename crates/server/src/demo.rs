@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
+use gateway::{passwords, sessions};
 use model::{
     clock::Clock,
     credential::{Class, Credential},
@@ -17,6 +18,7 @@ use model::{
 };
 use store::{Listing, ModelFacts, NewChannel, NewPrice, Store};
 use testkit::{Provider, Script};
+use zeroize::Zeroizing;
 
 /// What the key of the demo may spend: two US dollars.
 const QUOTA: Units = Units::new(1_000_000);
@@ -29,6 +31,7 @@ const EMBEDDING: &str = "apsis-demo-embedding";
 pub(crate) struct Demo {
     key: Credential,
     token: Credential,
+    password: Zeroizing<String>,
     _provider: Provider,
 }
 
@@ -84,13 +87,18 @@ impl Demo {
         store.create_key(root.id, &settings, QUOTA, &key, now).await?;
         let token = Credential::generate(Class::PersonalAccessToken, getrandom::fill)?;
         store.create_token(root.id, "demo", None, &token, now).await?;
-        Ok(Self { key, token, _provider: provider })
+        let password: Zeroizing<String> = Zeroizing::new(sessions::random_text()?.chars().take(24).collect());
+        let hash = passwords::hash_new(password.clone()).await?;
+        store.set_password(root.id, &hash, None, now).await?;
+        Ok(Self { key, token, password, _provider: provider })
     }
 
     /// Says what can be tried. The key and the token are shown this once.
     pub(crate) fn greet(&self, out: &mut impl Write, address: SocketAddr) -> io::Result<()> {
         writeln!(out, "\nAPI key                {}", self.key.expose())?;
         writeln!(out, "Personal access token  {}\n", self.token.expose())?;
+        writeln!(out, "Console                http://{address}/console")?;
+        writeln!(out, "Sign in as             root, {}\n", *self.password)?;
         writeln!(out, "Try it:\n")?;
         writeln!(out, "  export APSIS_API_KEY={}", self.key.expose())?;
         writeln!(

@@ -63,6 +63,7 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
         gateway,
         trusted_proxies: config.networks("trusted_proxies")?.into(),
         management_body: config.get("limits.management_body")?,
+        public_url: config.public_url()?.map(Into::into),
         ready: Arc::clone(&ready),
     };
     let limits = Limits {
@@ -73,7 +74,7 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
     // Before anybody can know that the server runs.
     let signals =
         Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
-    greet(address, &dir, setup_token.as_ref(), demo.as_ref())?;
+    greet(address, &dir, config.public_url()?, setup_token.as_ref(), demo.as_ref())?;
 
     let (stop, stopping) = watch::channel(false);
     let accepting = tokio::spawn({
@@ -184,6 +185,7 @@ const fn limit(number: u64) -> u64 {
 fn greet(
     address: SocketAddr,
     dir: &DataDir,
+    public_url: Option<&str>,
     setup_token: Option<&Credential>,
     demo: Option<&Demo>,
 ) -> io::Result<()> {
@@ -192,10 +194,11 @@ fn greet(
     match (demo, setup_token) {
         (Some(demo), _) => demo.greet(&mut out, address)?,
         (None, Some(token)) => {
-            writeln!(
-                out,
-                "\nTo set it up, trade this one-time token, within an hour, for a personal access token of root:\n"
-            )?;
+            let url = public_url.map_or_else(|| format!("http://{address}"), str::to_owned);
+            writeln!(out, "\nTo set it up, open this link in a browser, within an hour:\n")?;
+            // What stands behind # is sent to nobody and stands in no log.
+            writeln!(out, "  {url}/console/set-up#{}\n", token.expose())?;
+            writeln!(out, "or trade its one-time token for a personal access token of root:\n")?;
             writeln!(out, "  curl -s http://{address}/api/setup -H 'content-type: application/json' \\")?;
             writeln!(out, "    -d '{{\"setup_token\":\"{}\"}}'\n", token.expose())?;
         }

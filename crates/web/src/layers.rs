@@ -259,6 +259,7 @@ mod tests {
             gateway: Gateway::open(parts, &TaskTracker::new()).await.unwrap(),
             trusted_proxies: Arc::from([]),
             management_body: 1024,
+            public_url: None,
             ready: Arc::new(AtomicBool::new(true)),
         }
     }

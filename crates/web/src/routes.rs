@@ -16,7 +16,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    envelope, management as m, model_api,
+    console, envelope, management as m, model_api,
     openapi::{self, Document},
     operation::Operation,
 };
@@ -30,8 +30,17 @@ pub struct AppState {
     pub trusted_proxies: Arc<[IpNet]>,
     /// Largest body of a management call, in bytes.
     pub management_body: usize,
+    /// The base URL that clients use, when it is not that of the request; `https` says that TLS is in front.
+    pub public_url: Option<Arc<str>>,
     /// Whether the node takes new requests: false while it drains.
     pub ready: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl AppState {
+    /// Whether TLS is in front.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
+    }
 }
 
 fn documented() -> OpenApiRouter<AppState> {
@@ -104,6 +113,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/health/live", get(|| async { "ok" }))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics))
+        .merge(console::router(&state))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown_method)
         .with_state(state)

@@ -100,6 +100,7 @@ impl App {
             gateway: Arc::clone(&gateway),
             trusted_proxies: Arc::from([]),
             management_body: 256 << 10,
+            public_url: None,
             ready: Arc::new(AtomicBool::new(true)),
         };
         let limits = serve::Limits {

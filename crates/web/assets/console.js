@@ -1,0 +1,37 @@
+// What pages do beyond plain HTML. Everything works without it but copying.
+document.documentElement.classList.add("scripted");
+
+const say = (button, word) => {
+  const before = button.textContent;
+  button.textContent = button.dataset[word] ?? before;
+  setTimeout(() => { button.textContent = before; }, 1600);
+};
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const text = document.getElementById(button.dataset.copy)?.textContent ?? "";
+  try {
+    await navigator.clipboard.writeText(text.trim());
+    say(button, "copied");
+  } catch {
+    // Without leave to write to the clipboard the text is marked, so that one keystroke copies it.
+    getSelection()?.selectAllChildren(document.getElementById(button.dataset.copy));
+  }
+});
+
+document.addEventListener("change", (event) => {
+  const all = event.target.closest("[data-all]");
+  if (all) {
+    for (const box of document.querySelectorAll(`input[name="${all.dataset.all}"]`)) box.checked = all.checked;
+  }
+  const chosen = event.target.closest("[data-submit]");
+  if (chosen) chosen.form.requestSubmit();
+});
+
+// The set-up token comes behind the link's `#`, which no browser sends anywhere.
+const token = document.querySelector("input[data-fragment]");
+if (token && location.hash.length > 1) {
+  token.value = decodeURIComponent(location.hash.slice(1));
+  history.replaceState(null, "", location.pathname);
+}

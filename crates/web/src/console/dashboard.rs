@@ -1,0 +1,164 @@
+//! The first page: what is left, what was used, and what needs attention.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use gateway::{
+    Page, UsageHour, accounts, keys,
+    usage::{self, Scope, UsageQuery},
+};
+use model::{
+    calendar::{DAY_MILLIS, Date},
+    clock::Timestamp,
+    key::Status,
+};
+
+use super::{
+    frame::{self, Frame},
+    keys::{Row, row},
+    oops::Oops,
+    show,
+    usage::Line,
+    visitor::SignedIn,
+};
+use crate::routes::AppState;
+
+/// Days in the chart.
+const DAYS: i64 = 30;
+/// Models in the table.
+const MODELS: usize = 8;
+/// Keys that are looked at for what needs attention: the newest.
+const LOOKED_AT: i64 = 100;
+/// Keys that are shown for it.
+const ATTENTION: usize = 6;
+/// A key that ends within a week needs attention.
+const SOON: i64 = 7 * DAY_MILLIS;
+
+/// A day's bar. The chart is 600 wide and 120 high.
+pub(crate) struct Bar {
+    pub(crate) x: i64,
+    pub(crate) y: i64,
+    pub(crate) height: i64,
+    pub(crate) day: String,
+    pub(crate) cost: String,
+    pub(crate) requests: i64,
+}
+
+struct ModelLine {
+    name: String,
+    requests: String,
+    errors: i64,
+    tokens: String,
+    cost: String,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard.html")]
+struct Dashboard {
+    f: Frame,
+    balance: Option<String>,
+    used: String,
+    days_left: Option<i64>,
+    month_cost: String,
+    month_requests: String,
+    month_errors: String,
+    bars: Vec<Bar>,
+    most: String,
+    models: Vec<ModelLine>,
+    attention: Vec<Row>,
+    keys: i64,
+    recent: Vec<Line>,
+}
+
+/// The bars of `days` days up to `today`.
+pub(crate) fn bars(today: Timestamp, days: i64, of_day: &BTreeMap<i64, (i64, i64)>) -> (Vec<Bar>, i64) {
+    let most = of_day.values().map(|(units, _)| *units).max().unwrap_or(0).max(1);
+    let last = today.millis().div_euclid(DAY_MILLIS);
+    let bar = |number: i64| {
+        let day = last - days + 1 + number;
+        let (units, requests) = of_day.get(&day).copied().unwrap_or((0, 0));
+        let part = i64::try_from(i128::from(units) * 110 / i128::from(most)).unwrap_or(0);
+        let height = if requests > 0 { part.max(2) } else { 0 };
+        let Date { year, month, day: of_month } = Date::of(Timestamp::from_millis(day * DAY_MILLIS));
+        Bar {
+            x: number * 600 / days,
+            y: 120 - height,
+            height,
+            day: format!("{year:04}-{month:02}-{of_month:02}"),
+            cost: show::dollars(units),
+            requests,
+        }
+    };
+    ((0..days).map(bar).collect(), most)
+}
+
+fn models(hours: &[UsageHour]) -> Vec<ModelLine> {
+    let mut sums: BTreeMap<&str, [i64; 4]> = BTreeMap::new();
+    for hour in hours {
+        let [requests, errors, tokens, units] = sums.entry(&hour.model).or_default();
+        *requests += hour.sums.requests;
+        *errors += hour.sums.errors;
+        *tokens += hour.sums.tokens();
+        *units += hour.sums.units;
+    }
+    let mut lines: Vec<_> = sums.into_iter().collect();
+    lines.sort_by_key(|(_, [requests, _, _, units])| std::cmp::Reverse((*units, *requests)));
+    let line = |(name, [requests, errors, tokens, units]): (&str, [i64; 4])| ModelLine {
+        name: name.to_owned(),
+        requests: show::grouped(requests.into()),
+        errors,
+        tokens: show::grouped(tokens.into()),
+        cost: show::dollars(units),
+    };
+    lines.into_iter().take(MODELS).map(line).collect()
+}
+
+/// The dashboard.
+pub(crate) async fn show(State(state): State<AppState>, signed: SignedIn) -> Result<Response, Oops> {
+    let (gateway, caller, t) = (&state.gateway, &signed.caller, signed.frame.t);
+    let account = accounts::own(gateway, caller).await?;
+    let month = usage::month(gateway, caller).await?;
+    let now = gateway.now();
+    let since = (now.millis().div_euclid(DAY_MILLIS) - DAYS + 1) * DAY_MILLIS;
+    let from = Some(Timestamp::from_millis(since).secs());
+    let query = UsageQuery { from, ..UsageQuery::default() };
+    let hours = usage::by_hour(gateway, caller, Scope::Own, &query).await?;
+    let mut of_day: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+    for hour in &hours {
+        let (units, requests) = of_day.entry(hour.hour.millis().div_euclid(DAY_MILLIS)).or_default();
+        *units += hour.sums.units;
+        *requests += hour.sums.requests;
+    }
+    let (bars, most) = bars(now, DAYS, &of_day);
+    let newest = Page { number: 1, size: LOOKED_AT };
+    let (own, count) = keys::list(gateway, caller, "", newest).await?;
+    let needs = |view: &&gateway::KeyView| match keys::status_now(gateway, view) {
+        Status::Enabled => {
+            let left = view.remaining.get();
+            let nearly = !view.key.settings.unlimited_quota && left < (left + view.used.get()) / 10;
+            nearly || view.key.settings.expires.is_some_and(|end| end.millis_since(now) < SOON)
+        }
+        Status::Expired | Status::Exhausted => true,
+        Status::Disabled => false,
+    };
+    let attention = own.iter().filter(needs).take(ATTENTION).map(|view| row(gateway, t, view)).collect();
+    let recent = Page { number: 1, size: 6 };
+    let (recent, _) = usage::list(gateway, caller, Scope::Own, &UsageQuery::default(), recent).await?;
+    let page = Dashboard {
+        balance: (!account.unlimited).then(|| show::dollars(account.remaining.get())),
+        used: show::dollars(account.used.get()),
+        days_left: month.days_left,
+        month_cost: show::dollars(month.this.units),
+        month_requests: show::grouped(month.this.requests.into()),
+        month_errors: show::grouped(month.this.errors.into()),
+        bars,
+        most: show::dollars(most),
+        models: models(&hours),
+        attention,
+        keys: count,
+        recent: recent.iter().map(|record| Line::new(t, record)).collect(),
+        f: signed.frame,
+    };
+    Ok(frame::ok(&page))
+}

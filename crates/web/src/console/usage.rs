@@ -1,0 +1,220 @@
+//! The usage log, and one request explained.
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use gateway::{
+    UsageKind, UsageRecord,
+    usage::{self, Scope, UsageQuery},
+};
+use http::Uri;
+use model::price::Ratio;
+
+use super::{
+    frame::{self, Frame},
+    key_page::number,
+    keys::Badge,
+    messages::Messages,
+    oops::Oops,
+    page::{Pager, Query},
+    show,
+    visitor::SignedIn,
+};
+use crate::{management::Segment, routes::AppState};
+
+/// A request in a list.
+pub(crate) struct Line {
+    pub(crate) id: i64,
+    pub(crate) ended: String,
+    pub(crate) username: String,
+    pub(crate) key_name: String,
+    pub(crate) model: String,
+    pub(crate) status: Badge,
+    pub(crate) input: String,
+    pub(crate) output: String,
+    pub(crate) cost: String,
+    pub(crate) first_byte: Option<i64>,
+    pub(crate) took: i64,
+    pub(crate) error: Option<String>,
+}
+
+impl Line {
+    pub(crate) fn new(t: &Messages, record: &UsageRecord) -> Self {
+        let tokens = &record.tokens;
+        let input = [tokens.input, tokens.cached_input, tokens.cache_write].map(i128::from);
+        let failed = record.kind == UsageKind::Error || record.error.is_some();
+        Self {
+            id: record.id,
+            ended: show::moment(record.ended),
+            username: record.username.clone(),
+            key_name: record.key_name.clone(),
+            model: record.model.clone(),
+            status: match failed {
+                true => Badge { class: "bad", text: t.usage_failed },
+                false => Badge { class: "good", text: t.usage_answered },
+            },
+            input: show::grouped(input.iter().sum()),
+            output: show::grouped(tokens.output.into()),
+            cost: show::dollars(record.units.get()),
+            first_byte: record.first_byte_ms,
+            took: record.ended.millis_since(record.started),
+            error: record.error.clone(),
+        }
+    }
+}
+
+/// What is looked for, as it is typed.
+struct Filters {
+    key: String,
+    model: String,
+    group: String,
+    username: String,
+    kind: String,
+    from: String,
+    until: String,
+    request_id: String,
+    all: bool,
+}
+
+impl Filters {
+    fn is_kind(&self, kind: &str) -> bool {
+        self.kind == kind
+    }
+}
+
+#[derive(Template)]
+#[template(path = "usage.html")]
+struct ListPage {
+    f: Frame,
+    filters: Filters,
+    lines: Vec<Line>,
+    pager: Pager,
+    requests: String,
+    errors: String,
+    cost: String,
+}
+
+fn contains(text: &str) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty()).map(|text| format!("%{text}%"))
+}
+
+/// Usage records, newest first: own ones, or everybody's for administrators.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    signed: SignedIn,
+    uri: Uri,
+) -> Result<Response, Oops> {
+    let query = Query::of(&uri);
+    let text = |name: &str| query.text(name).chars().take(128).collect::<String>();
+    let filters = Filters {
+        key: text("key"),
+        model: text("model"),
+        group: text("group"),
+        username: text("username"),
+        kind: text("kind"),
+        from: text("from"),
+        until: text("until"),
+        request_id: text("request_id"),
+        all: signed.frame.administrator && query.number("all").is_some(),
+    };
+    let scope = if filters.all { Scope::All } else { Scope::Own };
+    let seconds = |name: &str, text: &str| {
+        show::read_moment(name, text).map(|moment| moment.map(|moment| moment.secs()))
+    };
+    let asked = UsageQuery {
+        kind: filters.kind.parse().ok().filter(|kind| matches!(kind, 2 | 5)),
+        key_name: contains(&filters.key),
+        model: contains(&filters.model),
+        group: Some(filters.group.clone()).filter(|group| !group.is_empty()),
+        username: contains(&filters.username),
+        from: seconds("from", &filters.from)?,
+        until: seconds("until", &filters.until)?,
+        request_id: Some(filters.request_id.clone()).filter(|id| !id.is_empty()),
+        ..UsageQuery::default()
+    };
+    let (records, total) = usage::list(&state.gateway, &signed.caller, scope, &asked, query.page()).await?;
+    let sums = usage::totals(&state.gateway, &signed.caller, scope, &asked).await?.sums;
+    let all = if filters.all { "1" } else { "" };
+    let kept = [
+        ("key", filters.key.as_str()),
+        ("model", &filters.model),
+        ("group", &filters.group),
+        ("username", &filters.username),
+        ("kind", &filters.kind),
+        ("from", &filters.from),
+        ("until", &filters.until),
+        ("request_id", &filters.request_id),
+        ("all", all),
+    ];
+    let page = ListPage {
+        pager: Pager::new("/console/usage", &kept, query.page(), total),
+        lines: records.iter().map(|record| Line::new(signed.frame.t, record)).collect(),
+        requests: show::grouped(sums.requests.into()),
+        errors: show::grouped(sums.errors.into()),
+        cost: show::dollars(sums.units),
+        filters,
+        f: signed.frame,
+    };
+    Ok(frame::ok(&page))
+}
+
+/// A part of a charge.
+struct ChargeLine {
+    kind: &'static str,
+    quantity: String,
+    price: String,
+    cost: String,
+}
+
+#[derive(Template)]
+#[template(path = "request.html")]
+struct RequestPage {
+    f: Frame,
+    line: Line,
+    record: UsageRecord,
+    charge: Vec<ChargeLine>,
+    ratio: String,
+    started: String,
+    overrun: Option<String>,
+}
+
+/// A ratio as a number.
+pub(crate) fn ratio(ratio: Ratio) -> String {
+    let (whole, rest) = (ratio.0 / 1_000_000, format!("{:06}", ratio.0 % 1_000_000));
+    let rest = rest.trim_end_matches('0');
+    if rest.is_empty() { whole.to_string() } else { format!("{whole}.{rest}") }
+}
+
+/// How a charge is made up: each kind's quantity, its price for a million, and what they make before the ratio.
+fn charge(record: &UsageRecord) -> Vec<ChargeLine> {
+    let Some(price) = &record.price else { return Vec::new() };
+    let lines = price.lines(&record.tokens).into_iter();
+    lines
+        .filter(|(_, quantity, price)| *quantity > 0 && *price > 0)
+        .map(|(kind, quantity, price)| ChargeLine {
+            kind: kind.word(),
+            quantity: show::grouped(quantity.into()),
+            price: show::dollars(i64::try_from(price).unwrap_or(i64::MAX)),
+            cost: show::fine_dollars(i128::from(quantity).saturating_mul(price)),
+        })
+        .collect()
+}
+
+/// One request, explained.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    signed: SignedIn,
+    Segment(record): Segment,
+) -> Result<Response, Oops> {
+    let scope = if signed.frame.administrator { Scope::All } else { Scope::Own };
+    let record = usage::get(&state.gateway, &signed.caller, scope, number(&record)?).await?;
+    let page = RequestPage {
+        line: Line::new(signed.frame.t, &record),
+        charge: charge(&record),
+        ratio: ratio(record.ratio),
+        started: show::moment(record.started),
+        overrun: (record.overrun.get() > 0).then(|| show::dollars(record.overrun.get())),
+        record,
+        f: signed.frame,
+    };
+    Ok(frame::ok(&page))
+}
