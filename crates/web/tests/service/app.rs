@@ -81,6 +81,20 @@ impl App {
     }
 
     pub(crate) async fn with(adjust: impl FnOnce(&mut Settings)) -> Self {
+        Self::begin(adjust, None).await.prepared().await
+    }
+
+    /// As it is right after the first start.
+    pub(crate) async fn fresh() -> Self {
+        Self::begin(|_| {}, None).await
+    }
+
+    /// Behind a proxy that clients reach at `url`.
+    pub(crate) async fn behind(url: &str) -> Self {
+        Self::begin(|_| {}, Some(url.into())).await
+    }
+
+    async fn begin(adjust: impl FnOnce(&mut Settings), public_url: Option<Arc<str>>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("apsis.db"), &MasterKey::generate().unwrap()).await.unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -100,7 +114,7 @@ impl App {
             gateway: Arc::clone(&gateway),
             trusted_proxies: Arc::from([]),
             management_body: 256 << 10,
-            public_url: None,
+            public_url,
             ready: Arc::new(AtomicBool::new(true)),
         };
         let limits = serve::Limits {
@@ -113,7 +127,7 @@ impl App {
             serve::serve(listener, web::App::new(state), limits, stopping, &tracker).await
         });
         let client = Client::builder(TokioExecutor::new()).build_http();
-        let mut app = Self {
+        Self {
             address,
             provider,
             store,
@@ -125,8 +139,13 @@ impl App {
             client,
             _stop: stop,
             _dir: dir,
-        };
-        app.pat = app.token(root).await;
+        }
+    }
+
+    /// With a token, a channel, prices and a key of root.
+    async fn prepared(self) -> Self {
+        let mut app = self;
+        app.pat = app.token(app.root).await;
         app.channel(&["m", "calls", "e", "unpriced"]).await;
         app.price("m", 1_000_000, 1_000_000, 0).await;
         app.price("e", 1_000_000, 0, 0).await;
