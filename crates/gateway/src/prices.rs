@@ -7,6 +7,14 @@ use crate::{Failure, Gateway, access::Caller};
 
 const THING: &str = "price";
 
+/// The prices in force.
+///
+/// # Errors
+/// The database.
+pub async fn list(gateway: &Gateway) -> Result<Vec<ModelPrice>, Failure> {
+    gateway.store.prices(gateway.now()).await.map_err(|error| Failure::of(error, THING))
+}
+
 /// Every version, of one model or of all, the latest first, and how many there are.
 ///
 /// # Errors

@@ -103,6 +103,23 @@ impl ListedRates {
     }
 }
 
+impl From<Rates> for ListedRates {
+    fn from(rates: Rates) -> Self {
+        Self {
+            input: rates.input.0,
+            cached_input: Some(rates.cached_input.0),
+            cache_write: Some(rates.cache_write.0),
+            cache_write_1h: Some(rates.cache_write_1h.0),
+            input_audio: Some(rates.input_audio.0),
+            input_image: Some(rates.input_image.0),
+            output: rates.output.0,
+            reasoning: Some(rates.reasoning.0),
+            output_audio: Some(rates.output_audio.0),
+            output_image: Some(rates.output_image.0),
+        }
+    }
+}
+
 impl Rates {
     /// Each kind of token with its rate.
     #[must_use]

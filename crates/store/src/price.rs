@@ -36,6 +36,26 @@ pub struct ModelPrice {
     pub effective: Timestamp,
 }
 
+impl ModelPrice {
+    /// The same price to be set once more, from now on.
+    #[must_use]
+    pub fn again(&self) -> NewPrice {
+        let tier = |tier: &Tier| (tier.above, tier.rates.into());
+        NewPrice {
+            model: self.model.clone(),
+            rates: self.price.rates.into(),
+            tiers: self.price.tiers.iter().map(tier).collect(),
+            per_call: self.price.per_call.get(),
+            per_second: self.price.per_second.0,
+            per_image: self.price.per_image.0,
+            max_output: self.max_output,
+            image_tokens: self.image_tokens,
+            reasoning: self.reasoning,
+            effective: None,
+        }
+    }
+}
+
 /// A price to be set. Units for a million tokens, seconds or images, or for a call.
 #[derive(Clone, Debug, Default)]
 pub struct NewPrice {

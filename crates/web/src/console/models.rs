@@ -59,9 +59,9 @@ pub(crate) async fn list(
         .filter(|priced| priced.model.to_lowercase().contains(&wanted))
         .map(|priced| Line {
             model: priced.model.clone(),
-            input: show::dollars(priced.price.input.0),
-            cached: show::dollars(priced.price.cached_input.0),
-            output: show::dollars(priced.price.output.0),
+            input: show::dollars(priced.price.rates.input.0),
+            cached: show::dollars(priced.price.rates.cached_input.0),
+            output: show::dollars(priced.price.rates.output.0),
             per_call: Some(priced.price.per_call.get()).filter(|units| *units > 0).map(show::dollars),
             max_output: show::grouped(priced.max_output.into()),
             groups: served.get(priced.model.as_str()).cloned().unwrap_or_default(),

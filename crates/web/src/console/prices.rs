@@ -2,8 +2,9 @@
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use gateway::{Failure, NewPrice, prices};
+use gateway::{Failure, ModelPrice, NewPrice, prices};
 use http::{StatusCode, Uri};
+use model::price::ListedRates;
 
 use super::{
     form::Form,
@@ -48,10 +49,10 @@ async fn page(
     let lines: Vec<Fields> = found
         .into_iter()
         .map(|one| Fields {
-            input: show::plain_dollars(one.price.input.0),
-            cached_input: show::plain_dollars(one.price.cached_input.0),
-            cache_write: show::plain_dollars(one.price.cache_write.0),
-            output: show::plain_dollars(one.price.output.0),
+            input: show::plain_dollars(one.price.rates.input.0),
+            cached_input: show::plain_dollars(one.price.rates.cached_input.0),
+            cache_write: show::plain_dollars(one.price.rates.cache_write.0),
+            output: show::plain_dollars(one.price.rates.output.0),
             per_call: show::plain_dollars(one.price.per_call.get()),
             max_output: one.max_output.to_string(),
             reasoning: one.reasoning,
@@ -87,22 +88,28 @@ pub(crate) async fn list(
     page(&state, signed, chosen, None).await
 }
 
-fn price(form: &Form) -> Result<NewPrice, Failure> {
+/// The price that was typed. What the form does not show (tiers, sound, images, seconds) stays as it is in force.
+fn price(form: &Form, before: Option<NewPrice>) -> Result<NewPrice, Failure> {
     let optional = |name: &str| {
         let text = form.text(name);
         if text.is_empty() { Ok(None) } else { show::units(name, text).map(Some) }
     };
     let longest = form.number("max_output")?.and_then(|number| u64::try_from(number).ok());
     let missing = || Failure::Invalid("max_output must be a whole number above 0".to_owned());
+    let before = before.unwrap_or_default();
     Ok(NewPrice {
         model: form.text("model").to_owned(),
-        input: show::units("input", form.text("input"))?,
-        cached_input: optional("cached_input")?,
-        cache_write: optional("cache_write")?,
-        output: show::units("output", form.text("output"))?,
+        rates: ListedRates {
+            input: show::units("input", form.text("input"))?,
+            cached_input: optional("cached_input")?,
+            cache_write: optional("cache_write")?,
+            output: show::units("output", form.text("output"))?,
+            ..before.rates
+        },
         per_call: optional("per_call")?.unwrap_or(0),
         max_output: longest.ok_or_else(missing)?,
         reasoning: form.is_checked("reasoning"),
+        ..before
     })
 }
 
@@ -112,7 +119,10 @@ pub(crate) async fn put(
     signed: SignedIn,
     form: Form,
 ) -> Result<Response, Oops> {
-    let put = match price(&form) {
+    signed.must_administer()?;
+    let in_force = prices::list(&state.gateway).await?;
+    let before = in_force.iter().find(|price| price.model == form.text("model")).map(ModelPrice::again);
+    let put = match price(&form, before) {
         Ok(new) => prices::put(&state.gateway, &signed.caller, &new).await,
         Err(failure) => Err(failure),
     };

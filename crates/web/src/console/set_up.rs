@@ -12,6 +12,7 @@ use gateway::{
     prices, sessions,
 };
 use http::StatusCode;
+use model::price::ListedRates;
 
 use super::{
     form::Form,
@@ -133,13 +134,13 @@ async fn try_channel(state: &AppState, signed: &SignedIn, form: &Form) -> Result
     let longest = form.number("max_output")?.and_then(|number| u64::try_from(number).ok());
     let price = NewPrice {
         model: model.to_owned(),
-        input: show::units("input", form.text("input"))?,
-        cached_input: None,
-        cache_write: None,
-        output: show::units("output", form.text("output"))?,
-        per_call: 0,
+        rates: ListedRates::of(
+            show::units("input", form.text("input"))?,
+            show::units("output", form.text("output"))?,
+        ),
         max_output: longest.ok_or_else(|| missing("max_output"))?,
         reasoning: form.is_checked("reasoning"),
+        ..NewPrice::default()
     };
     let channel = NewChannel {
         name: form.text("name").to_owned(),
