@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{HeaderMap, Request, Response, StatusCode, Version, header};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
 use hyper_util::{
@@ -22,7 +22,13 @@ use hyper_util::{
 };
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::watch,
+    task::JoinHandle,
+};
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use crate::Script;
 
@@ -38,6 +44,8 @@ pub struct Seen {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
+    /// How it came.
+    pub version: Version,
 }
 
 #[derive(Debug)]
@@ -46,12 +54,14 @@ struct State {
     seen: Mutex<Vec<Seen>>,
     recording: AtomicBool,
     in_flight: watch::Sender<usize>,
+    accepted: watch::Sender<usize>,
 }
 
 /// A running provider. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Provider {
     address: SocketAddr,
+    secure: bool,
     state: Arc<State>,
     task: JoinHandle<()>,
 }
@@ -76,6 +86,19 @@ impl Provider {
     /// # Errors
     /// The address is taken.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+        Self::listen(address, None).await
+    }
+
+    /// Starts on a free loopback port and speaks TLS there; HTTP/2 with whom ALPN says so.
+    ///
+    /// # Errors
+    /// The operating system gives no port.
+    pub async fn start_secure(tls: Arc<ServerConfig>) -> io::Result<Self> {
+        Self::listen(SocketAddr::from(([127, 0, 0, 1], 0)), Some(tls.into())).await
+    }
+
+    async fn listen(address: SocketAddr, tls: Option<TlsAcceptor>) -> io::Result<Self> {
+        let secure = tls.is_some();
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
@@ -83,15 +106,20 @@ impl Provider {
             seen: Mutex::default(),
             recording: AtomicBool::new(false),
             in_flight: watch::Sender::new(0),
+            accepted: watch::Sender::new(0),
         });
-        let task = tokio::spawn(accept(listener, Arc::clone(&state)));
-        Ok(Self { address, state, task })
+        let task = tokio::spawn(accept(listener, tls, Arc::clone(&state)));
+        Ok(Self { address, secure, state, task })
     }
 
     /// Its base URL.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        // A certificate may name it more easily than its address.
+        match self.secure {
+            true => format!("https://localhost:{}/v1", self.address.port()),
+            false => format!("http://{}/v1", self.address),
+        }
     }
 
     /// What it does from now on for requests of `model`.
@@ -115,22 +143,42 @@ impl Provider {
     pub fn in_flight(&self) -> watch::Receiver<usize> {
         self.state.in_flight.subscribe()
     }
+
+    /// How many connections it has accepted so far.
+    #[must_use]
+    pub fn accepted(&self) -> watch::Receiver<usize> {
+        self.state.accepted.subscribe()
+    }
 }
 
-async fn accept(listener: TcpListener, state: Arc<State>) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<State>) {
     let builder = Arc::new(Builder::new(TokioExecutor::new()));
     while let Ok((stream, _)) = listener.accept().await {
         if stream.set_nodelay(true).is_err() {
             continue;
         }
-        let (builder, state) = (Arc::clone(&builder), Arc::clone(&state));
+        state.accepted.send_modify(|accepted| *accepted += 1);
+        let (builder, tls, state) = (Arc::clone(&builder), tls.clone(), Arc::clone(&state));
         tokio::spawn(async move {
-            let service = hyper::service::service_fn(move |request| answer(Arc::clone(&state), request));
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
-            // A caller that breaks off is its own business.
-            drop(connection.await);
+            match tls {
+                None => serve(&builder, stream, state).await,
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        serve(&builder, stream, state).await;
+                    }
+                }
+            }
         });
     }
+}
+
+async fn serve<S>(builder: &Builder<TokioExecutor>, stream: S, state: Arc<State>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let service = hyper::service::service_fn(move |request| answer(Arc::clone(&state), request));
+    // A caller that breaks off is its own business.
+    drop(builder.serve_connection(TokioIo::new(stream), service).await);
 }
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -156,7 +204,12 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     if state.recording.load(Ordering::Acquire) {
-        let seen = Seen { path: parts.uri.path().to_owned(), headers: parts.headers, body: body.clone() };
+        let seen = Seen {
+            path: parts.uri.path().to_owned(),
+            headers: parts.headers,
+            body: body.clone(),
+            version: parts.version,
+        };
         state.seen.lock().push(seen);
     }
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
