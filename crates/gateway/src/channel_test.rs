@@ -90,7 +90,7 @@ pub async fn run_stored(
     clock: &dyn Clock,
 ) -> Result<Finding, Failure> {
     let snapshot = Snapshot::load(store, clock.now()).await.map_err(|error| Failure::of(error, THING))?;
-    let upstream = Upstream::new(settings.connect, settings.dial.clone());
+    let upstream = Upstream::new(settings);
     attempt(&upstream, find(&snapshot, id)?, trial, settings.first_byte.min(LONGEST), clock).await
 }
 

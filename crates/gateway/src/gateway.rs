@@ -21,7 +21,7 @@ use crate::{
     proof, retention,
     routing::{Budget, Health, Policy, Seeds, Snapshot},
     sign_in_limit::SignIns,
-    upstream::Upstream,
+    upstream::{Roots, Upstream},
 };
 
 /// How often changes are looked for. They must be live everywhere within a second.
@@ -37,12 +37,16 @@ pub struct Settings {
     pub body_limit: u64,
     /// Longest pause between two parts of a request body.
     pub body_idle: Duration,
+    /// Longest time for a whole request body.
+    pub body: Duration,
     /// Longest time to connect to an upstream.
     pub connect: Duration,
     /// Longest time from the request to the first byte of an upstream's answer.
     pub first_byte: Duration,
     /// Longest pause between two parts of an upstream's answer.
     pub idle: Duration,
+    /// Longest time for an upstream's answer, whole or streamed, after its head.
+    pub answer: Duration,
     /// Largest whole answer of an upstream, in bytes.
     pub answer_limit: u64,
     /// Output tokens that a stream holds ahead of what is delivered.
@@ -59,6 +63,8 @@ pub struct Settings {
     pub routing: Policy,
     /// Which addresses may be dialled.
     pub dial: DialPolicy,
+    /// Whom upstreams' certificates are checked against.
+    pub roots: Roots,
 }
 
 impl Default for Settings {
@@ -66,9 +72,11 @@ impl Default for Settings {
         Self {
             body_limit: 32 << 20,
             body_idle: Duration::from_secs(30),
+            body: Duration::from_secs(600),
             connect: Duration::from_secs(5),
             first_byte: Duration::from_secs(120),
             idle: Duration::from_secs(60),
+            answer: Duration::from_secs(3600),
             answer_limit: 64 << 20,
             stream_step: 2048,
             minimum_output: 16,
@@ -77,6 +85,7 @@ impl Default for Settings {
             usage: UsageLimits::default(),
             routing: Policy::default(),
             dial: DialPolicy::default(),
+            roots: Roots::default(),
         }
     }
 }
@@ -133,7 +142,7 @@ impl Gateway {
             health: Arc::new(Health::new(settings.routing.clone(), Arc::clone(&clock))),
             budget: Budget::new(settings.routing.clone(), clock.now()),
             seeds: Seeds::new(u64::from_le_bytes(first)),
-            upstream: Upstream::new(settings.connect, settings.dial.clone()),
+            upstream: Upstream::new(&settings),
             counting: Semaphore::new(COUNTING),
             store,
             ledger,

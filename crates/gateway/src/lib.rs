@@ -47,3 +47,4 @@ pub use store::{
     ModelPrice, NewChannel, NewPrice, Page, Role, Session, StoreError, Token, TopUp, TopUpFilter, UsageHour,
     UsageKind, UsageLimits, UsageRecord, UsageSums, UsageWalk,
 };
+pub use upstream::{InvalidRoots, Roots};

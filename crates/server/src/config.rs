@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
+use gateway::Roots;
 use zeroize::Zeroizing;
 
 use crate::cli::Options;
@@ -37,6 +38,8 @@ enum Kind {
     /// Never shown; `APSIS_…_FILE` and `<key>_file` name a file with it.
     Secret,
     Networks,
+    /// A PEM file; empty for none.
+    Certificates,
 }
 
 const fn key(name: &'static str, default: &'static str, kind: Kind) -> Key {
@@ -60,9 +63,11 @@ pub(crate) const KEYS: [Key; 39] = [
     key("limits.connections", "16384", Kind::Count),
     key("timeouts.header", "10s", Kind::Time),
     key("timeouts.body_idle", "30s", Kind::Time),
+    key("timeouts.body", "600s", Kind::Time),
     key("timeouts.connect", "5s", Kind::Time),
     key("timeouts.first_byte", "120s", Kind::Time),
     key("timeouts.idle", "60s", Kind::Time),
+    key("timeouts.answer", "3600s", Kind::Time),
     key("timeouts.drain", "30s", Kind::Time),
     key("routing.attempts_per_group", "3", Kind::Count),
     key("routing.deadline", "180s", Kind::Time),
@@ -76,6 +81,7 @@ pub(crate) const KEYS: [Key; 39] = [
     key("stream.step", "2048", Kind::Count),
     key("stream.minimum_output", "16", Kind::Count),
     key("upstream.allow_private", "", Kind::Networks),
+    key("upstream.ca_file", "", Kind::Certificates),
     key("journal.segment_bytes", "8388608", Kind::Count),
     key("journal.apply_every", "200ms", Kind::Time),
     key("journal.apply_records", "4096", Kind::Count),
@@ -247,6 +253,16 @@ impl Config {
             .collect()
     }
 
+    /// Mozilla's certificate authorities and those in the file that the key names.
+    pub(crate) fn roots(&self, name: &str) -> anyhow::Result<Roots> {
+        let (path, source) = self.text(name)?;
+        if path.is_empty() {
+            return Ok(Roots::default());
+        }
+        let pem = std::fs::read(path).with_context(|| format!("{source}: `{name}`: cannot read {path}"))?;
+        Roots::default().with_pem(&pem).with_context(|| format!("{source}: `{name}`: {path}"))
+    }
+
     /// Whether every value is of its kind.
     ///
     /// # Errors
@@ -261,6 +277,7 @@ impl Config {
                 Kind::Flag => drop::<bool>(self.get(key.name)?),
                 Kind::Time => drop::<Duration>(self.time(key.name)?),
                 Kind::Networks => drop(self.networks(key.name)?),
+                Kind::Certificates => drop(self.roots(key.name)?),
                 Kind::Secret => {
                     if let Some(text) = self.secret(key.name)? {
                         let (_, source) = self.text(key.name)?;
@@ -370,6 +387,11 @@ mod tests {
         assert!(error("", &[], set).contains("`routing.attempts_per_group` must be at least 1"));
         let set = Options { set: vec!["routing.retries_per_hundred=4294967296".to_owned()], ..none() };
         assert!(error("", &[], set).contains("`routing.retries_per_hundred` cannot be `4294967296`"));
+        let roots = |path: &str| Options { set: vec![format!("upstream.ca_file={path}")], ..none() };
+        let message = error("", &[], roots("/nowhere.pem"));
+        assert!(message.contains("`upstream.ca_file`: cannot read /nowhere.pem"), "{message}");
+        let message = error("", &[], roots(file!().trim_start_matches("crates/server/")));
+        assert!(message.contains("`upstream.ca_file`: src/config.rs: there is no certificate"), "{message}");
         let secret = error("", &[("APSIS_MASTER_KEY", "deadbeef")], none());
         assert!(secret.contains("64 hexadecimal digits") && !secret.contains("deadbeef"), "{secret}");
     }

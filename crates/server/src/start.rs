@@ -145,9 +145,11 @@ pub(crate) fn settings(config: &Config) -> anyhow::Result<Settings> {
     Ok(Settings {
         body_limit: config.get("limits.model_body")?,
         body_idle: config.time("timeouts.body_idle")?,
+        body: config.time("timeouts.body")?,
         connect: config.time("timeouts.connect")?,
         first_byte: config.time("timeouts.first_byte")?,
         idle: config.time("timeouts.idle")?,
+        answer: config.time("timeouts.answer")?,
         answer_limit: config.get("limits.answer")?,
         stream_step: config.get("stream.step")?,
         minimum_output: config.get("stream.minimum_output")?,
@@ -159,6 +161,7 @@ pub(crate) fn settings(config: &Config) -> anyhow::Result<Settings> {
         },
         routing: policy(config)?,
         dial: DialPolicy { allowed: config.networks("upstream.allow_private")? },
+        roots: config.roots("upstream.ca_file")?,
     })
 }
 

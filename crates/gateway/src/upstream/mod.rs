@@ -5,6 +5,8 @@
 
 mod http1;
 mod pool;
+mod roots;
+mod shared;
 mod stream;
 mod target;
 
@@ -18,21 +20,19 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header, uri::PathAndQuery};
-use http_body_util::Full;
-use hyper::{
-    body::{Body, Frame, Incoming, SizeHint},
-    client::conn::http2,
-};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::body::{Body, Frame, SizeHint};
 
+pub use self::roots::{InvalidRoots, Roots};
 pub(crate) use self::target::Target;
 use self::{
     http1::{Connection, Home, Http1Body},
-    pool::{Pool, Shared},
+    pool::Pool,
+    shared::{Shared, SharedBody},
     stream::Dialer,
+    target::Origin,
 };
 use crate::{
-    dial::DialPolicy,
+    gateway::Settings,
     routing::{Channel, UpstreamFailure},
 };
 
@@ -54,8 +54,9 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    pub(crate) fn new(connect: Duration, policy: DialPolicy) -> Self {
-        Self { dialer: Dialer::new(connect, policy), pool: Arc::default() }
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let dialer = Dialer::new(settings.connect, settings.dial.clone(), &settings.roots);
+        Self { dialer, pool: Arc::default() }
     }
 
     /// Closes connections that nobody has used for a while.
@@ -96,43 +97,75 @@ impl Upstream {
         body: Bytes,
     ) -> Result<Response<UpstreamBody>, (UpstreamFailure, io::Error)> {
         let origin = &target.origin;
-        if origin.secure
-            && let Some(shared) = self.pool.shared(origin)
-        {
-            return send_shared(shared, target, path, headers, body).await.map_err(broken);
+        if let Some(shared) = self.pool.shared(origin) {
+            match shared.send(target, path.clone(), headers.clone(), body.clone()).await {
+                Ok(answer) => return Ok(answer.map(UpstreamBody::Http2)),
+                // The upstream closed it at the very moment of the request, as it may: that was no answer.
+                Err(why) if why.closed => {}
+                Err(why) => return Err(broken(why.error)),
+            }
         }
         let home = || Home { pool: Arc::clone(&self.pool), origin: origin.clone() };
         if let Some(connection) = self.pool.take(origin) {
             let answer = connection.send(request(&path, headers.clone(), target), &body, home()).await;
             match answer {
                 Ok(answer) => return Ok(answer.map(UpstreamBody::Http1)),
-                // The upstream closed it at the very moment of the request, as it may: that was no answer.
                 Err(why) if why.unanswered => {}
                 Err(why) => return Err(broken(why.error)),
             }
         }
-        let connecting = self.dialer.dial(origin).await;
-        let stream = connecting.map_err(|error| (UpstreamFailure::Connect, error))?;
-        if stream.is_http2() {
-            let mut builder = http2::Builder::new(TokioExecutor::new());
-            builder
-                .adaptive_window(true)
-                .timer(TokioTimer::new())
-                .keep_alive_interval(Duration::from_secs(30));
-            let opened = builder.handshake(TokioIo::new(stream)).await;
-            let (shared, connection) = opened.map_err(|error| broken(io::Error::other(error)))?;
-            tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(error = chain(&error), "an upstream's connection ended");
-                }
-            });
-            self.pool.share(origin, shared.clone());
-            return send_shared(shared, target, path, headers, body).await.map_err(broken);
+        match self.open(origin).await? {
+            Opened::Shared(shared) => {
+                let answer = shared.send(target, path, headers, body).await;
+                answer.map(|answer| answer.map(UpstreamBody::Http2)).map_err(|why| broken(why.error))
+            }
+            Opened::Own(connection) => {
+                let answer = connection.send(request(&path, headers, target), &body, home()).await;
+                answer.map(|answer| answer.map(UpstreamBody::Http1)).map_err(|why| broken(why.error))
+            }
         }
-        let connection = Connection::new(stream, BytesMut::new());
-        let answer = connection.send(request(&path, headers, target), &body, home()).await;
-        answer.map(|answer| answer.map(UpstreamBody::Http1)).map_err(|why| broken(why.error))
     }
+
+    /// A fresh connection. Requests that come together wait for the first of them to learn what an upstream speaks: where
+    /// that is HTTP/2, they share its connection.
+    async fn open(&self, origin: &Origin) -> Result<Opened, (UpstreamFailure, io::Error)> {
+        let turn = self.pool.turn(origin);
+        let first = match &turn {
+            None => None,
+            Some(turn) => match Arc::clone(turn).try_lock_owned() {
+                Ok(first) => Some(first),
+                Err(_) => {
+                    drop(turn.lock().await);
+                    if let Some(shared) = self.pool.shared(origin) {
+                        return Ok(Opened::Shared(shared));
+                    }
+                    None
+                }
+            },
+        };
+        let dialled = self.dialer.dial(origin).await;
+        let stream = dialled.map_err(|error| (UpstreamFailure::Connect, error))?;
+        let opened = if stream.is_http2() {
+            let shared = Shared::open(stream).await.map_err(broken)?;
+            self.pool.share(origin, shared.clone());
+            Opened::Shared(shared)
+        } else {
+            if turn.is_some() {
+                self.pool.speaks_http1(origin);
+            }
+            Opened::Own(Connection::new(stream, BytesMut::new()))
+        };
+        drop(first);
+        Ok(opened)
+    }
+}
+
+/// A fresh connection.
+enum Opened {
+    /// Of one request at a time.
+    Own(Connection),
+    /// Of many.
+    Shared(Shared),
 }
 
 /// What a broken connection is: nothing that is HTTP, or nothing at all.
@@ -168,29 +201,12 @@ fn request(path: &PathAndQuery, mut headers: HeaderMap, target: &Target) -> Requ
     request
 }
 
-async fn send_shared(
-    mut shared: Shared,
-    target: &Target,
-    path: PathAndQuery,
-    headers: HeaderMap,
-    body: Bytes,
-) -> io::Result<Response<UpstreamBody>> {
-    let uri = Uri::builder().scheme(target.scheme()).authority(target.authority.clone()).path_and_query(path);
-    let mut request = Request::new(Full::new(body));
-    *request.method_mut() = http::Method::POST;
-    *request.uri_mut() = uri.build().map_err(io::Error::other)?;
-    *request.headers_mut() = headers;
-    shared.ready().await.map_err(io::Error::other)?;
-    let answer = shared.send_request(request).await.map_err(io::Error::other)?;
-    Ok(answer.map(UpstreamBody::Http2))
-}
-
 /// The body of an upstream's answer.
 pub(crate) enum UpstreamBody {
     /// In the hands of whoever reads it.
     Http1(Http1Body),
     /// From a shared connection.
-    Http2(Incoming),
+    Http2(SharedBody),
 }
 
 impl Body for UpstreamBody {
@@ -200,7 +216,7 @@ impl Body for UpstreamBody {
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match self.get_mut() {
             Self::Http1(body) => body.poll(context),
-            Self::Http2(body) => Pin::new(body)
+            Self::Http2(shared) => Pin::new(&mut shared.body)
                 .poll_frame(context)
                 .map(|frame| frame.map(|frame| frame.map_err(io::Error::other))),
         }
@@ -209,14 +225,14 @@ impl Body for UpstreamBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_end(),
-            Self::Http2(body) => body.is_end_stream(),
+            Self::Http2(shared) => shared.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(_) => SizeHint::default(),
-            Self::Http2(body) => body.size_hint(),
+            Self::Http2(shared) => shared.body.size_hint(),
         }
     }
 }

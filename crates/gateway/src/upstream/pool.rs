@@ -2,31 +2,31 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::client::conn::http2;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{http1::Connection, target::Origin};
+use super::{http1::Connection, shared::Shared, target::Origin};
 
 /// How long an idle connection is kept.
 const KEPT: Duration = Duration::from_secs(60);
 /// Idle connections of one origin that are kept at most.
 const MOST: usize = 1024;
 
-/// A connection that many requests share.
-pub(super) type Shared = http2::SendRequest<Full<Bytes>>;
-
 /// The idle connections of one origin.
 #[derive(Default)]
 struct Idle {
     /// The one used last is at the back, and is used next.
     connections: VecDeque<(Instant, Connection)>,
-    shared: Option<Shared>,
+    /// The HTTP/2 connections; more than one only where one does not take all requests at a time.
+    shared: Vec<Shared>,
+    /// Whether TLS led to HTTP/1.1.
+    http1: bool,
+    /// Held by who is the first to connect.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The pool.
@@ -57,19 +57,35 @@ impl Pool {
         }
     }
 
-    /// The HTTP/2 connection of an origin, if there is one.
+    /// An HTTP/2 connection of an origin with room for a request.
     pub(super) fn shared(&self, origin: &Origin) -> Option<Shared> {
+        if !origin.secure {
+            return None;
+        }
         let mut pool = self.0.lock();
         let idle = pool.get_mut(origin)?;
-        if idle.shared.as_ref().is_some_and(Shared::is_closed) {
-            idle.shared = None;
-        }
-        idle.shared.clone()
+        idle.shared.retain(|shared| !shared.is_closed());
+        idle.shared.iter().find(|shared| shared.has_room()).cloned()
     }
 
     /// Lets further requests share a connection.
     pub(super) fn share(&self, origin: &Origin, shared: Shared) {
-        self.0.lock().entry(origin.clone()).or_default().shared = Some(shared);
+        self.0.lock().entry(origin.clone()).or_default().shared.push(shared);
+    }
+
+    /// Whose turn it is to learn what an origin speaks; `None` when that is known to be HTTP/1.1.
+    pub(super) fn turn(&self, origin: &Origin) -> Option<Arc<tokio::sync::Mutex<()>>> {
+        if !origin.secure {
+            return None;
+        }
+        let mut pool = self.0.lock();
+        let idle = pool.entry(origin.clone()).or_default();
+        (!idle.http1).then(|| Arc::clone(&idle.turn))
+    }
+
+    /// Takes in that an origin speaks HTTP/1.1.
+    pub(super) fn speaks_http1(&self, origin: &Origin) {
+        self.0.lock().entry(origin.clone()).or_default().http1 = true;
     }
 
     /// Closes what has been idle for too long.
@@ -79,8 +95,8 @@ impl Pool {
             while idle.connections.front().is_some_and(|(since, _)| since.elapsed() >= KEPT) {
                 old.extend(idle.connections.pop_front());
             }
-            idle.shared.take_if(|shared| shared.is_closed());
-            !idle.connections.is_empty() || idle.shared.is_some()
+            idle.shared.retain(|shared| !shared.is_closed());
+            !idle.connections.is_empty() || !idle.shared.is_empty() || Arc::strong_count(&idle.turn) > 1
         });
     }
 }

@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream, rustls};
 
-use super::target::Origin;
+use super::{roots::Roots, target::Origin};
 use crate::dial::{DialPolicy, dial};
 
 /// An open connection.
@@ -31,13 +31,12 @@ pub(super) struct Dialer {
 }
 
 impl Dialer {
-    pub(super) fn new(limit: Duration, policy: DialPolicy) -> Self {
-        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    pub(super) fn new(limit: Duration, policy: DialPolicy, roots: &Roots) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let versions = rustls::ClientConfig::builder_with_provider(provider);
         // The provider is fixed and knows both versions, so this cannot fail; without TLS no https upstream answers.
         let mut config = match versions.with_safe_default_protocol_versions() {
-            Ok(builder) => builder.with_root_certificates(roots).with_no_client_auth(),
+            Ok(builder) => builder.with_root_certificates(roots.store()).with_no_client_auth(),
             Err(error) => unreachable!("{error}"),
         };
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
