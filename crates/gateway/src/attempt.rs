@@ -10,7 +10,7 @@ use wire::openai::{
 };
 
 use crate::{
-    body::{self, Cut},
+    body::{self, Cut, Patience},
     exchange::Door,
     gateway::Gateway,
     routing::{Attempt, Channel, UpstreamFailure, retry_after},
@@ -80,7 +80,8 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
     if kind == Kind::Stream {
         return Ok(Got { status, headers, content: Content::Stream(response.into_body()) });
     }
-    let whole = body::collect(response.into_body(), settings.answer_limit, settings.idle).await;
+    let patience = Patience { idle: settings.idle, whole: settings.answer };
+    let whole = body::collect(response.into_body(), settings.answer_limit, patience).await;
     let whole = whole.map_err(|cut| match cut {
         Cut::TooLarge => UpstreamFailure::Malformed,
         Cut::Slow => UpstreamFailure::Timeout,
@@ -89,6 +90,9 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
     let read = answer::read(&whole);
     if read.is_error {
         return Err(told(502, None, &whole));
+    }
+    if !read.is_whole {
+        return Err(UpstreamFailure::Malformed.into());
     }
     Ok(Got { status, headers, content: Content::Whole(whole, read) })
 }
@@ -136,8 +140,9 @@ async fn refused(gateway: &Gateway, response: Response<UpstreamBody>) -> Failed 
     }
     let after = retry_after(response.headers(), gateway.now());
     let seconds = upstream::retry_after(response.headers());
-    let body =
-        body::collect(response.into_body(), MAX_ERROR, gateway.settings.idle).await.unwrap_or_default();
+    // The words are good to have, but the status says enough to go on with.
+    let patience = Patience { idle: gateway.settings.idle, whole: gateway.settings.idle };
+    let body = body::collect(response.into_body(), MAX_ERROR, patience).await.unwrap_or_default();
     let mut failed = told(status.as_u16(), seconds, &body);
     failed.failure = UpstreamFailure::Status { status: status.as_u16(), retry_after: after };
     failed

@@ -7,6 +7,7 @@ use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use model::refusal::Refusal;
+use tokio::time::Instant;
 
 /// Why a body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,15 @@ pub(crate) enum Cut {
     Broken,
 }
 
+/// How long a body may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Longest pause between two of its parts.
+    pub(crate) idle: Duration,
+    /// Longest time from its first part to its last.
+    pub(crate) whole: Duration,
+}
+
 /// Reads the caller's body: refused before it is read when it says that it is too large, and cut when it is slow.
 ///
 /// # Errors
@@ -27,7 +37,7 @@ pub(crate) async fn of_caller<B>(
     headers: &HeaderMap,
     body: B,
     limit: u64,
-    idle: Duration,
+    patience: Patience,
 ) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -37,25 +47,27 @@ where
     if told.is_some_and(|length| length > limit) {
         return Err(Refusal::RequestTooLarge(limit));
     }
-    collect(body, limit, idle).await.map_err(|error| match error {
+    collect(body, limit, patience).await.map_err(|error| match error {
         Cut::TooLarge => Refusal::RequestTooLarge(limit),
         Cut::Slow => Refusal::RequestTimeout,
         Cut::Broken => Refusal::InvalidRequest("the request body broke off".to_owned()),
     })
 }
 
-/// Reads a body of at most `limit` bytes whose parts come within `idle` of each other.
+/// Reads a body of at most `limit` bytes.
 ///
 /// # Errors
 /// [`Cut`].
-pub(crate) async fn collect<B>(mut body: B, limit: u64, idle: Duration) -> Result<Bytes, Cut>
+pub(crate) async fn collect<B>(mut body: B, limit: u64, patience: Patience) -> Result<Bytes, Cut>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
+    let end = Instant::now() + patience.whole;
     loop {
-        let frame = match tokio::time::timeout(idle, Pin::new(&mut body).frame()).await {
+        let wait = (Instant::now() + patience.idle).min(end);
+        let frame = match tokio::time::timeout_at(wait, Pin::new(&mut body).frame()).await {
             Err(_) => return Err(Cut::Slow),
             Ok(None) => break,
             Ok(Some(Err(_))) => return Err(Cut::Broken),

@@ -23,7 +23,7 @@ use crate::{
     admission::{self, Credentials},
     attempt::{self, Content, Got, Request},
     bill::Bill,
-    body,
+    body::{self, Patience},
     bound::{self, Asked, Held, Tariff},
     channels,
     entry::Entry,
@@ -197,7 +197,8 @@ where
     let known = admission::admit(gateway, &credentials, client, started).await?;
     entry.note(|facts| (facts.account, facts.key) = (Some(known.account.id), Some(known.key.id)));
     let settings = &gateway.settings;
-    let body = body::of_caller(&headers, body, settings.body_limit, settings.body_idle).await?;
+    let patience = Patience { idle: settings.body_idle, whole: settings.body };
+    let body = body::of_caller(&headers, body, settings.body_limit, patience).await?;
     let scan = read(&body)?;
     entry.note(|facts| (facts.model, facts.stream) = (Some(scan.model.clone()), scan.stream));
     let way = admission::way(gateway, &known, &scan.model)?;

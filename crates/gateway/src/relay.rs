@@ -25,6 +25,11 @@ use crate::{
     upstream::UpstreamBody,
 };
 
+/// A stream whose output is estimated at this many times its limit, and [`OVER_AT_LEAST`] tokens more, is ended: its upstream
+/// honours no limit. Estimates of honest streams stay well below.
+const OVER: u64 = 4;
+const OVER_AT_LEAST: u64 = 1024;
+
 type Raising = Pin<Box<dyn Future<Output = (Hold, Result<(), HoldError>)> + Send>>;
 
 /// What is done when more is held, or not.
@@ -53,6 +58,8 @@ pub(crate) struct Relay {
     /// Bytes that may leave only after the settlement.
     last: Option<Bytes>,
     idle: Pin<Box<Sleep>>,
+    /// When the answer must be over.
+    deadline: Instant,
     ended: bool,
 }
 
@@ -66,7 +73,10 @@ impl Relay {
         most: u64,
     ) -> Self {
         bill.first_byte();
-        let idle = Box::pin(tokio::time::sleep(bill.gateway.settings.idle));
+        let now = Instant::now();
+        let deadline = now + bill.gateway.settings.answer;
+        let idle = (now + bill.gateway.settings.idle).min(deadline);
+        let idle = Box::pin(tokio::time::sleep_until(idle));
         Self {
             bill,
             hold: Some(hold),
@@ -80,6 +90,7 @@ impl Relay {
             single: None,
             last: None,
             idle,
+            deadline,
             ended: false,
         }
     }
@@ -136,7 +147,14 @@ impl Relay {
     /// Holds a further step before what is held runs out.
     fn look_ahead(&mut self) {
         let step = self.bill.gateway.settings.stream_step.max(2);
-        if self.held >= self.most || self.tap.delivered() + step / 2 < self.held {
+        if self.held >= self.most {
+            if self.tap.delivered() > self.most.saturating_mul(OVER).saturating_add(OVER_AT_LEAST) {
+                tracing::warn!(request_id = self.bill.request_id, "an upstream does not end a stream");
+                self.stop();
+            }
+            return;
+        }
+        if self.tap.delivered() + step / 2 < self.held {
             return;
         }
         let Some(mut hold) = self.hold.take() else { return };
@@ -150,8 +168,7 @@ impl Relay {
             self.hold = Some(hold);
             // Nothing more is affordable: go on to the end of what is held.
             if self.tap.delivered() >= self.held {
-                self.last = Some(self.tap.stopped(&self.bill.model, self.outcome(200).tokens));
-                self.finish();
+                self.stop();
             }
             return;
         }
@@ -161,6 +178,12 @@ impl Relay {
             (hold, raised)
         };
         self.raising = Some((Box::pin(raising), Then::GoOn(next)));
+    }
+
+    /// Ends the stream as if the upstream had met an output limit.
+    fn stop(&mut self) {
+        self.last = Some(self.tap.stopped(&self.bill.model, self.outcome(200).tokens));
+        self.finish();
     }
 
     /// The stream has come to its end: settle it, then let the last bytes go.
@@ -247,8 +270,13 @@ impl Relay {
         };
         match Pin::new(upstream).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
-                let next = Instant::now() + self.bill.gateway.settings.idle;
-                self.idle.as_mut().reset(next);
+                let now = Instant::now();
+                if now >= self.deadline {
+                    self.break_off("upstream_timeout", Some(&Refusal::UpstreamTimeout));
+                    return Poll::Ready(());
+                }
+                let next = now + self.bill.gateway.settings.idle;
+                self.idle.as_mut().reset(next.min(self.deadline));
                 if let Ok(data) = frame.into_data() {
                     self.splitter.push(data);
                 }

@@ -21,7 +21,7 @@ use ureq_proto::{
 
 use super::{pool::Pool, stream::Stream, target::Origin};
 
-/// Largest head of an answer, in bytes.
+/// Largest head of an answer, and largest line between two chunks of it, in bytes.
 const HEAD: usize = 64 << 10;
 /// Bytes that are read at a time.
 const READ: usize = 8 << 10;
@@ -90,12 +90,14 @@ impl Connection {
 
         // An upstream that refuses a body early may not read all of it, but has said why.
         let sent = self.write(head, body).await;
+        let mut heard = false;
         let response = loop {
             let (used, response) = call.try_response(&self.buffer, false)?;
             self.buffer.advance(used);
             if let Some(response) = response {
                 break response;
             }
+            heard |= used > 0;
             if used > 0 {
                 continue;
             }
@@ -103,7 +105,7 @@ impl Connection {
                 return Err(broken(io::ErrorKind::InvalidData));
             }
             self.buffer.reserve(READ);
-            let unanswered = self.buffer.is_empty();
+            let unanswered = !heard && self.buffer.is_empty();
             let error = match self.stream.read_buf(&mut self.buffer).await {
                 Ok(0) => io::ErrorKind::UnexpectedEof.into(),
                 Ok(_) => continue,
@@ -157,6 +159,10 @@ impl Receiving {
         let mut data = BytesMut::zeroed(buffer.len());
         let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
         let (used, made) = self.call.read(buffer, &mut data).map_err(invalid)?;
+        if used == 0 && buffer.len() > HEAD {
+            // The line between two chunks, or what follows the last, has no end.
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         buffer.advance(used);
         data.truncate(made);
         Ok((data.freeze(), self.call.can_proceed() && !self.ends_with_connection()))

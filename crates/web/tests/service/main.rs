@@ -5,6 +5,7 @@ mod app;
 mod console;
 mod edges;
 mod exactness;
+mod failures;
 mod keys;
 mod logs;
 mod model_api;

@@ -16,6 +16,8 @@ pub struct Answer {
     pub estimated_output: u64,
     /// Whether it is an error in the clothes of an answer: an `error` and nothing else that counts.
     pub is_error: bool,
+    /// Whether it is a JSON object at all, from its first byte to its last.
+    pub is_whole: bool,
 }
 
 /// Reads the body of an answer. A body that is no JSON has an [`Answer`] too: it reports nothing that can be true.
@@ -23,7 +25,7 @@ pub struct Answer {
 pub fn read(body: &[u8]) -> Answer {
     members(Walk::new(body)).unwrap_or_else(|Malformed| {
         let estimated_output = estimate(body.len() as u64);
-        Answer { reported: Reported::Absurd, estimated_output, is_error: false }
+        Answer { reported: Reported::Absurd, estimated_output, is_error: false, is_whole: false }
     })
 }
 
@@ -58,6 +60,7 @@ fn members(mut walk: Walk<'_>) -> Result<Answer, Malformed> {
     })?;
     walk.end()?;
     answer.is_error = error && !content;
+    answer.is_whole = true;
     Ok(answer)
 }
 
@@ -75,6 +78,15 @@ mod tests {
         assert!(read(br#"{"error":{"message":"no"}}"#).is_error);
         assert!(!read(br#"{"error":null,"choices":[]}"#).is_error);
         assert_eq!(read(br#"{"data":[]}"#).reported, Reported::Absent);
+        for (body, is_whole) in [
+            (r#"{"choices":[],"usage":{"prompt_tokens":NaN}}"#, true),
+            (r#"{"choices":[]"#, false),
+            (r#"{"choices":[]}<html>"#, false),
+            ("<html>", false),
+            ("", false),
+        ] {
+            assert_eq!(read(body.as_bytes()).is_whole, is_whole, "{body}");
+        }
         assert_eq!(read(br#"{"usage":{"prompt_tokens":NaN}}"#).reported, Reported::Absurd);
     }
 }
