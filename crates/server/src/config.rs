@@ -47,7 +47,7 @@ const fn key(name: &'static str, default: &'static str, kind: Kind) -> Key {
 }
 
 /// Every key.
-pub(crate) const KEYS: [Key; 39] = [
+pub(crate) const KEYS: &[Key] = &[
     key("listen", "127.0.0.1:3000", Kind::Address),
     key("data_dir", "apsis-data", Kind::Text),
     key("master_key", "", Kind::Secret),
