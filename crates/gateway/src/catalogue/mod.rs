@@ -83,10 +83,11 @@ fn no_leap(entry: &Entry, live: &HashMap<String, ModelPrice>) -> Result<(), File
 pub async fn import_file(
     gateway: &Gateway,
     caller: &Caller,
-    file: &str,
+    file: Option<&str>,
     leaps: bool,
 ) -> Result<Imported, Failure> {
     caller.must_be(Role::Administrator)?;
+    let file = file.ok_or_else(|| Failure::Invalid("file is required".to_owned()))?;
     let store = gateway.store.acting(&caller.account);
     let imported = import(&store, file, leaps, gateway.now()).await.map_err(|error| match error {
         ImportError::File(error) => Failure::Invalid(error.to_string()),

@@ -1,6 +1,7 @@
 //! The built program as its users run it: start, stop, misuse, and death at any moment.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod catalogue;
 mod crash;
 mod full;
 mod process;

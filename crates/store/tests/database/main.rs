@@ -3,6 +3,7 @@
 
 mod audit;
 mod book;
+mod catalogue;
 mod credential;
 mod erasure;
 mod fixture;

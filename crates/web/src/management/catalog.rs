@@ -146,7 +146,7 @@ pub(crate) async fn get(
 #[schema(as = ModelInput)]
 pub(crate) struct Body {
     /// The model.
-    id: Option<String>,
+    model: Option<String>,
     /// Who makes it.
     provider: Option<String>,
     /// What it is for: `text`, `embedding`, `image`, `audio`, `video`.
@@ -201,7 +201,7 @@ pub(crate) async fn put(
     Authenticated(caller): Authenticated,
     Input(body): Input<Body>,
 ) -> Result<Done, Problem> {
-    let name = body.id.clone().ok_or_else(|| Failure::Invalid("id is required".to_owned()))?;
+    let name = body.model.clone().ok_or_else(|| Failure::Invalid("model is required".to_owned()))?;
     let before = catalogue::facts(&state.gateway, &caller, &name).await?;
     catalogue::put(&state.gateway, &caller, &body.over(before)).await?;
     done()

@@ -294,8 +294,7 @@ pub(crate) async fn import(
     Authenticated(caller): Authenticated,
     Input(body): Input<FileBody>,
 ) -> Reply<ImportedRecord> {
-    let file = body.file.ok_or_else(|| missing("file"))?;
     let leaps = body.allow_leaps.unwrap_or(false);
-    let done = catalogue::import_file(&state.gateway, &caller, &file, leaps).await?;
+    let done = catalogue::import_file(&state.gateway, &caller, body.file.as_deref(), leaps).await?;
     ok(ImportedRecord { models: done.models, prices: done.prices })
 }

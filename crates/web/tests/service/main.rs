@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod app;
+mod catalogue;
 mod console;
 mod edges;
 mod exactness;
