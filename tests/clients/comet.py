@@ -113,6 +113,49 @@ month = time.strftime("%Y-%m", time.gmtime(time.time() + 8 * 3600))
 summary = json.loads(printed("ops", "summary", "--user-id", account, "--month", month, "--json"))
 assert summary["topups"]["count"] == 0 and summary["account"]["username"] == "root", summary
 
+# The catalogue that comes along, with every filter.
+def models(*filters):
+    return json.loads(printed("models", "--json", "--no-cache", *filters))
+
+
+catalogue = models()
+ids = {row["id"] for row in catalogue}
+assert len(ids) > 30 and {"apsis-demo", "apsis-demo-embedding", "gpt-6-astra", "claude-haiku-5-5"} <= ids, ids
+
+
+def kept(*filters):
+    rows = models(*filters)
+    assert {row["id"] for row in rows} <= ids, (filters, rows)
+    return rows
+
+
+for filters, fits in [
+    (["--search", "HAIKU"], lambda row: "haiku" in row["id"]),
+    (["--provider", "anthropic"], lambda row: row["provider"] == "Anthropic"),
+    (["--provider", "google,xai"], lambda row: row["provider"] in ("Google", "xAI")),
+    (["--type", "embedding"], lambda row: row["model_type"] == "embedding"),
+    (["--modality", "text"], lambda row: row["model_type"] == "text"),
+    (["--feature", "vision"], lambda row: "vision" in row["features"]),
+    (["--capability", "structured,vision"], lambda row: "vision" in row["features"] or "structured" in row["features"]),
+    (["--endpoint", "embeddings"], lambda row: row["endpoints"] == "embeddings"),
+    (["--endpoint", "/v1/chat/completions"], lambda row: "openai" in row["endpoints"]),
+    (["--provider", "openai", "--type", "text", "--feature", "reasoning"], lambda row: row["provider"] == "OpenAI"),
+]:
+    found = kept(*filters)
+    assert 0 < len(found) < len(catalogue) and all(map(fits, found)), (filters, found)
+assert len(kept("--limit", "3")) == 3
+assert kept("--search", "no such model") == []
+for shown in ["table", "yaml", "csv", "markdown"]:
+    printed("models", "--format", shown, "--refresh")
+astra = json.loads(printed("model", "info", "gpt-6-astra", "--json", "--no-cache"))
+assert astra["pricing"]["input"] == 10 and astra["pricing"]["tiers"][0]["above"] == 272000, astra
+assert astra["context_length"] == 1050000 and astra["max_completion_tokens"] == 128000, astra
+assert "$10.0/M" in printed("model", "info", "gpt-6-astra", "--no-cache")
+# A code has dashes where the id has dots.
+assert json.loads(printed("model", "info", "gpt-4.1", "--json", "--no-cache"))["code"] == "gpt-4-1"
+served = json.loads(printed("models", "--source", "openai", "--search", "demo", "--json"))
+assert {row["id"] for row in served} == {"apsis-demo", "apsis-demo-embedding"}, served
+
 import cometapi  # noqa: E402
 
 answer = cometapi.CometAPI().chat.completions.create(
