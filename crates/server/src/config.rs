@@ -126,7 +126,7 @@ impl Config {
 
     fn from(options: &Options, variables: impl Iterator<Item = (String, String)>) -> anyhow::Result<Self> {
         let mut config = Self(BTreeMap::new());
-        for key in &KEYS {
+        for key in KEYS {
             config.0.insert(key.name, (key.default.to_owned().into(), Source::Default));
         }
         if let Some(path) = &options.config {
@@ -269,7 +269,7 @@ impl Config {
     /// The first that is not.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.public_url()?;
-        for key in &KEYS {
+        for key in KEYS {
             match key.kind {
                 Kind::Text => {}
                 Kind::Address => drop(self.get::<std::net::SocketAddr>(key.name)?),
@@ -409,7 +409,7 @@ mod tests {
     #[test]
     fn every_key_is_documented_with_its_default() {
         let documented = include_str!("../../../docs/configuration.md");
-        for key in &KEYS {
+        for key in KEYS {
             let default =
                 if key.default.is_empty() { "–".to_owned() } else { format!("`{}`", key.default) };
             let row = format!("| `{}` | {default} |", key.name);

@@ -20,6 +20,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use super::{chain, stream::Stream, target::Target};
 
+/// Bytes of one answer that may be on their way to a caller who does not read them.
+const STREAM_WINDOW: u32 = 256 << 10;
+/// The same for all answers of a connection. The `h2` crate ends a connection whose unread frames are small and many (its
+/// protection against floods), and how many it takes grows with this. Streamed answers are small frames.
+const CONNECTION_WINDOW: u32 = 256 << 20;
+
 /// A share of a connection. Each request has one until its answer has been read; the pool has one more.
 #[derive(Clone)]
 pub(super) struct Shared {
@@ -43,7 +49,11 @@ impl Shared {
     /// The connection broke.
     pub(super) async fn open(stream: Stream) -> io::Result<Self> {
         let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder.adaptive_window(true).timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
+        builder
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .timer(TokioTimer::new())
+            .keep_alive_interval(Duration::from_secs(30));
         let opened = builder.handshake(TokioIo::new(stream)).await;
         let (sender, mut connection) = opened.map_err(io::Error::other)?;
         let most = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));

@@ -3,6 +3,7 @@
 
 mod app;
 mod catalogue;
+mod connections;
 mod console;
 mod edges;
 mod exactness;
