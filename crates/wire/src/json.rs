@@ -149,14 +149,14 @@ impl<'a> Walk<'a> {
         self.bytes.get(start..self.at).ok_or(Malformed)
     }
 
-    /// Takes a number or a word.
+    /// Takes a number or a word; also those that are no JSON but that Python writes and reads: NaN and Infinity.
     fn scalar(&mut self) -> Result<(), Malformed> {
         let start = self.at;
-        while matches!(self.byte(), Some(b'0'..=b'9' | b'a'..=b'z' | b'E' | b'+' | b'-' | b'.')) {
+        while self.byte().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
             self.at += 1;
         }
         match self.bytes.get(start..self.at) {
-            Some(b"true" | b"false" | b"null") => Ok(()),
+            Some(b"true" | b"false" | b"null" | b"NaN" | b"Infinity") => Ok(()),
             Some([b'-' | b'0'..=b'9', ..]) => Ok(()),
             _ => Err(Malformed),
         }
@@ -274,7 +274,7 @@ mod tests {
             "{\"a\":1",
             "{\"a\":1}}",
             "{\"a\":[}",
-            "{\"a\":NaN}",
+            "{\"a\":nan}",
             "[]",
             "{a:1}",
             "{\"a\":\"\\",

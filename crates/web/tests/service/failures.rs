@@ -329,7 +329,8 @@ async fn leaves(world: &World, case: &Case, key: &str, body: &Value, what: &str)
     );
     let mut reached = world.raw.as_ref().map(|raw| (raw.accepted(), raw.requests(), raw.open()));
     if let Some((accepted, requests, _)) = &mut reached {
-        (accepted.mark_unchanged(), requests.mark_unchanged());
+        accepted.mark_unchanged();
+        requests.mark_unchanged();
     }
     let mut caller = TcpStream::connect(world.app.address).await.unwrap();
     caller.write_all((head + &body).as_bytes()).await.unwrap();
