@@ -201,6 +201,10 @@ async fn accounts(
                 )?;
             }
         }
+        Account::SetPassword { username, password_file } => {
+            let hash = gateway::passwords::hash_new(read_secret(&password_file)?).await?;
+            store.set_password(account(store, &username).await?.id, &hash, None, now).await?;
+        }
         Account::SetBalance { username, units } => {
             let remaining = Some(key::quota(units)?);
             change(AccountChange { remaining, unlimited: Some(false), ..AccountChange::default() }, username)

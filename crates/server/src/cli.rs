@@ -77,7 +77,7 @@ pub(crate) enum Admin {
     Route(Route),
     /// Who changed what, newest first, tab separated.
     Audit {
-        /// Only this kind of thing: account, channel, credential, group, model or price.
+        /// Only this kind of thing: account, api_key, channel, credential, group, model, password or price.
         #[arg(long)]
         object: Option<String>,
         /// The most lines.
@@ -173,6 +173,14 @@ pub(crate) enum Account {
     },
     /// List the accounts.
     List,
+    /// Set the password that opens the console; the account's sessions end.
+    SetPassword {
+        /// Its unique name.
+        username: String,
+        /// A file with the password; `-` for standard input.
+        #[arg(long)]
+        password_file: PathBuf,
+    },
     /// Set what remains of a balance.
     SetBalance {
         /// Its unique name.

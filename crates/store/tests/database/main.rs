@@ -9,5 +9,6 @@ mod erasure;
 mod fixture;
 mod identity;
 mod routing;
+mod session;
 mod usage;
 mod verify;
