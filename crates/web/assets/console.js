@@ -29,6 +29,15 @@ document.addEventListener("change", (event) => {
   if (chosen) chosen.form.requestSubmit();
 });
 
+// A session that has ended answers a part of a page with the sign-in page; a part that is refused needs a new page.
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  if (new URL(event.detail.xhr.responseURL, location.href).pathname === "/console/sign-in") {
+    event.preventDefault();
+    location.reload();
+  }
+});
+document.addEventListener("htmx:responseError", () => location.reload());
+
 // The set-up token comes behind the link's `#`, which no browser sends anywhere.
 const token = document.querySelector("input[data-fragment]");
 if (token && location.hash.length > 1) {

@@ -29,6 +29,14 @@ async fn the_first_start_makes_what_it_needs_and_sigterm_ends_it() {
     assert_eq!(caller.text("GET", &url, &[("authorization", &bearer)], "").await.0, 200);
     printed(&["key", "disable", "1"], &data);
     while caller.text("GET", &url, &[("authorization", &bearer)], "").await.0 != 401 {}
+    // A password for the console; one that is too short is none.
+    let password = dir.path().join("password").display().to_string();
+    let set = ["account", "set-password", "root", "--password-file", &password];
+    std::fs::write(&password, "too short\n").unwrap();
+    assert!(message(&run(&set, &data)).contains("at least 10 characters"));
+    std::fs::write(&password, "a horse, a battery\n").unwrap();
+    assert_eq!(printed(&set, &data), "");
+    assert!(printed(&["audit", "--object", "password"], &data).contains("command line"));
     // One that was made elsewhere works within a second, also without its prefix.
     let foreign = "0123456789abcdef".repeat(3);
     std::fs::write(dir.path().join("foreign"), format!("sk-{foreign}\n")).unwrap();

@@ -185,6 +185,7 @@ messages! {
     search_name: "Search by name", "按名称搜索";
     filter: "Filter", "筛选";
     reset: "Reset", "重置";
+    export: "Export as CSV", "导出 CSV";
     previous: "Previous", "上一页";
     next: "Next", "下一页";
     any: "Any", "全部";

@@ -64,6 +64,7 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .route("/console/keys/{id}/delete", post(key_page::delete))
         // use
         .route("/console/usage", get(usage::list))
+        .route("/console/usage/export", get(usage::export))
         .route("/console/usage/{id}", get(usage::show))
         .route("/console/models", get(models::list))
         // the account

@@ -61,15 +61,17 @@ pub(crate) struct Pager {
     pub(crate) next: Option<String>,
 }
 
+/// A path with those fields that say something.
+pub(crate) fn link(path: &str, fields: &[(&str, &str)]) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(fields.iter().filter(|(_, value)| !value.is_empty()));
+    format!("{path}?{}", query.finish())
+}
+
 impl Pager {
     /// The part `page` of `total` rows of the list at `path`, where `kept` fields of the query stay.
     pub(crate) fn new(path: &str, kept: &[(&str, &str)], page: Page, total: i64) -> Self {
-        let link = |number: i64| {
-            let mut query = form_urlencoded::Serializer::new(String::new());
-            query.extend_pairs(kept.iter().filter(|(_, value)| !value.is_empty()));
-            query.append_pair("page", &number.to_string());
-            format!("{path}?{}", query.finish())
-        };
+        let link = |number: i64| link(path, &[kept, &[("page", &number.to_string())]].concat());
         let before = (page.number - 1).saturating_mul(page.size);
         let last = before.saturating_add(page.size).min(total);
         Self {

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 use gateway::{
-    UsageKind, UsageRecord,
+    Failure, UsageKind, UsageRecord,
     usage::{self, Scope, UsageQuery},
 };
 use http::Uri;
@@ -15,11 +15,14 @@ use super::{
     keys::Badge,
     messages::Messages,
     oops::Oops,
-    page::{Pager, Query},
+    page::{self, Pager, Query},
     show,
     visitor::SignedIn,
 };
-use crate::{management::Segment, routes::AppState};
+use crate::{
+    management::{Segment, logs},
+    routes::AppState,
+};
 
 /// A request in a list.
 pub(crate) struct Line {
@@ -88,6 +91,7 @@ struct ListPage {
     filters: Filters,
     lines: Vec<Line>,
     pager: Pager,
+    export: String,
     requests: String,
     errors: String,
     cost: String,
@@ -97,6 +101,58 @@ fn contains(text: &str) -> Option<String> {
     Some(text).filter(|text| !text.is_empty()).map(|text| format!("%{text}%"))
 }
 
+impl Filters {
+    fn of(query: &Query, administrator: bool) -> Self {
+        let text = |name: &str| query.text(name).chars().take(128).collect::<String>();
+        Self {
+            key: text("key"),
+            model: text("model"),
+            group: text("group"),
+            username: text("username"),
+            kind: text("kind"),
+            from: text("from"),
+            until: text("until"),
+            request_id: text("request_id"),
+            all: administrator && query.number("all").is_some(),
+        }
+    }
+
+    const fn scope(&self) -> Scope {
+        if self.all { Scope::All } else { Scope::Own }
+    }
+
+    fn query(&self) -> Result<UsageQuery, Failure> {
+        let seconds = |name: &str, text: &str| {
+            show::read_moment(name, text).map(|moment| moment.map(|moment| moment.secs()))
+        };
+        Ok(UsageQuery {
+            kind: self.kind.parse().ok().filter(|kind| matches!(kind, 2 | 5)),
+            key_name: contains(&self.key),
+            model: contains(&self.model),
+            group: Some(self.group.clone()).filter(|group| !group.is_empty()),
+            username: contains(&self.username),
+            from: seconds("from", &self.from)?,
+            until: seconds("until", &self.until)?,
+            request_id: Some(self.request_id.clone()).filter(|id| !id.is_empty()),
+            ..UsageQuery::default()
+        })
+    }
+
+    fn kept(&self) -> [(&'static str, &str); 9] {
+        [
+            ("key", &self.key),
+            ("model", &self.model),
+            ("group", &self.group),
+            ("username", &self.username),
+            ("kind", &self.kind),
+            ("from", &self.from),
+            ("until", &self.until),
+            ("request_id", &self.request_id),
+            ("all", if self.all { "1" } else { "" }),
+        ]
+    }
+}
+
 /// Usage records, newest first: own ones, or everybody's for administrators.
 pub(crate) async fn list(
     State(state): State<AppState>,
@@ -104,49 +160,13 @@ pub(crate) async fn list(
     uri: Uri,
 ) -> Result<Response, Oops> {
     let query = Query::of(&uri);
-    let text = |name: &str| query.text(name).chars().take(128).collect::<String>();
-    let filters = Filters {
-        key: text("key"),
-        model: text("model"),
-        group: text("group"),
-        username: text("username"),
-        kind: text("kind"),
-        from: text("from"),
-        until: text("until"),
-        request_id: text("request_id"),
-        all: signed.frame.administrator && query.number("all").is_some(),
-    };
-    let scope = if filters.all { Scope::All } else { Scope::Own };
-    let seconds = |name: &str, text: &str| {
-        show::read_moment(name, text).map(|moment| moment.map(|moment| moment.secs()))
-    };
-    let asked = UsageQuery {
-        kind: filters.kind.parse().ok().filter(|kind| matches!(kind, 2 | 5)),
-        key_name: contains(&filters.key),
-        model: contains(&filters.model),
-        group: Some(filters.group.clone()).filter(|group| !group.is_empty()),
-        username: contains(&filters.username),
-        from: seconds("from", &filters.from)?,
-        until: seconds("until", &filters.until)?,
-        request_id: Some(filters.request_id.clone()).filter(|id| !id.is_empty()),
-        ..UsageQuery::default()
-    };
+    let filters = Filters::of(&query, signed.frame.administrator);
+    let (asked, scope) = (filters.query()?, filters.scope());
     let (records, total) = usage::list(&state.gateway, &signed.caller, scope, &asked, query.page()).await?;
     let sums = usage::totals(&state.gateway, &signed.caller, scope, &asked).await?.sums;
-    let all = if filters.all { "1" } else { "" };
-    let kept = [
-        ("key", filters.key.as_str()),
-        ("model", &filters.model),
-        ("group", &filters.group),
-        ("username", &filters.username),
-        ("kind", &filters.kind),
-        ("from", &filters.from),
-        ("until", &filters.until),
-        ("request_id", &filters.request_id),
-        ("all", all),
-    ];
     let page = ListPage {
-        pager: Pager::new("/console/usage", &kept, query.page(), total),
+        pager: Pager::new("/console/usage", &filters.kept(), query.page(), total),
+        export: page::link("/console/usage/export", &filters.kept()),
         lines: records.iter().map(|record| Line::new(signed.frame.t, record)).collect(),
         requests: show::grouped(sums.requests.into()),
         errors: show::grouped(sums.errors.into()),
@@ -155,6 +175,16 @@ pub(crate) async fn list(
         f: signed.frame,
     };
     Ok(frame::ok(&page))
+}
+
+/// The records of the list, all of them, as CSV.
+pub(crate) async fn export(
+    State(state): State<AppState>,
+    signed: SignedIn,
+    uri: Uri,
+) -> Result<Response, Oops> {
+    let filters = Filters::of(&Query::of(&uri), signed.frame.administrator);
+    Ok(logs::as_csv(&state, &signed.caller, filters.scope(), &filters.query()?).await?)
 }
 
 /// A part of a charge.

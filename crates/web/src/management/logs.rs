@@ -10,6 +10,7 @@ use axum::{
 use futures_util::stream;
 use gateway::{
     Failure, StoreError, UsageHour, UsageWalk,
+    access::Caller,
     usage::{self, Scope, UsageQuery},
 };
 use http::header;
@@ -306,7 +307,17 @@ async fn export(
     scope: Scope,
     paging: &Paging,
 ) -> Result<Response, Problem> {
-    let walk = usage::walk(&state.gateway, &caller.0, scope, &query(&paging.query)?).await?;
+    Ok(as_csv(state, &caller.0, scope, &query(&paging.query)?).await?)
+}
+
+/// Usage records as CSV, newest first, as long as somebody reads.
+pub(crate) async fn as_csv(
+    state: &AppState,
+    caller: &Caller,
+    scope: Scope,
+    query: &UsageQuery,
+) -> Result<Response, Failure> {
+    let walk = usage::walk(&state.gateway, caller, scope, query).await?;
     let rows = stream::try_unfold((walk, true), |(walk, first)| async move { step(walk, first).await });
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),

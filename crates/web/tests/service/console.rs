@@ -354,6 +354,10 @@ async fn hostile_names_stay_text() {
         }
     }
     assert!(browser.get(&app, &own).await.text().contains("alert(1)"), "the name itself is there");
+    let export = browser.get(&app, "/console/usage/export?model=m").await;
+    assert_eq!(export.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert_eq!(export.text().lines().count(), 2);
+    assert_eq!(browser.get(&app, "/console/usage/export?model=x").await.text().lines().count(), 1);
 }
 
 #[tokio::test]
