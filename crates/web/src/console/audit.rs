@@ -15,7 +15,8 @@ use super::{
 use crate::routes::AppState;
 
 /// The kinds of things that are recorded.
-const OBJECTS: [&str; 7] = ["account", "api_key", "channel", "credential", "group", "password", "price"];
+const OBJECTS: [&str; 8] =
+    ["account", "api_key", "channel", "credential", "group", "model", "password", "price"];
 
 struct Line {
     at: String,
@@ -31,7 +32,7 @@ struct Line {
 struct ListPage {
     f: Frame,
     object: String,
-    objects: [&'static str; 7],
+    objects: [&'static str; 8],
     lines: Vec<Line>,
     pager: Pager,
 }
