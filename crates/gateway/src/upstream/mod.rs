@@ -13,7 +13,7 @@ mod target;
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
     time::Duration,
 };
@@ -126,37 +126,38 @@ impl Upstream {
         }
     }
 
-    /// A fresh connection. Requests that come together wait for the first of them to learn what an upstream speaks: where
-    /// that is HTTP/2, they share its connection.
+    /// A fresh connection. Where HTTP/2 may be spoken, one request connects at a time and the others wait, because they
+    /// may share its connection; when it fails, they wait no longer.
     async fn open(&self, origin: &Origin) -> Result<Opened, (UpstreamFailure, io::Error)> {
-        let turn = self.pool.turn(origin);
-        let first = match &turn {
-            None => None,
-            Some(turn) => match Arc::clone(turn).try_lock_owned() {
-                Ok(first) => Some(first),
-                Err(_) => {
-                    drop(turn.lock().await);
-                    if let Some(shared) = self.pool.shared(origin) {
-                        return Ok(Opened::Shared(shared));
-                    }
-                    None
-                }
-            },
-        };
+        let Some(turn) = self.pool.turn(origin) else { return self.connect(origin).await };
+        let before = turn.failed.load(Ordering::Relaxed);
+        let holding = turn.lock.lock().await;
+        if let Some(shared) = self.pool.shared(origin) {
+            return Ok(Opened::Shared(shared));
+        }
+        if turn.failed.load(Ordering::Relaxed) != before || self.pool.turn(origin).is_none() {
+            drop(holding);
+            return self.connect(origin).await;
+        }
+        let opened = self.connect(origin).await;
+        if opened.is_err() {
+            turn.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        opened
+    }
+
+    async fn connect(&self, origin: &Origin) -> Result<Opened, (UpstreamFailure, io::Error)> {
         let dialled = self.dialer.dial(origin).await;
         let stream = dialled.map_err(|error| (UpstreamFailure::Connect, error))?;
-        let opened = if stream.is_http2() {
+        if stream.is_http2() {
             let shared = Shared::open(stream).await.map_err(broken)?;
             self.pool.share(origin, shared.clone());
-            Opened::Shared(shared)
-        } else {
-            if turn.is_some() {
-                self.pool.speaks_http1(origin);
-            }
-            Opened::Own(Connection::new(stream, BytesMut::new()))
-        };
-        drop(first);
-        Ok(opened)
+            return Ok(Opened::Shared(shared));
+        }
+        if origin.secure {
+            self.pool.speaks_http1(origin);
+        }
+        Ok(Opened::Own(Connection::new(stream, BytesMut::new())))
     }
 }
 

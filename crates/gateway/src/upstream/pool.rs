@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -25,8 +25,16 @@ struct Idle {
     shared: Vec<Shared>,
     /// Whether TLS led to HTTP/1.1.
     http1: bool,
-    /// Held by who is the first to connect.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    turn: Arc<Turn>,
+}
+
+/// Who connects to an origin that may speak HTTP/2.
+#[derive(Default)]
+pub(super) struct Turn {
+    /// Held while connecting.
+    pub(super) lock: tokio::sync::Mutex<()>,
+    /// How often that failed.
+    pub(super) failed: AtomicU64,
 }
 
 /// The pool.
@@ -73,8 +81,8 @@ impl Pool {
         self.0.lock().entry(origin.clone()).or_default().shared.push(shared);
     }
 
-    /// Whose turn it is to learn what an origin speaks; `None` when that is known to be HTTP/1.1.
-    pub(super) fn turn(&self, origin: &Origin) -> Option<Arc<tokio::sync::Mutex<()>>> {
+    /// The turn of those who connect to an origin; `None` when it is known to speak HTTP/1.1.
+    pub(super) fn turn(&self, origin: &Origin) -> Option<Arc<Turn>> {
         if !origin.secure {
             return None;
         }

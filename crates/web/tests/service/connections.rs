@@ -132,7 +132,9 @@ async fn a_further_connection_is_opened_where_one_takes_no_more_requests() {
     }
     let mut in_flight = provider.in_flight();
     in_flight.wait_for(|count| *count == 210).await.unwrap();
-    assert_eq!(*provider.accepted().borrow(), 2);
+    // A connection takes 100 until the provider has said how many.
+    let connections = *provider.accepted().borrow();
+    assert!((2..=3).contains(&connections), "{connections}");
     drop(open);
     in_flight.wait_for(|count| *count == 0).await.unwrap();
     app.verified().await;
