@@ -64,6 +64,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("timeouts.header", "10s", Kind::Time),
     key("timeouts.body_idle", "30s", Kind::Time),
     key("timeouts.body", "600s", Kind::Time),
+    key("timeouts.write", "60s", Kind::Time),
     key("timeouts.connect", "5s", Kind::Time),
     key("timeouts.first_byte", "120s", Kind::Time),
     key("timeouts.idle", "60s", Kind::Time),

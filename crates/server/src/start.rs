@@ -68,6 +68,7 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
     };
     let limits = Limits {
         header: config.time("timeouts.header")?,
+        write: config.time("timeouts.write")?,
         connections: config.get("limits.connections")?,
         drain: config.time("timeouts.drain")?,
     };

@@ -16,13 +16,18 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::layers::App;
+use crate::{
+    layers::App,
+    patient::{Patience, Patient},
+};
 
 /// How connections are treated.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Longest time for the head of a request.
+    /// Longest time for the head of a request, and for the beginning of an HTTP/2 connection.
     pub header: Duration,
+    /// Longest time that a caller reads nothing of what there is for it.
+    pub write: Duration,
     /// Connections at a time; further ones wait.
     pub connections: usize,
     /// Longest time for open requests after the end was asked for.
@@ -61,7 +66,7 @@ pub async fn serve(
     loop {
         let accepted = async {
             let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
+            (place, accept(&listener).await)
         };
         let (place, accepted) = tokio::select! {
             accepted = accepted => accepted,
@@ -70,15 +75,16 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let (builder, watcher, app) = (Arc::clone(&builder), graceful.watcher(), app.clone());
-                let (header, mut stop) = (limits.header, stop.clone());
+                let patience = Patience { greeting: limits.header, write: limits.write };
+                let mut stop = stop.clone();
                 tracker.spawn(async move {
                     let silent = tokio::select! {
-                        first = tokio::time::timeout(header, stream.readable()) => !matches!(first, Ok(Ok(()))),
+                        first = tokio::time::timeout(patience.greeting, stream.readable()) => !matches!(first, Ok(Ok(()))),
                         _ = stop.wait_for(|stop| *stop) => true,
                     };
                     // Who says nothing must not keep a place.
                     if !silent {
-                        connection(&builder, watcher, stream, peer, app).await;
+                        connection(&builder, watcher, Patient::new(stream, patience), peer, app).await;
                     }
                     drop(place);
                 });
@@ -95,17 +101,22 @@ pub async fn serve(
     Ok(finished)
 }
 
-async fn connection(
-    builder: &Builder<TokioExecutor>,
-    watcher: Watcher,
-    stream: TcpStream,
-    peer: SocketAddr,
-    app: App,
-) {
+async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, peer) = listener.accept().await?;
     // Without it a small piece of a stream waits 40 ms for the caller's acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
+    Ok((stream, peer))
+}
+
+async fn connection(
+    builder: &Builder<TokioExecutor>,
+    watcher: Watcher,
+    stream: Patient<TcpStream>,
+    peer: SocketAddr,
+    app: App,
+) {
     let app = Arc::new(app);
     let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
         let app = Arc::clone(&app);
@@ -114,5 +125,18 @@ async fn connection(
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(error = %error, "a connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_accepted_does_not_wait_to_send() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        assert!(!caller.nodelay().unwrap(), "it is not so by itself");
+        assert!(accept(&listener).await.unwrap().0.nodelay().unwrap());
     }
 }

@@ -71,6 +71,16 @@ impl Reply {
     }
 }
 
+/// The usual limits of callers' connections.
+fn limits() -> serve::Limits {
+    serve::Limits {
+        header: Duration::from_secs(5),
+        write: Duration::from_secs(60),
+        connections: 4096,
+        drain: Duration::from_secs(5),
+    }
+}
+
 pub(crate) fn now() -> Timestamp {
     SystemClock.now()
 }
@@ -81,20 +91,29 @@ impl App {
     }
 
     pub(crate) async fn with(adjust: impl FnOnce(&mut Settings)) -> Self {
-        Self::begin(adjust, None).await.prepared().await
+        Self::begin(adjust, None, limits()).await.prepared().await
+    }
+
+    /// With other limits of callers' connections.
+    pub(crate) async fn limited(adjust: impl FnOnce(&mut Settings), limits: serve::Limits) -> Self {
+        Self::begin(adjust, None, limits).await.prepared().await
     }
 
     /// As it is right after the first start.
     pub(crate) async fn fresh() -> Self {
-        Self::begin(|_| {}, None).await
+        Self::begin(|_| {}, None, limits()).await
     }
 
     /// Behind a proxy that clients reach at `url`.
     pub(crate) async fn behind(url: &str) -> Self {
-        Self::begin(|_| {}, Some(url.into())).await
+        Self::begin(|_| {}, Some(url.into()), limits()).await
     }
 
-    async fn begin(adjust: impl FnOnce(&mut Settings), public_url: Option<Arc<str>>) -> Self {
+    async fn begin(
+        adjust: impl FnOnce(&mut Settings),
+        public_url: Option<Arc<str>>,
+        limits: serve::Limits,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("apsis.db"), &MasterKey::generate().unwrap()).await.unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -116,11 +135,6 @@ impl App {
             management_body: 256 << 10,
             public_url,
             ready: Arc::new(AtomicBool::new(true)),
-        };
-        let limits = serve::Limits {
-            header: Duration::from_secs(5),
-            connections: 4096,
-            drain: Duration::from_secs(5),
         };
         let (stop, stopping) = watch::channel(false);
         tokio::spawn(async move {

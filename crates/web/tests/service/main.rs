@@ -14,3 +14,4 @@ mod model_api;
 mod openapi;
 mod operators;
 mod routes;
+mod slow;
