@@ -55,6 +55,7 @@ struct State {
     recording: AtomicBool,
     in_flight: watch::Sender<usize>,
     accepted: watch::Sender<usize>,
+    released: watch::Sender<bool>,
 }
 
 /// A running provider. It ends when it is dropped.
@@ -107,6 +108,7 @@ impl Provider {
             recording: AtomicBool::new(false),
             in_flight: watch::Sender::new(0),
             accepted: watch::Sender::new(0),
+            released: watch::Sender::new(false),
         });
         let task = tokio::spawn(accept(listener, tls, Arc::clone(&state)));
         Ok(Self { address, secure, state, task })
@@ -142,6 +144,11 @@ impl Provider {
     #[must_use]
     pub fn in_flight(&self) -> watch::Receiver<usize> {
         self.state.in_flight.subscribe()
+    }
+
+    /// Lets the answers go on that wait, and those that would.
+    pub fn release(&self) {
+        self.state.released.send_replace(true);
     }
 
     /// How many connections it has accepted so far.
@@ -336,6 +343,7 @@ enum Step {
     Send(String),
     Reset,
     Stall,
+    Wait,
 }
 
 fn stream(
@@ -362,6 +370,9 @@ fn stream(
         }
         if count == script.stall_after {
             steps.push(Step::Stall);
+        }
+        if count == script.wait_after {
+            steps.push(Step::Wait);
         }
         if count == script.truncate_after {
             break;
@@ -390,6 +401,11 @@ fn stream(
             Step::Send(text) => Ok(Frame::data(Bytes::from(text))),
             Step::Reset => Err(io::Error::other("scripted")),
             Step::Stall => std::future::pending().await,
+            Step::Wait => {
+                let mut released = in_flight.0.released.subscribe();
+                let waited = released.wait_for(|released| *released).await;
+                waited.map(|_| Frame::data(Bytes::new())).map_err(io::Error::other)
+            }
         };
         Some((frame, (steps, chunk_ms, in_flight)))
     });

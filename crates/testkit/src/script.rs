@@ -26,6 +26,8 @@ pub struct Script {
     pub reset_after: Option<u64>,
     /// Say nothing more after this many chunks, and keep the connection.
     pub stall_after: Option<u64>,
+    /// Say nothing more after this many chunks until [`Provider::release`](crate::Provider::release).
+    pub wait_after: Option<u64>,
     /// End the stream without a finish reason and without `[DONE]` after this many chunks.
     pub truncate_after: Option<u64>,
     /// Report usage that is not true.

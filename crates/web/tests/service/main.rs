@@ -13,5 +13,6 @@ mod logs;
 mod model_api;
 mod openapi;
 mod operators;
+mod outage;
 mod routes;
 mod slow;
