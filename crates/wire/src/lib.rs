@@ -2,11 +2,20 @@
 //!
 //! [`openai`] reads and edits requests and answers of the OpenAI dialect without building a tree: bytes that need
 //! not change are passed on as they came. [`sse`] splits a byte stream into events. [`error`] is the one table from
-//! refusal × dialect to an error body.
+//! refusal × dialect to an error body. [`convert`] is what is used where caller and upstream speak different dialects;
+//! each has a folder here, and none knows of another.
 
+mod chat;
+mod conversation;
+pub mod convert;
+pub mod dialect;
 pub mod error;
 mod json;
+mod look;
+mod members;
+pub mod messages;
 pub mod openai;
 mod redact;
 pub mod sse;
 pub mod tokenizer;
+pub mod usage;

@@ -41,16 +41,24 @@ pub(crate) fn event(error: &[u8]) -> String {
 fn message(error: Option<&Value>) -> Option<String> {
     let error = error?;
     let said = error.get("message").and_then(Value::as_str).or_else(|| error.as_str())?;
-    let cleaned: String = redact::text(said).chars().take(MOST).collect();
-    (!cleaned.is_empty()).then_some(cleaned)
+    Some(clean(said)).filter(|cleaned| !cleaned.is_empty())
+}
+
+/// A message without what must not get out, and not too long.
+pub(crate) fn clean(said: &str) -> String {
+    redact::text(said).chars().take(MOST).collect()
 }
 
 /// A member that is one short word with nothing private in it.
 fn word(error: &Value, member: &str) -> Option<String> {
     let word = error.get(member)?.as_str()?;
-    let is_word = (1..=64).contains(&word.len())
-        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte));
-    (is_word && !redact::is_private(word)).then(|| word.to_owned())
+    is_word(word).then(|| word.to_owned())
+}
+
+/// Whether this is one short word with nothing private in it.
+pub(crate) fn is_word(word: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte);
+    (1..=64).contains(&word.len()) && word.bytes().all(plain) && !redact::is_private(word)
 }
 
 #[cfg(test)]

@@ -1,0 +1,48 @@
+//! The dialects in which models are asked for text.
+
+/// One way to ask a model, and to be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// OpenAI's chat completions: `/v1/chat/completions`.
+    Chat,
+    /// Anthropic's messages: `/v1/messages`.
+    Messages,
+}
+
+/// Who made a dialect. What only its vendor can read (a signature, the id of a file) has no meaning elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vendor {
+    OpenAi,
+    Anthropic,
+    Google,
+}
+
+impl Dialect {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Chat, Self::Messages];
+
+    /// The name that people know it by.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat completions",
+            Self::Messages => "messages",
+        }
+    }
+
+    /// The shape of its errors.
+    #[must_use]
+    pub const fn errors(self) -> crate::error::Dialect {
+        match self {
+            Self::Chat => crate::error::Dialect::OpenAi,
+            Self::Messages => crate::error::Dialect::Anthropic,
+        }
+    }
+
+    pub(crate) const fn vendor(self) -> Vendor {
+        match self {
+            Self::Chat => Vendor::OpenAi,
+            Self::Messages => Vendor::Anthropic,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Anthropic's messages.
+
+pub(crate) mod answer;
+pub(crate) mod models;
+pub(crate) mod request;
+pub(crate) mod stream;
+pub mod usage;
