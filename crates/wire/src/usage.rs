@@ -5,7 +5,7 @@
 //! counts cached input inside the prompt, thoughts beside the candidates, and what tools put into the prompt beside
 //! it. Each reader resolves that, so that here the kinds of input do not overlap, and reasoning is a part of output.
 
-use model::usage::Tokens;
+use model::usage::{Parts, Tokens};
 
 use crate::{
     json::{Malformed, Walk},
@@ -54,15 +54,27 @@ impl Usage {
             .saturating_add(self.cache_write_hour)
     }
 
-    /// As the books know it so far: both ages of cache writes are one.
+    /// As the books know it: parts that may have a price of their own, each inside its whole and none twice.
     #[must_use]
-    pub const fn tokens(&self) -> Tokens {
+    pub fn tokens(&self) -> Tokens {
+        // Sound and pictures may lie in what a cache served; there they have no price of their own.
+        let input_audio = self.audio_input.min(self.input);
+        let seen = self.output.saturating_sub(self.reasoning);
+        let output_audio = self.audio_output.min(seen);
+        let parts = Parts {
+            cache_write_1h: self.cache_write_hour,
+            input_audio,
+            input_image: self.image_input.min(self.input.saturating_sub(input_audio)),
+            output_audio,
+            output_image: self.image_output.min(seen.saturating_sub(output_audio)),
+        };
         Tokens {
             input: self.input,
             cached_input: self.cached_input,
             cache_write: self.cache_write.saturating_add(self.cache_write_hour),
             output: self.output,
             reasoning: self.reasoning,
+            parts,
         }
     }
 
@@ -72,9 +84,14 @@ impl Usage {
         Self {
             input: tokens.input,
             cached_input: tokens.cached_input,
-            cache_write: tokens.cache_write,
+            cache_write: tokens.cache_write.saturating_sub(tokens.parts.cache_write_1h),
+            cache_write_hour: tokens.parts.cache_write_1h,
             output: tokens.output,
             reasoning: tokens.reasoning,
+            audio_input: tokens.parts.input_audio,
+            image_input: tokens.parts.input_image,
+            audio_output: tokens.parts.output_audio,
+            image_output: tokens.parts.output_image,
             ..Self::default()
         }
     }
@@ -133,7 +150,7 @@ impl Report {
 
     /// As the books read it.
     #[must_use]
-    pub const fn reported(&self) -> Reported {
+    pub fn reported(&self) -> Reported {
         match self {
             Self::Absent => Reported::Absent,
             Self::Absurd => Reported::Absurd,
@@ -180,6 +197,26 @@ mod tests {
     #[test]
     fn both_ages_of_cache_writes_are_billed() {
         let usage = Usage { input: 1, cache_write: 2, cache_write_hour: 4, ..Usage::default() };
-        assert_eq!((usage.all_input(), usage.tokens().cache_write), (7, 6));
+        let tokens = usage.tokens();
+        assert_eq!((usage.all_input(), tokens.cache_write, tokens.parts.cache_write_1h), (7, 6, 4));
+    }
+
+    #[test]
+    fn parts_lie_in_what_the_books_charge() {
+        let usage = Usage {
+            input: 10,
+            cached_input: 90,
+            output: 20,
+            reasoning: 15,
+            audio_input: 30,
+            image_input: 5,
+            audio_output: 4,
+            image_output: 9,
+            ..Usage::default()
+        };
+        let parts = usage.tokens().parts;
+        let expected = Parts { input_audio: 10, output_audio: 4, output_image: 1, ..Parts::default() };
+        assert_eq!(parts, expected);
+        assert_eq!(Usage::of(usage.tokens()).tokens(), usage.tokens());
     }
 }
