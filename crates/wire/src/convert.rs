@@ -26,7 +26,7 @@ use crate::{
         request::{Request, Role},
     },
     dialect::Dialect,
-    look, messages,
+    google, look, messages,
     openai::{request::check_depth, upstream_error},
     sse,
     usage::{Report, Usage},
@@ -92,6 +92,7 @@ pub fn request(body: &[u8], from: Dialect, target: Target<'_>) -> Result<Convert
     name_results(&mut request);
     let body = match target.dialect {
         Dialect::Chat => chat::request::write(request, &mut losses),
+        Dialect::Google => google::write_request::write(request, &mut losses),
         Dialect::Messages => messages::request::write(request, target.default_output_limit, &mut losses),
     };
     Ok(Converted { body: Bytes::from(body.to_string()), dropped: losses.judge()? })
@@ -101,6 +102,7 @@ fn read_request(value: Value, from: Dialect, losses: &mut Losses) -> Result<Requ
     match from {
         Dialect::Chat => chat::request::read(value, losses),
         Dialect::Messages => messages::request::read(value, losses),
+        Dialect::Google => google::request::read(value, losses),
     }
 }
 
@@ -171,6 +173,7 @@ pub fn answer(body: &[u8], from: Dialect, caller: &Caller) -> Result<Answered, N
     let mut answer = match from {
         Dialect::Chat => chat::answer::read(&value),
         Dialect::Messages => messages::answer::read(&value),
+        Dialect::Google => google::answer::read(&value),
     };
     if answer.choices.is_empty() {
         return Err(NoAnswer("the upstream's answer has no content".to_owned()));
@@ -192,6 +195,7 @@ fn write_answer(answer: &Answer, dialect: Dialect) -> Value {
     match dialect {
         Dialect::Chat => chat::answer::write(answer),
         Dialect::Messages => messages::answer::write(answer),
+        Dialect::Google => google::answer::write(answer),
     }
 }
 
@@ -199,12 +203,14 @@ fn write_answer(answer: &Answer, dialect: Dialect) -> Value {
 enum Reader {
     Chat(chat::stream::Reader),
     Messages(messages::stream::Reader),
+    Google(google::stream::Reader),
 }
 
 #[derive(Debug)]
 enum Writer {
     Chat(chat::stream::Writer),
     Messages(messages::stream::Writer),
+    Google(google::stream::Writer),
 }
 
 /// Turns a streamed answer from the upstream's dialect into the caller's.
@@ -224,10 +230,12 @@ impl Converter {
         let reader = match from {
             Dialect::Chat => Reader::Chat(chat::stream::Reader::default()),
             Dialect::Messages => Reader::Messages(messages::stream::Reader::default()),
+            Dialect::Google => Reader::Google(google::stream::Reader::default()),
         };
         let writer = match caller.dialect {
             Dialect::Chat => Writer::Chat(chat::stream::Writer::new(caller.include_usage)),
             Dialect::Messages => Writer::Messages(messages::stream::Writer::new(caller.input_tokens)),
+            Dialect::Google => Writer::Google(google::stream::Writer::new(caller.sse)),
         };
         Self { reader, narrator: Narrator::default(), writer, model: caller.model, now: caller.now }
     }
@@ -241,6 +249,7 @@ impl Converter {
             Some(data) => match &mut self.reader {
                 Reader::Chat(reader) => reader.data(&data, &mut self.narrator),
                 Reader::Messages(reader) => reader.data(&data, &mut self.narrator),
+                Reader::Google(reader) => reader.data(&data, &mut self.narrator),
             },
         }
         self.written()
@@ -313,6 +322,7 @@ impl Converter {
             match &mut self.writer {
                 Writer::Chat(writer) => writer.event(event, &mut out),
                 Writer::Messages(writer) => writer.event(event, &mut out),
+                Writer::Google(writer) => writer.event(event, &mut out),
             }
         }
         Bytes::from(out)

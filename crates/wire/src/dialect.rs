@@ -7,6 +7,8 @@ pub enum Dialect {
     Chat,
     /// Anthropic's messages: `/v1/messages`.
     Messages,
+    /// Google's generateContent: `/v1beta/models/{model}:generateContent`.
+    Google,
 }
 
 /// Who made a dialect. What only its vendor can read (a signature, the id of a file) has no meaning elsewhere.
@@ -19,7 +21,7 @@ pub(crate) enum Vendor {
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Chat, Self::Messages];
+    pub const ALL: [Self; 3] = [Self::Chat, Self::Messages, Self::Google];
 
     /// The name that people know it by.
     #[must_use]
@@ -27,6 +29,7 @@ impl Dialect {
         match self {
             Self::Chat => "chat completions",
             Self::Messages => "messages",
+            Self::Google => "generateContent",
         }
     }
 
@@ -36,13 +39,7 @@ impl Dialect {
         match self {
             Self::Chat => crate::error::Dialect::OpenAi,
             Self::Messages => crate::error::Dialect::Anthropic,
-        }
-    }
-
-    pub(crate) const fn vendor(self) -> Vendor {
-        match self {
-            Self::Chat => Vendor::OpenAi,
-            Self::Messages => Vendor::Anthropic,
+            Self::Google => crate::error::Dialect::Google,
         }
     }
 }

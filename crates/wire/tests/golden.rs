@@ -19,6 +19,7 @@ fn word(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Chat => "chat",
         Dialect::Messages => "messages",
+        Dialect::Google => "google",
     }
 }
 
@@ -26,6 +27,7 @@ fn upstream_model(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Chat => "gpt-5.1",
         Dialect::Messages => "claude-sonnet-4-5",
+        Dialect::Google => "gemini-2.5-pro",
     }
 }
 

@@ -543,11 +543,13 @@ fn write_media(media: Media, losses: &mut Losses) -> Option<Value> {
             Some(json!({"type": "file", "file": {"file_id": id}}))
         }
         (MediaKind::File, Source::Text(text)) => Some(json!({"type": "text", "text": text})),
-        (kind, _) => {
-            losses.refuse(match kind {
-                MediaKind::Audio => Feature::Audio,
-                MediaKind::Video => Feature::Video,
-                MediaKind::File | MediaKind::Image => Feature::File,
+        (kind, source) => {
+            losses.refuse(match (kind, source) {
+                (_, Source::Uploaded { .. }) => Feature::UploadedFile,
+                (MediaKind::Audio, _) => Feature::Audio,
+                (MediaKind::Video, _) => Feature::Video,
+                (_, Source::Url { .. }) => Feature::FileUrl,
+                _ => Feature::File,
             });
             None
         }

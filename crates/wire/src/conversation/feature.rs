@@ -16,6 +16,7 @@ macro_rules! features {
                     $(
                         (Self::$feature, Dialect::Chat) => $chat,
                         (Self::$feature, Dialect::Messages) => $messages,
+                        (Self::$feature, Dialect::Google) => $google,
                     )*
                 }
             }
@@ -42,25 +43,26 @@ features! {
     CacheControl: "-", "-", "cache_control", "-";
     ParallelCalls: "parallel_tool_calls", "parallel_tool_calls", "tool_choice.disable_parallel_tool_use", "-";
     AllowedTools: "tool_choice.allowed_tools", "tool_choice.tools", "-", "toolConfig.functionCallingConfig.allowedFunctionNames";
-    StrictTools: "tools[].function.strict", "tools[].strict", "tools[].strict", "toolConfig.functionCallingConfig.mode";
     JsonObject: "response_format", "text.format", "-", "generationConfig.responseMimeType";
     Verbosity: "verbosity", "text.verbosity", "-", "-";
     /// A number of tokens where the other dialect knows words only.
     ReasoningBudget: "-", "-", "thinking.budget_tokens", "generationConfig.thinkingConfig.thinkingBudget";
-    Thinking: "messages[].reasoning_details", "input[].type reasoning", "messages[].content[].type thinking", "contents[].parts[].thoughtSignature";
+    Thinking: "messages[].reasoning_details", "input[].type reasoning", "messages[].content[].type thinking", "contents[].parts[].thought";
     ImageDetail: "messages[].content[].image_url.detail", "input[].content[].detail", "-", "-";
     ImageUrl: "messages[].content[].image_url", "input[].content[].image_url", "messages[].content[].source", "contents[].parts[].fileData";
     Audio: "messages[].content[].input_audio", "input[].content[].input_audio", "-", "contents[].parts[].inlineData";
     Video: "-", "-", "-", "contents[].parts[].inlineData";
     File: "messages[].content[].file", "input[].content[].input_file", "messages[].content[].type document", "contents[].parts[].inlineData";
+    FileUrl: "-", "input[].content[].file_url", "messages[].content[].source.url", "contents[].parts[].fileData";
     FileName: "messages[].content[].file.filename", "input[].content[].filename", "messages[].content[].title", "contents[].parts[].inlineData.displayName";
     UploadedFile: "messages[].content[].file.file_id", "input[].content[].file_id", "messages[].content[].source.file_id", "contents[].parts[].fileData.fileUri";
     FileContext: "-", "-", "messages[].content[].context", "-";
     CiteFile: "-", "-", "messages[].content[].citations", "-";
-    AssistantMedia: "-", "-", "-", "contents[].parts[].inlineData";
     ResultMedia: "-", "input[].output", "messages[].content[].content", "contents[].parts[].functionResponse.parts";
     ResultError: "-", "-", "messages[].content[].is_error", "-";
     Citations: "messages[].annotations", "input[].content[].annotations", "messages[].content[].citations", "-";
+    /// A system message behind the first turn, which moves to the front.
+    SystemPosition: "messages[].role", "input[].role", "messages[].role", "-";
     OutputLimit: "max_completion_tokens", "max_output_tokens", "max_tokens", "generationConfig.maxOutputTokens";
 }
 

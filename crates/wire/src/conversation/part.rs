@@ -1,5 +1,7 @@
 //! What a turn consists of.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+
 use crate::dialect::Vendor;
 
 /// One piece of a turn.
@@ -213,8 +215,39 @@ impl Seal {
         Self::new(own, text)
     }
 
+    /// Reads a seal where only base64 may stand: one of another kind is wrapped in it once more.
+    pub(crate) fn read_base64(text: String, own: SealKind) -> Self {
+        let inner = STANDARD.decode(&text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        match inner.filter(|inner| SealKind::ALL.iter().any(|kind| inner.starts_with(kind.prefix()))) {
+            Some(inner) => Self::read(inner, own),
+            None => Self::new(own, text),
+        }
+    }
+
+    /// The reverse.
+    pub(crate) fn foreign_base64(&self, own: SealKind) -> String {
+        if self.kind == own { self.value.clone() } else { STANDARD.encode(self.foreign(own)) }
+    }
+
     /// As text for a client of another dialect, who sends it back as it is.
     pub(crate) fn foreign(&self, own: SealKind) -> String {
         if self.kind == own { self.value.clone() } else { format!("{}{}", self.kind.prefix(), self.value) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seal_comes_back_from_every_dialect() {
+        for kind in SealKind::ALL {
+            let seal = Seal::new(kind, "YWJj");
+            for own in SealKind::ALL {
+                assert_eq!(Seal::read(seal.foreign(own), own), seal);
+                assert_eq!(Seal::read_base64(seal.foreign_base64(own), own), seal);
+                assert!(STANDARD.decode(seal.foreign_base64(own)).is_ok());
+            }
+        }
     }
 }

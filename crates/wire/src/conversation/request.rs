@@ -2,7 +2,10 @@
 
 use serde_json::{Number, Value};
 
-use super::part::{Cache, Part};
+use super::{
+    feature::{Feature, Losses},
+    part::{Cache, Part},
+};
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Request {
@@ -32,6 +35,14 @@ pub(crate) struct Request {
 pub(crate) struct Turn {
     pub(crate) role: Role,
     pub(crate) parts: Vec<Part>,
+}
+
+/// The turns of system and developer, and the others: some dialects know of the former in front only.
+pub(crate) fn system_first(turns: Vec<Turn>, losses: &mut Losses) -> (Vec<Turn>, Vec<Turn>) {
+    let is_system = |turn: &Turn| matches!(turn.role, Role::System | Role::Developer);
+    let mut behind = turns.iter().skip_while(|turn| is_system(turn));
+    losses.drop_if(behind.any(is_system), Feature::SystemPosition);
+    turns.into_iter().partition(is_system)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

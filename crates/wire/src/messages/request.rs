@@ -9,7 +9,7 @@ use crate::{
         part::{
             Cache, Call, CallResult, Citation, Media, MediaKind, Part, Seal, SealKind, Source, Text, Thinking,
         },
-        request::{Amount, Effort, Format, Reasoning, Request, Role, Sampling, Tool, ToolChoice, Turn},
+        request::{self, Amount, Effort, Format, Reasoning, Request, Role, Sampling, Tool, ToolChoice, Turn},
     },
     convert::ConvertError,
     dialect::Vendor,
@@ -259,9 +259,8 @@ pub(crate) fn write(request: Request, limit: u64, losses: &mut Losses) -> Value 
     let mut body = Object::new();
     let limit = request.output_limit.unwrap_or(limit);
     body.set("model", request.model.clone()).set("max_tokens", limit);
-    let (system, turns): (Vec<Turn>, Vec<Turn>) =
-        request.turns.into_iter().partition(|turn| matches!(turn.role, Role::System | Role::Developer));
     // Anthropic's own OpenAI door puts all of them in front, too.
+    let (system, turns) = request::system_first(request.turns, losses);
     let system: Vec<Value> =
         system.into_iter().flat_map(|turn| turn.parts).filter_map(|part| write_part(part, losses)).collect();
     body.set_list("system", system);
