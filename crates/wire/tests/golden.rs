@@ -2,6 +2,8 @@
 //!
 //! `golden/request`, `golden/answer` and `golden/stream` hold the inputs, named `<case>.<dialect>.<json or sse>`.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::{fmt::Write, fs, path::Path};
 
 use bytes::Bytes;

@@ -11,7 +11,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};
 use crate::app::{App, now, question};
 
 /// Longest pause and longest wait for a head in cases that stall; long enough for the healthy upstream on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What a healthy upstream's answer costs at a ratio of 1: three words in, ten words out.
 const COST: i64 = 13;
