@@ -28,7 +28,7 @@ use crate::{
     dialect::Dialect,
     google, look, messages,
     openai::{request::check_depth, upstream_error},
-    sse,
+    responses, sse,
     usage::{Report, Usage},
 };
 
@@ -93,6 +93,7 @@ pub fn request(body: &[u8], from: Dialect, target: Target<'_>) -> Result<Convert
     let body = match target.dialect {
         Dialect::Chat => chat::request::write(request, &mut losses),
         Dialect::Google => google::write_request::write(request, &mut losses),
+        Dialect::Responses => responses::request::write(request, &mut losses),
         Dialect::Messages => messages::request::write(request, target.default_output_limit, &mut losses),
     };
     Ok(Converted { body: Bytes::from(body.to_string()), dropped: losses.judge()? })
@@ -103,6 +104,7 @@ fn read_request(value: Value, from: Dialect, losses: &mut Losses) -> Result<Requ
         Dialect::Chat => chat::request::read(value, losses),
         Dialect::Messages => messages::request::read(value, losses),
         Dialect::Google => google::request::read(value, losses),
+        Dialect::Responses => responses::request::read(value, losses),
     }
 }
 
@@ -174,6 +176,7 @@ pub fn answer(body: &[u8], from: Dialect, caller: &Caller) -> Result<Answered, N
         Dialect::Chat => chat::answer::read(&value),
         Dialect::Messages => messages::answer::read(&value),
         Dialect::Google => google::answer::read(&value),
+        Dialect::Responses => responses::answer::read(&value),
     };
     if answer.choices.is_empty() {
         return Err(NoAnswer("the upstream's answer has no content".to_owned()));
@@ -196,6 +199,7 @@ fn write_answer(answer: &Answer, dialect: Dialect) -> Value {
         Dialect::Chat => chat::answer::write(answer),
         Dialect::Messages => messages::answer::write(answer),
         Dialect::Google => google::answer::write(answer),
+        Dialect::Responses => responses::answer::write(answer),
     }
 }
 
@@ -204,6 +208,7 @@ enum Reader {
     Chat(chat::stream::Reader),
     Messages(messages::stream::Reader),
     Google(google::stream::Reader),
+    Responses(responses::stream::Reader),
 }
 
 #[derive(Debug)]
@@ -211,6 +216,7 @@ enum Writer {
     Chat(chat::stream::Writer),
     Messages(messages::stream::Writer),
     Google(google::stream::Writer),
+    Responses(responses::write_stream::Writer),
 }
 
 /// Turns a streamed answer from the upstream's dialect into the caller's.
@@ -231,11 +237,13 @@ impl Converter {
             Dialect::Chat => Reader::Chat(chat::stream::Reader::default()),
             Dialect::Messages => Reader::Messages(messages::stream::Reader::default()),
             Dialect::Google => Reader::Google(google::stream::Reader::default()),
+            Dialect::Responses => Reader::Responses(responses::stream::Reader::default()),
         };
         let writer = match caller.dialect {
             Dialect::Chat => Writer::Chat(chat::stream::Writer::new(caller.include_usage)),
             Dialect::Messages => Writer::Messages(messages::stream::Writer::new(caller.input_tokens)),
             Dialect::Google => Writer::Google(google::stream::Writer::new(caller.sse)),
+            Dialect::Responses => Writer::Responses(responses::write_stream::Writer::default()),
         };
         Self { reader, narrator: Narrator::default(), writer, model: caller.model, now: caller.now }
     }
@@ -250,6 +258,7 @@ impl Converter {
                 Reader::Chat(reader) => reader.data(&data, &mut self.narrator),
                 Reader::Messages(reader) => reader.data(&data, &mut self.narrator),
                 Reader::Google(reader) => reader.data(&data, &mut self.narrator),
+                Reader::Responses(reader) => reader.data(&data, &mut self.narrator),
             },
         }
         self.written()
@@ -323,6 +332,7 @@ impl Converter {
                 Writer::Chat(writer) => writer.event(event, &mut out),
                 Writer::Messages(writer) => writer.event(event, &mut out),
                 Writer::Google(writer) => writer.event(event, &mut out),
+                Writer::Responses(writer) => writer.event(event, &mut out),
             }
         }
         Bytes::from(out)

@@ -5,6 +5,8 @@
 pub enum Dialect {
     /// OpenAI's chat completions: `/v1/chat/completions`.
     Chat,
+    /// OpenAI's responses: `/v1/responses`.
+    Responses,
     /// Anthropic's messages: `/v1/messages`.
     Messages,
     /// Google's generateContent: `/v1beta/models/{model}:generateContent`.
@@ -21,13 +23,14 @@ pub(crate) enum Vendor {
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Chat, Self::Messages, Self::Google];
+    pub const ALL: [Self; 4] = [Self::Chat, Self::Responses, Self::Messages, Self::Google];
 
     /// The name that people know it by.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat completions",
+            Self::Responses => "responses",
             Self::Messages => "messages",
             Self::Google => "generateContent",
         }
@@ -37,7 +40,7 @@ impl Dialect {
     #[must_use]
     pub const fn errors(self) -> crate::error::Dialect {
         match self {
-            Self::Chat => crate::error::Dialect::OpenAi,
+            Self::Chat | Self::Responses => crate::error::Dialect::OpenAi,
             Self::Messages => crate::error::Dialect::Anthropic,
             Self::Google => crate::error::Dialect::Google,
         }

@@ -17,6 +17,7 @@ mod members;
 pub mod messages;
 pub mod openai;
 mod redact;
+pub mod responses;
 pub mod sse;
 pub mod tokenizer;
 pub mod usage;

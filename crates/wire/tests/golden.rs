@@ -20,6 +20,7 @@ const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 fn word(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Chat => "chat",
+        Dialect::Responses => "responses",
         Dialect::Messages => "messages",
         Dialect::Google => "google",
     }
@@ -27,7 +28,7 @@ fn word(dialect: Dialect) -> &'static str {
 
 fn upstream_model(dialect: Dialect) -> &'static str {
     match dialect {
-        Dialect::Chat => "gpt-5.1",
+        Dialect::Chat | Dialect::Responses => "gpt-5.1",
         Dialect::Messages => "claude-sonnet-4-5",
         Dialect::Google => "gemini-2.5-pro",
     }

@@ -248,8 +248,11 @@ pub(crate) fn read_thinking(message: &mut Members) -> Result<Vec<Part>, ConvertE
         let seal = sealed.map(|text| Seal::read(text, SealKind::Anthropic));
         parts.push(Part::Thinking(Thinking { text, seal }));
     }
-    if parts.is_empty() {
-        parts.extend(plain.map(|text| Part::Thinking(Thinking { text, seal: None })));
+    match (parts.as_mut_slice(), plain) {
+        ([], Some(text)) => parts.push(Part::Thinking(Thinking { text, seal: None })),
+        // A client that put a stream together has the text under one name and its seal under the other.
+        ([Part::Thinking(first), ..], Some(text)) if first.text.is_empty() => first.text = text,
+        _ => {}
     }
     Ok(parts)
 }

@@ -15,6 +15,7 @@ macro_rules! features {
                 match (self, dialect) {
                     $(
                         (Self::$feature, Dialect::Chat) => $chat,
+                        (Self::$feature, Dialect::Responses) => $responses,
                         (Self::$feature, Dialect::Messages) => $messages,
                         (Self::$feature, Dialect::Google) => $google,
                     )*

@@ -69,6 +69,11 @@ impl Narrator {
         self.choices.get(choice as usize).is_some_and(|choice| choice.called)
     }
 
+    /// Whether anything was added to the block that is open in a choice.
+    pub(crate) fn has_grown(&self, choice: u32) -> bool {
+        self.choices.get(choice as usize).is_some_and(|choice| choice.open.is_some() && choice.grown)
+    }
+
     fn tell(&mut self, event: Event) {
         if !self.over {
             self.told.push(event);

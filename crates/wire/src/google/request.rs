@@ -97,6 +97,13 @@ fn read_part(
     if let Some(text) = part.text("text")? {
         // A signature on a text is a recommendation of this dialect; other vendors cannot read it.
         match (thought, seal) {
+            // A stream tells a seal of another vendor behind the thinking that it belongs to.
+            (true, Some(seal)) if text.is_empty() && seal.kind != SealKind::AnthropicRedacted => {
+                match parts.last_mut() {
+                    Some(Part::Thinking(before)) if before.seal.is_none() => before.seal = Some(seal),
+                    _ => parts.push(Part::Thinking(Thinking { text, seal: Some(seal) })),
+                }
+            }
             (true, seal) => parts.push(Part::Thinking(Thinking { text, seal })),
             (false, Some(seal)) if text.is_empty() => {
                 parts.push(Part::Thinking(Thinking { text, seal: Some(seal) }));

@@ -1,0 +1,7 @@
+//! OpenAI's responses.
+
+pub(crate) mod answer;
+pub(crate) mod request;
+pub(crate) mod stream;
+pub mod usage;
+pub(crate) mod write_stream;

@@ -1,0 +1,79 @@
+//! What the responses dialect reports as used: cached input inside the input, reasoning inside the output.
+
+use crate::{
+    json::{Malformed, Walk},
+    usage::{Report, Usage, count},
+};
+
+/// Reads a `usage` member.
+#[must_use]
+pub fn read(usage: &[u8]) -> Report {
+    if usage == b"null" {
+        return Report::Absent;
+    }
+    counts(usage).unwrap_or(Report::Absurd)
+}
+
+fn counts(usage: &[u8]) -> Result<Report, Malformed> {
+    let (mut any, mut all) = (false, 0);
+    let mut counts = Usage::default();
+    Walk::new(usage).object(|name, walk| {
+        match name {
+            b"input_tokens" => (any, all) = (true, count(walk)?),
+            b"output_tokens" => (any, counts.output) = (true, count(walk)?),
+            b"input_tokens_details" if walk.is_object() => walk.object(|name, walk| {
+                match name {
+                    b"cached_tokens" => counts.cached_input = count(walk)?,
+                    b"cache_creation_tokens" => counts.cache_write = count(walk)?,
+                    b"audio_tokens" => counts.audio_input = count(walk)?,
+                    b"image_tokens" => counts.image_input = count(walk)?,
+                    _ => drop(walk.value()?),
+                }
+                Ok(())
+            })?,
+            b"output_tokens_details" if walk.is_object() => walk.object(|name, walk| {
+                match name {
+                    b"reasoning_tokens" => counts.reasoning = count(walk)?,
+                    b"audio_tokens" => counts.audio_output = count(walk)?,
+                    b"image_tokens" => counts.image_output = count(walk)?,
+                    _ => drop(walk.value()?),
+                }
+                Ok(())
+            })?,
+            _ => drop(walk.value()?),
+        }
+        Ok(())
+    })?;
+    if !any {
+        return Ok(Report::Absent);
+    }
+    counts.input = all.checked_sub(counts.cached_input + counts.cache_write).ok_or(Malformed)?;
+    Ok(Report::of(counts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_parts_from_their_whole() {
+        let expected = Usage { input: 30, cached_input: 60, output: 40, reasoning: 12, ..Usage::default() };
+        let usage = br#"{"input_tokens":90,"input_tokens_details":{"cached_tokens":60},"output_tokens":40,
+            "output_tokens_details":{"reasoning_tokens":12},"total_tokens":130}"#;
+        assert_eq!(read(usage), Report::Good(expected));
+    }
+
+    #[test]
+    fn does_not_believe_what_cannot_be() {
+        for (usage, expected) in [
+            ("null", Report::Absent),
+            ("{}", Report::Absent),
+            ("[]", Report::Absurd),
+            (r#"{"input_tokens":1,"input_tokens_details":{"cached_tokens":2}}"#, Report::Absurd),
+            (r#"{"output_tokens":1,"output_tokens_details":{"reasoning_tokens":2}}"#, Report::Absurd),
+            (r#"{"input_tokens":-1}"#, Report::Absurd),
+        ] {
+            assert_eq!(read(usage.as_bytes()), expected, "{usage}");
+        }
+    }
+}
