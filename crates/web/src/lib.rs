@@ -13,6 +13,7 @@ mod management;
 mod model_api;
 mod openapi;
 mod operation;
+mod paced;
 mod patient;
 mod routes;
 pub mod serve;

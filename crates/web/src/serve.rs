@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use http::Version;
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -18,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     layers::App,
+    paced::Paced,
     patient::{Patience, Patient},
 };
 
@@ -84,7 +86,8 @@ pub async fn serve(
                     };
                     // Who says nothing must not keep a place.
                     if !silent {
-                        connection(&builder, watcher, Patient::new(stream, patience), peer, app).await;
+                        let stream = Patient::new(stream, patience);
+                        connection(&builder, watcher, stream, patience.write, peer, app).await;
                     }
                     drop(place);
                 });
@@ -114,13 +117,19 @@ async fn connection(
     builder: &Builder<TokioExecutor>,
     watcher: Watcher,
     stream: Patient<TcpStream>,
+    write: Duration,
     peer: SocketAddr,
     app: App,
 ) {
     let app = Arc::new(app);
     let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
         let app = Arc::clone(&app);
-        async move { Ok::<_, Infallible>(app.answer(peer.ip(), request).await) }
+        async move {
+            let shared = request.version() == Version::HTTP_2;
+            let response = app.answer(peer.ip(), request).await;
+            let paced = |body| if shared { Paced::apart(body, write) } else { Paced::Direct(body) };
+            Ok::<_, Infallible>(response.map(paced))
+        }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {

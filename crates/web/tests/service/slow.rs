@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Version};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use testkit::{Act, Raw};
 use tokio::{
@@ -64,8 +69,8 @@ async fn who_drips_is_cut() {
     app.verified().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_reads_nothing_is_cut_and_its_upstream_stopped() {
+/// A service with a model whose upstream does not end its answer.
+async fn endless() -> (App, Raw, String) {
     let app = impatient().await;
     let chunk = r#"{"choices":[{"index":0,"delta":{"content":"word"},"finish_reason":null}]}"#;
     let events = format!("data: {chunk}\n\n").repeat(100).into();
@@ -82,7 +87,21 @@ async fn who_reads_nothing_is_cut_and_its_upstream_stopped() {
     assert_eq!(app.manage("PUT", "/api/price/", Some(price)).await.json()["success"], true);
     let mut body = question("s");
     body["stream"] = json!(true);
-    let body = body.to_string();
+    (app, raw, body.to_string())
+}
+
+/// The upstream is stopped, and what was delivered is charged.
+async fn is_cut(app: &App, raw: &Raw) {
+    raw.accepted().wait_for(|accepted| *accepted == 1).await.unwrap();
+    let mut open = raw.open();
+    tokio::time::timeout(FOREVER, open.wait_for(|open| *open == 0)).await.unwrap().unwrap();
+    app.verified().await;
+    assert!(app.usage(&app.key).await["total_used"].as_i64().unwrap() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_nothing_is_cut_and_its_upstream_stopped() {
+    let (app, raw, body) = endless().await;
     let mut caller = TcpStream::connect(app.address).await.unwrap();
     let head = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n",
@@ -90,10 +109,27 @@ async fn who_reads_nothing_is_cut_and_its_upstream_stopped() {
         body.len()
     );
     caller.write_all((head + &body).as_bytes()).await.unwrap();
-    raw.requests().wait_for(|requests| *requests == 1).await.unwrap();
-    let mut open = raw.open();
-    tokio::time::timeout(FOREVER, open.wait_for(|open| *open == 0)).await.unwrap().unwrap();
-    app.verified().await;
-    assert!(app.usage(&app.key).await["total_used"].as_i64().unwrap() > 0, "what was delivered is charged");
+    is_cut(&app, &raw).await;
     drop(caller);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_nothing_of_one_answer_loses_that_one() {
+    let (app, raw, body) = endless().await;
+    let stream = TcpStream::connect(app.address).await.unwrap();
+    let (mut caller, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = |body: String| {
+        let request = Request::post(format!("http://{}/v1/chat/completions", app.address));
+        let request = request.header("authorization", format!("Bearer {}", app.key));
+        request.body(Full::new(Bytes::from(body))).unwrap()
+    };
+    let unread = caller.send_request(request(body)).await.unwrap();
+    is_cut(&app, &raw).await;
+    let other = caller.send_request(request(question("m").to_string())).await.unwrap();
+    assert_eq!((other.status().as_u16(), other.version()), (200, Version::HTTP_2));
+    assert!(other.into_body().collect().await.is_ok());
+    assert!(unread.into_body().collect().await.is_err(), "it does not look as if it were whole");
+    connection.abort();
 }
