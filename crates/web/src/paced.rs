@@ -19,6 +19,10 @@ use crate::layers::Logged;
 type Piece = Result<Frame<Bytes>, axum::Error>;
 
 /// The body.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the usual one is the large one; a box would cost each answer an allocation"
+)]
 pub(crate) enum Paced {
     /// As it is.
     Direct(Logged),

@@ -1,5 +1,7 @@
 //! The table of docs/dialects.md: what becomes of each member on its way into each other dialect, found out by asking.
 
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
 use std::fmt::Write;
 
 use serde_json::{Value, json};
