@@ -51,8 +51,13 @@ for _ in range(ROUNDS):
     heard = b""
     while b"word" not in heard:
         heard += caller.recv(65536)
-    caller.close()
+    connection.setblocking(False)
+    try:
+        raise SystemExit(f"the upstream heard {connection.recv(1)!r} before the caller had left")
+    except BlockingIOError:
+        connection.setblocking(True)
     left = time.monotonic()
+    caller.close()
     try:
         assert connection.recv(1) == b""
     except ConnectionResetError:
