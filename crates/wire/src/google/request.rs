@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::schema::to_json_schema;
+use super::{schema::to_json_schema, write_request::NO_SIGNATURE};
 use crate::{
     conversation::{
         feature::Losses,
@@ -93,7 +93,8 @@ fn read_part(
     losses: &mut Losses,
 ) -> Result<(), ConvertError> {
     let thought = part.flag("thought")?.unwrap_or(false);
-    let seal = part.text("thoughtSignature")?.map(|text| Seal::read_base64(text, SealKind::Google));
+    let seal = part.text("thoughtSignature")?.filter(|text| text != NO_SIGNATURE);
+    let seal = seal.map(|text| Seal::read_base64(text, SealKind::Google));
     if let Some(text) = part.text("text")? {
         // A signature on a text is a recommendation of this dialect; other vendors cannot read it.
         match (thought, seal) {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What Google's page on signatures gives for calls that none of its models made.
-const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+pub(crate) const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 
 /// Whether a model is one of those that are told how much to think in tokens, and that take calls without signatures.
 fn is_before_3(model: &str) -> bool {
