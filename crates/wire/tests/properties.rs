@@ -1,5 +1,7 @@
 //! What holds for every request and every stream.
 
+#![expect(clippy::indexing_slicing, reason = "tests")]
+
 use bytes::Bytes;
 use model::usage::Tokens;
 use proptest::prelude::*;
