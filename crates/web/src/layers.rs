@@ -9,7 +9,7 @@ use std::{
     future::{Future, poll_fn},
     net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll},
 };
 
@@ -92,7 +92,8 @@ impl App {
         path: &str,
         operation: &Operation,
     ) -> Response<AnswerBody> {
-        let mut rest = pin!(rest);
+        // On the heap, so that an open stream does not keep the room of the work before its first byte.
+        let mut rest = Box::pin(rest);
         let result =
             poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| rest.as_mut().poll(context))) {
                 Ok(poll) => poll.map(Ok),
