@@ -18,6 +18,8 @@ pub mod messages;
 pub mod openai;
 mod redact;
 pub mod responses;
+pub mod scan;
 pub mod sse;
+pub mod tap;
 pub mod tokenizer;
 pub mod usage;

@@ -20,8 +20,13 @@ pub(crate) fn read(body: &Value) -> Answer {
         model: look::text(body, "model").to_owned(),
         created: look::whole(body, "created"),
         choices: look::list(body, "choices").iter().map(read_choice).collect(),
-        usage: body.get("usage").and_then(|usage| read_usage(usage).usage()),
+        usage: read_report(body).usage(),
     }
+}
+
+/// Reads the usage of an answer.
+pub(crate) fn read_report(body: &Value) -> Report {
+    body.get("usage").map_or(Report::Absent, read_usage)
 }
 
 /// Reads usage, its parts of sound included.

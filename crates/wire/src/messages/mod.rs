@@ -4,4 +4,5 @@ pub(crate) mod answer;
 pub(crate) mod models;
 pub(crate) mod request;
 pub(crate) mod stream;
+pub(crate) mod tap;
 pub mod usage;

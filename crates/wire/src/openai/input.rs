@@ -16,7 +16,7 @@ const MENTIONS: u64 = 2;
 
 /// What of a body bounds its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Input {
+pub(crate) struct Input {
     bytes: u64,
     /// How often an image is mentioned.
     mentions: u64,
@@ -24,32 +24,42 @@ pub(super) struct Input {
 
 impl Input {
     pub(super) fn of(body: &[u8]) -> Self {
-        let mentions = memmem::find_iter(body, b"\"image_url\"").count() as u64 + escaped_images(body);
+        Self::of_members(body, &[IMAGE])
+    }
+
+    /// The same where images and files come in these members.
+    pub(crate) fn of_members(body: &[u8], members: &[&str]) -> Self {
+        let plain =
+            |member: &&str| memmem::find_iter(body, format!("\"{member}\"").as_bytes()).count() as u64;
+        let mentions = members.iter().map(plain).sum::<u64>() + escaped(body, members);
         Self { bytes: body.len() as u64, mentions }
     }
 
     /// The bound: one token for each byte, and for each mention of an image its part of the most that an image can be.
-    pub(super) fn bound(self, image_tokens: Option<u64>) -> u64 {
+    pub(crate) fn bound(self, image_tokens: Option<u64>) -> u64 {
         let each = image_tokens.unwrap_or(IMAGE_TOKENS).div_ceil(MENTIONS);
         self.bytes.saturating_add(self.mentions.saturating_mul(each))
     }
 }
 
 /// Mentions that are written with escapes, such as `image\u005furl`: the same to a JSON reader, and so to the upstream.
-fn escaped_images(body: &[u8]) -> u64 {
+fn escaped(body: &[u8], members: &[&str]) -> u64 {
     // Nobody needs to escape a letter or an underscore, so most bodies end here.
-    let letter = |at: usize| body.get(at + 4).is_some_and(|digit| matches!(digit, b'5'..=b'7'));
+    let letter = |at: usize| body.get(at + 4).is_some_and(|digit| matches!(digit, b'4'..=b'7'));
     if !memmem::find_iter(body, b"\\u00").any(letter) {
         return 0;
     }
+    let longest = members.iter().map(|member| member.len()).max().unwrap_or(0);
     let (mut found, mut rest) = (0, body);
     while let Some(start) = memchr::memchr(b'"', rest) {
         let string = rest.get(start..).unwrap_or_default();
         rest = after_string(string.get(1..).unwrap_or_default());
         let string = string.get(..string.len() - rest.len()).unwrap_or_default();
         // Every character may be an escape of six bytes.
-        let may_be = string.len() <= 6 * IMAGE.len() + 2 && string.contains(&b'\\');
-        if may_be && serde_json::from_slice::<String>(string).is_ok_and(|text| text == IMAGE) {
+        let may_be = string.len() <= 6 * longest + 2 && string.contains(&b'\\');
+        if may_be
+            && serde_json::from_slice::<String>(string).is_ok_and(|text| members.contains(&text.as_str()))
+        {
             found += 1;
         }
     }

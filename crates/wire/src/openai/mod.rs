@@ -1,7 +1,7 @@
 //! The OpenAI dialect.
 
 pub mod answer;
-mod input;
+pub(crate) mod input;
 pub mod models;
 pub mod request;
 pub mod stream;

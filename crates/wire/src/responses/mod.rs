@@ -3,5 +3,6 @@
 pub(crate) mod answer;
 pub(crate) mod request;
 pub(crate) mod stream;
+pub(crate) mod tap;
 pub mod usage;
 pub(crate) mod write_stream;
