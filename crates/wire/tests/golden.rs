@@ -2,7 +2,7 @@
 //!
 //! `golden/request`, `golden/answer` and `golden/stream` hold the inputs, named `<case>.<dialect>.<json or sse>`.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::{fmt::Write, fs, path::Path};
 

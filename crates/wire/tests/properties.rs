@@ -1,6 +1,6 @@
 //! What holds for every request and every stream.
 
-#![expect(clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::indexing_slicing, reason = "a test may fail by panicking")]
 
 use bytes::Bytes;
 use model::usage::Tokens;
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use wire::{
     convert::{self, Caller, Converter, Target},
     dialect::Dialect,
+    tap::Tap,
 };
 
 fn target(dialect: Dialect) -> Target<'static> {
@@ -173,6 +174,9 @@ proptest! {
 
     #[test]
     fn no_answer_panics(body in arbitrary(), from in dialect(), to in dialect()) {
+        let read = wire::tap::answer(from, body.to_string().as_bytes());
+        let plausible = read.report.usage().is_none_or(|usage| usage.reasoning <= usage.output);
+        prop_assert!(plausible);
         drop(convert::answer(body.to_string().as_bytes(), from, &caller(to, true)));
         let body = json!({"choices": body, "content": body, "candidates": body, "output": body, "usage": body});
         drop(convert::answer(body.to_string().as_bytes(), from, &caller(to, true)));
@@ -200,5 +204,27 @@ proptest! {
         }
         let ends = |mark: &str| text.matches(mark).count();
         prop_assert!(ends("data: [DONE]") + ends("event: message_stop") + ends("event: response.completed") + ends("event: response.incomplete") <= 1);
+    }
+
+    #[test]
+    fn a_native_stream_of_anything_passes_and_stops_once(
+        chunks in prop::collection::vec(arbitrary(), 0..8), dialect in dialect(), sse: bool,
+    ) {
+        let sse = sse || dialect != Dialect::Google;
+        let mut tap = Tap::new(dialect, "m", sse);
+        for chunk in chunks {
+            let framed = json!({
+                "type": "response.output_item.added", "sequence_number": u64::MAX, "output_index": 0, "item": chunk,
+                "candidates": [chunk], "usage": chunk, "usageMetadata": chunk,
+            });
+            for data in [chunk, framed] {
+                let event = if sse { format!("data: {data}\n\n") } else { format!(",{data}") };
+                let pass = tap.event(Bytes::from(event.clone()));
+                prop_assert!(pass.error || pass.bytes.is_some_and(|bytes| bytes == event));
+            }
+        }
+        let first = tap.stop(Tokens::default());
+        prop_assert_eq!(tap.stop(Tokens::default()), Bytes::new());
+        prop_assert!(std::str::from_utf8(&first).is_ok());
     }
 }

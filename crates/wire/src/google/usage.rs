@@ -72,8 +72,8 @@ fn parts(walk: &mut Walk<'_>) -> Result<Parts, Malformed> {
             Ok(())
         })?;
         match modality {
-            b"AUDIO" => parts.audio += tokens,
-            b"IMAGE" => parts.image += tokens,
+            b"AUDIO" => parts.audio = parts.audio.saturating_add(tokens),
+            b"IMAGE" => parts.image = parts.image.saturating_add(tokens),
             _ => {}
         }
         Ok(())

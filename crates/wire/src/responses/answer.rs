@@ -1,6 +1,6 @@
 //! A whole answer of responses.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{request::read_seal, usage};
 use crate::{
@@ -181,4 +181,15 @@ pub(crate) fn reasoning(id: &str, text: &str, seal: Option<&Seal>) -> Value {
         None => {}
     }
     item.into()
+}
+
+/// The members of both.
+pub(crate) fn joined(first: Value, second: Value) -> Value {
+    let mut members = Map::new();
+    for value in [first, second] {
+        if let Value::Object(more) = value {
+            members.extend(more);
+        }
+    }
+    members.into()
 }

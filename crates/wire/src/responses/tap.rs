@@ -130,11 +130,7 @@ impl Tap {
 
     fn close(&mut self, item: &mut Value, index: u64, text: String, out: &mut String) {
         let id = look::text(item, "id").to_owned();
-        let at = |mut data: Value| {
-            data["item_id"] = json!(id);
-            data["output_index"] = json!(index);
-            data
-        };
+        let at = |data: Value| answer::joined(json!({"item_id": id, "output_index": index}), data);
         match look::kind(item) {
             "message" => {
                 let part = answer::text_part(&text, Vec::new(), &[]);
@@ -142,24 +138,23 @@ impl Tap {
                 self.write("response.output_text.done", done, out);
                 let done = at(json!({"content_index": 0, "part": part}));
                 self.write("response.content_part.done", done, out);
-                item["content"] = json!([part]);
+                put(item, "content", json!([part]));
             }
             "function_call" => {
                 let done = at(json!({"arguments": text}));
                 self.write("response.function_call_arguments.done", done, out);
-                item["arguments"] = json!(text);
+                put(item, "arguments", json!(text));
             }
             _ => {}
         }
-        item["status"] = json!("incomplete");
+        put(item, "status", json!("incomplete"));
         self.write("response.output_item.done", json!({"output_index": index, "item": item}), out);
     }
 
-    fn write(&mut self, kind: &str, mut data: Value, out: &mut String) {
-        data["type"] = json!(kind);
-        data["sequence_number"] = json!(self.sequence);
-        self.sequence += 1;
-        *out += &format!("event: {kind}\ndata: {data}\n\n");
+    fn write(&mut self, kind: &str, data: Value, out: &mut String) {
+        let head = json!({"type": kind, "sequence_number": self.sequence});
+        self.sequence = self.sequence.saturating_add(1);
+        *out += &format!("event: {kind}\ndata: {}\n\n", answer::joined(head, data));
     }
 
     /// An error as this dialect says it.
@@ -170,6 +165,12 @@ impl Tap {
             "type": "error", "sequence_number": number, "code": code, "message": told.message, "param": null,
         });
         format!("event: error\ndata: {data}\n\n")
+    }
+}
+
+fn put(item: &mut Value, name: &str, value: Value) {
+    if let Some(members) = item.as_object_mut() {
+        members.insert(name.to_owned(), value);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The last event carries the whole answer, so this writer keeps it; no other one does.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::answer;
 use crate::{
@@ -119,17 +119,17 @@ impl Writer {
                 match item.block {
                     Block::Text => {
                         let logprobs = json!({"logprobs": []});
-                        self.write("response.output_text.delta", joined(content, logprobs), out);
+                        self.write("response.output_text.delta", answer::joined(content, logprobs), out);
                     }
                     Block::Refusal => self.write("response.refusal.delta", content, out),
                     Block::Thinking => {
                         let at = json!({"item_id": id, "output_index": index, "summary_index": 0});
                         if first {
                             let part = json!({"part": {"type": "summary_text", "text": ""}});
-                            let part = joined(at.clone(), part);
+                            let part = answer::joined(at.clone(), part);
                             self.write("response.reasoning_summary_part.added", part, out);
                         }
-                        let delta = joined(at, json!({"delta": text}));
+                        let delta = answer::joined(at, json!({"delta": text}));
                         self.write("response.reasoning_summary_text.delta", delta, out);
                     }
                     Block::Call { .. } => {
@@ -161,23 +161,27 @@ impl Writer {
             Block::Text => {
                 let part = answer::text_part(&text, annotations, &logprobs);
                 let done = json!({"text": text, "logprobs": part.get("logprobs")});
-                self.write("response.output_text.done", joined(at.clone(), done), out);
-                self.write("response.content_part.done", joined(at, json!({"part": part})), out);
+                self.write("response.output_text.done", answer::joined(at.clone(), done), out);
+                self.write("response.content_part.done", answer::joined(at, json!({"part": part})), out);
                 answer::message(&id, vec![part])
             }
             Block::Refusal => {
                 let part = json!({"type": "refusal", "refusal": text});
-                self.write("response.refusal.done", joined(at.clone(), json!({"refusal": text})), out);
-                self.write("response.content_part.done", joined(at, json!({"part": part})), out);
+                self.write(
+                    "response.refusal.done",
+                    answer::joined(at.clone(), json!({"refusal": text})),
+                    out,
+                );
+                self.write("response.content_part.done", answer::joined(at, json!({"part": part})), out);
                 answer::message(&id, vec![part])
             }
             Block::Thinking => {
                 if !text.is_empty() {
                     let at = json!({"item_id": id, "output_index": index, "summary_index": 0});
-                    let done = joined(at.clone(), json!({"text": text}));
+                    let done = answer::joined(at.clone(), json!({"text": text}));
                     self.write("response.reasoning_summary_text.done", done, out);
                     let part = json!({"part": {"type": "summary_text", "text": text}});
-                    self.write("response.reasoning_summary_part.done", joined(at, part), out);
+                    self.write("response.reasoning_summary_part.done", answer::joined(at, part), out);
                 }
                 answer::reasoning(&id, &text, seal.as_ref())
             }
@@ -194,17 +198,6 @@ impl Writer {
     fn write(&mut self, kind: &str, data: Value, out: &mut String) {
         let head = json!({"type": kind, "sequence_number": self.sequence});
         self.sequence += 1;
-        *out += &format!("event: {kind}\ndata: {}\n\n", joined(head, data));
+        *out += &format!("event: {kind}\ndata: {}\n\n", answer::joined(head, data));
     }
-}
-
-/// The members of both.
-fn joined(first: Value, second: Value) -> Value {
-    let mut members = Map::new();
-    for value in [first, second] {
-        if let Value::Object(more) = value {
-            members.extend(more);
-        }
-    }
-    members.into()
 }
