@@ -32,6 +32,10 @@ pub struct Tap {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each open stream, and most are of the large kind"
+)]
 enum Reader {
     Chat(openai::stream::Tap, String),
     Messages(messages::tap::Tap),
