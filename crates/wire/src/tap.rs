@@ -37,7 +37,7 @@ pub struct Tap {
     reason = "there is one for each open stream, and most are of the large kind"
 )]
 enum Reader {
-    Chat(openai::stream::Tap, String),
+    Chat(Box<openai::stream::Tap>, String),
     Messages(messages::tap::Tap),
     Google(google::tap::Tap),
     Responses(responses::tap::Tap),
@@ -93,7 +93,7 @@ impl Tap {
     pub fn new(dialect: Dialect, model: &str, sse: bool) -> Self {
         let model = model.to_owned();
         let reader = match dialect {
-            Dialect::Chat => Reader::Chat(openai::stream::Tap::new(true), model),
+            Dialect::Chat => Reader::Chat(Box::new(openai::stream::Tap::new(true)), model),
             Dialect::Messages => Reader::Messages(messages::tap::Tap::new(model)),
             Dialect::Google => Reader::Google(google::tap::Tap::new(model)),
             Dialect::Responses => Reader::Responses(responses::tap::Tap::new(model)),
@@ -115,7 +115,7 @@ impl Tap {
 
     /// Whether the answer has said why it ended.
     #[must_use]
-    pub const fn finished(&self) -> bool {
+    pub fn finished(&self) -> bool {
         match &self.reader {
             Reader::Chat(tap, _) => tap.finished(),
             Reader::Messages(tap) => tap.finished(),
