@@ -91,10 +91,12 @@ pub fn request(body: &[u8], from: Dialect, target: Target<'_>) -> Result<Convert
     }
     name_results(&mut request);
     let body = match target.dialect {
-        Dialect::Chat => chat::request::write(request, &mut losses),
+        Dialect::Chat => chat::write_request::write(request, &mut losses),
         Dialect::Google => google::write_request::write(request, &mut losses),
-        Dialect::Responses => responses::request::write(request, &mut losses),
-        Dialect::Messages => messages::request::write(request, target.default_output_limit, &mut losses),
+        Dialect::Responses => responses::write_request::write(request, &mut losses),
+        Dialect::Messages => {
+            messages::write_request::write(request, target.default_output_limit, &mut losses)
+        }
     };
     Ok(Converted { body: Bytes::from(body.to_string()), dropped: losses.judge()? })
 }

@@ -3,3 +3,4 @@
 pub(crate) mod answer;
 pub(crate) mod request;
 pub(crate) mod stream;
+pub(crate) mod write_request;

@@ -6,3 +6,4 @@ pub(crate) mod request;
 pub(crate) mod stream;
 pub(crate) mod tap;
 pub mod usage;
+pub(crate) mod write_request;

@@ -5,4 +5,5 @@ pub(crate) mod request;
 pub(crate) mod stream;
 pub(crate) mod tap;
 pub mod usage;
+pub(crate) mod write_request;
 pub(crate) mod write_stream;
