@@ -32,10 +32,6 @@ pub struct Tap {
 }
 
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one for each open stream, and most are of the large kind"
-)]
 enum Reader {
     Chat(Box<openai::stream::Tap>, String),
     Messages(messages::tap::Tap),
