@@ -27,7 +27,8 @@ use crate::{
     },
     dialect::Dialect,
     google, look, messages,
-    openai::{request::check_depth, upstream_error},
+    openai::upstream_error,
+    request::check_depth,
     responses, sse,
     usage::{Report, Usage},
 };

@@ -1,6 +1,6 @@
 //! Formats of clients and providers, streams, and conversions between them; pure.
 //!
-//! [`openai`] reads and edits requests and answers of the OpenAI dialect without building a tree: bytes that need
+//! [`request`] reads and edits requests, and [`openai`] and [`tap`] read answers, without building a tree: bytes that need
 //! not change are passed on as they came. [`sse`] splits a byte stream into events. [`error`] is the one table from
 //! refusal × dialect to an error body. [`convert`] is what is used where caller and upstream speak different dialects;
 //! each has a folder here, and none knows of another.
@@ -16,9 +16,10 @@ mod look;
 mod members;
 pub mod messages;
 pub mod openai;
+pub mod passage;
 mod redact;
+pub mod request;
 pub mod responses;
-pub mod scan;
 pub mod sse;
 pub mod tap;
 pub mod tokenizer;

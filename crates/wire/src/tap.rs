@@ -1,20 +1,20 @@
-//! A stream that passes as it is, read while it passes: messages, responses and generateContent. Chat completions have
-//! their own tap in [`crate::openai::stream`].
+//! A stream that passes as it is, read while it passes.
 //!
 //! The tap changes one thing: an error is said again without what must not get out. Where a stream is stopped because
 //! nothing more is affordable, it writes the end that the dialect has for an answer at its output limit.
 
 use bytes::Bytes;
-use model::usage::Tokens;
+use model::{refusal::Refusal, usage::Tokens};
 use serde_json::Value;
 
 use crate::{
     chat,
     dialect::Dialect,
+    error::{self, Setting},
     google,
     json::Malformed,
     look, messages,
-    openai::{self, estimate, stream::Pass, upstream_error},
+    openai::{self, answer::Answer, estimate, stream::Pass, upstream_error, usage::Reported},
     responses, sse,
     usage::{Report, Usage},
 };
@@ -83,13 +83,13 @@ impl Told {
 
 impl Tap {
     /// Begins. `sse` is false for generateContent without `alt=sse`, whose pieces [`crate::google::array::Splitter`]
-    /// finds. `model` is told where the upstream tells none. Of chat completions usage is passed on: a caller who did not
-    /// ask for it is served by [`openai::stream::Tap`].
+    /// finds. `model` is told where the upstream tells none. `include_usage` counts for chat completions: whether the
+    /// caller itself asked for usage.
     #[must_use]
-    pub fn new(dialect: Dialect, model: &str, sse: bool) -> Self {
+    pub fn new(dialect: Dialect, model: &str, include_usage: bool, sse: bool) -> Self {
         let model = model.to_owned();
         let reader = match dialect {
-            Dialect::Chat => Reader::Chat(Box::new(openai::stream::Tap::new(true)), model),
+            Dialect::Chat => Reader::Chat(Box::new(openai::stream::Tap::new(include_usage)), model),
             Dialect::Messages => Reader::Messages(messages::tap::Tap::new(model)),
             Dialect::Google => Reader::Google(google::tap::Tap::new(model)),
             Dialect::Responses => Reader::Responses(responses::tap::Tap::new(model)),
@@ -167,6 +167,30 @@ impl Tap {
         }
     }
 
+    /// Ends the stream with an error of the gateway's own. Nothing, where the stream has ended.
+    pub fn fail(&mut self, refusal: &Refusal, setting: Setting<'_>) -> Bytes {
+        if std::mem::replace(&mut self.over, true) {
+            return Bytes::new();
+        }
+        let event = |dialect: Dialect| error::event(refusal, dialect.errors(), setting);
+        Bytes::from(match &self.reader {
+            Reader::Chat(..) => event(Dialect::Chat),
+            Reader::Messages(_) => event(Dialect::Messages),
+            Reader::Google(_) if self.sse => event(Dialect::Google),
+            Reader::Google(_) => {
+                let body = error::body(refusal, error::Dialect::Google, setting);
+                if self.begun { format!(",\r\n{body}]") } else { format!("[{body}]") }
+            }
+            Reader::Responses(tap) => tap.error(Told {
+                message: format!("{refusal} (request id: {})", setting.request_id),
+                kind: None,
+                code: Some(refusal.code().to_owned()),
+                status: None,
+                number: None,
+            }),
+        })
+    }
+
     /// The end of a stream that is stopped because nothing more is affordable, as if the output limit had been met;
     /// `used` is what is charged for. Nothing, where the stream has ended.
     pub fn stop(&mut self, used: Tokens) -> Bytes {
@@ -190,23 +214,12 @@ impl Tap {
     }
 }
 
-/// What was read from a whole answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// The upstream's counts.
-    pub report: Report,
-    /// An estimate of the output tokens that it carries.
-    pub estimated_output: u64,
-    /// Whether it is an error in the clothes of an answer.
-    pub is_error: bool,
-}
-
 /// Reads a whole answer. A body that is no JSON has an [`Answer`] too: it reports nothing that can be true.
 #[must_use]
 pub fn answer(dialect: Dialect, body: &[u8]) -> Answer {
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
         let estimated_output = estimate(body.len() as u64);
-        return Answer { report: Report::Absurd, estimated_output, is_error: false };
+        return Answer { reported: Reported::Absurd, estimated_output, is_error: false, is_whole: false };
     };
     let usage = |name: &str| value.get(name).map_or_else(|| "null".to_owned(), Value::to_string);
     let (report, answer) = match dialect {
@@ -222,7 +235,12 @@ pub fn answer(dialect: Dialect, body: &[u8]) -> Answer {
         }
     };
     let is_error = value.get("error").is_some_and(|error| !error.is_null()) || look::kind(&value) == "error";
-    Answer { report, estimated_output: answer.estimated_output(), is_error }
+    Answer {
+        reported: report.reported(),
+        estimated_output: answer.estimated_output(),
+        is_error,
+        is_whole: value.is_object(),
+    }
 }
 
 #[cfg(test)]
@@ -241,7 +259,7 @@ mod tests {
 
     #[test]
     fn messages_pass_and_are_counted() {
-        let mut tap = Tap::new(Dialect::Messages, "m", true);
+        let mut tap = Tap::new(Dialect::Messages, "m", true, true);
         for (data, delivered) in [
             (
                 json!({"type": "message_start", "message": {"id": "a", "usage": {"input_tokens": 5, "output_tokens": 1}}}),
@@ -272,7 +290,7 @@ mod tests {
 
     #[test]
     fn messages_that_end_are_finished() {
-        let mut tap = Tap::new(Dialect::Messages, "m", true);
+        let mut tap = Tap::new(Dialect::Messages, "m", true, true);
         tap.event(event(&json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9}})));
         assert!(tap.finished());
         assert!(tap.event(event(&json!({"type": "message_stop"}))).done);
@@ -293,7 +311,7 @@ mod tests {
                 json!({"type": "response.failed", "response": {"error": {"code": "x", "message": message}}}),
             ),
         ] {
-            let pass = Tap::new(dialect, "m", true).event(event(&error));
+            let pass = Tap::new(dialect, "m", true, true).event(event(&error));
             let told = pass.bytes.unwrap();
             assert!(pass.error && text(&told).contains("bad key [removed]"), "{told:?}");
         }
@@ -302,7 +320,7 @@ mod tests {
     #[test]
     fn chunks_pass_and_are_stopped_choice_by_choice() {
         for sse in [true, false] {
-            let mut tap = Tap::new(Dialect::Google, "m", sse);
+            let mut tap = Tap::new(Dialect::Google, "m", true, sse);
             let chunk = json!({"candidates": [
                 {"content": {"parts": [{"text": "1234"}, {"functionCall": {"name": "f"}}]}, "index": 0, "finishReason": "STOP"},
                 {"content": {"parts": [{"text": "1"}]}, "index": 1}], "responseId": "r", "modelVersion": "v",
@@ -320,7 +338,7 @@ mod tests {
 
     #[test]
     fn responses_pass_and_are_stopped_with_all_that_was_said() {
-        let mut tap = Tap::new(Dialect::Responses, "m", true);
+        let mut tap = Tap::new(Dialect::Responses, "m", true, true);
         let item = json!({"id": "i", "type": "message", "role": "assistant", "content": []});
         for data in [
             json!({"type": "response.created", "sequence_number": 0, "response": {"id": "r", "model": "v", "created_at": 7}}),
@@ -342,7 +360,7 @@ mod tests {
     #[test]
     fn what_is_not_understood_passes_and_is_counted() {
         for dialect in Dialect::ALL {
-            let mut tap = Tap::new(dialect, "m", true);
+            let mut tap = Tap::new(dialect, "m", true, true);
             for odd in ["data: nonsense\n\n", ": comment\n\n", "data: {\"usage\":\n\n"] {
                 let odd = Bytes::from(odd);
                 assert_eq!(tap.event(odd.clone()).bytes, Some(odd));

@@ -5,7 +5,7 @@ use super::{
     text::Text,
     usage::{self, Reported},
 };
-use crate::json::{Malformed, Walk};
+use crate::json::{Malformed, Walk, text_length};
 
 /// What was read from an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +44,10 @@ fn members(mut walk: Walk<'_>) -> Result<Answer, Malformed> {
                     walk.object(|name, walk| {
                         match name {
                             b"message" => answer.estimated_output += Text::read(walk)?.tokens(),
+                            // The older completions.
+                            b"text" if walk.is_string() => {
+                                answer.estimated_output += estimate(text_length(walk.string()?));
+                            }
                             _ => drop(walk.value()?),
                         }
                         Ok(())
@@ -75,6 +79,7 @@ mod tests {
         let answer = read(br#"{"id":"x","choices":[{"message":{"role":"assistant","content":"12345"}},{"message":{"content":null,"tool_calls":[{"id":"a","function":{"name":"look","arguments":"{}"}}]}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#);
         assert_eq!(answer.reported, Reported::Good(Tokens { input: 3, output: 4, ..Tokens::default() }));
         assert_eq!(answer.estimated_output, 2 + 2);
+        assert_eq!(read(br#"{"choices":[{"text":"12345"},{"text":null}]}"#).estimated_output, 2);
         assert!(read(br#"{"error":{"message":"no"}}"#).is_error);
         assert!(!read(br#"{"error":null,"choices":[]}"#).is_error);
         assert_eq!(read(br#"{"data":[]}"#).reported, Reported::Absent);

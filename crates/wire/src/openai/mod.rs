@@ -1,9 +1,7 @@
 //! The OpenAI dialect.
 
 pub mod answer;
-pub(crate) mod input;
 pub mod models;
-pub mod request;
 pub mod stream;
 mod text;
 pub mod upstream_error;

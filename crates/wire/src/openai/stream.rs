@@ -15,7 +15,7 @@ use super::{
     usage::{self, Reported},
 };
 use crate::{
-    json::{Malformed, Walk},
+    json::{Malformed, Walk, text_length},
     sse,
 };
 
@@ -55,6 +55,8 @@ impl<'a> Chunk<'a> {
                 _ if walk.is_null() => drop(walk.value()?),
                 b"index" => index = Walk::new(walk.value()?).whole().ok().flatten().unwrap_or(0),
                 b"delta" => self.delivered += Text::read(walk)?.tokens(),
+                // The older completions.
+                b"text" if walk.is_string() => self.delivered += estimate(text_length(walk.string()?)),
                 b"finish_reason" => {
                     ended = true;
                     walk.value()?;

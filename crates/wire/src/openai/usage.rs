@@ -128,11 +128,15 @@ impl Counts {
 
     /// What was used, if it can be true.
     fn tokens(self) -> Option<Tokens> {
-        let Self { any, prompt, output, total, cached_input, cache_write, reasoning, mut parts } = self;
+        let Self { any, mut prompt, output, total, cached_input, cache_write, reasoning, mut parts } = self;
+        // Where nothing is produced some report a total and nothing else.
+        if !any {
+            prompt = total;
+        }
         let cache = cached_input + cache_write;
         let beyond = Beyond::of(total.saturating_sub(prompt + output), reasoning, cache);
         let (output, reasoning) = (output + beyond.output, reasoning.max(beyond.output));
-        if !any || reasoning > output {
+        if !(any || total > 0) || reasoning > output {
             return None;
         }
         let input = (prompt + beyond.cache).checked_sub(cache)?;

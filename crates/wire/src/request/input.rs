@@ -5,10 +5,8 @@
 
 use memchr::memmem;
 
-use super::request::after_string;
+use super::after_string;
 
-/// The member, and the type of the part, that an image comes in.
-const IMAGE: &str = "image_url";
 /// The most tokens of one image, where nobody has said it of the model.
 const IMAGE_TOKENS: u64 = 6_000;
 /// An image is mentioned twice: as the type of its part, and as its member.
@@ -23,11 +21,7 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    pub(super) fn of(body: &[u8]) -> Self {
-        Self::of_members(body, &[IMAGE])
-    }
-
-    /// The same where images and files come in these members.
+    /// Of a body whose images and files come in these members.
     pub(crate) fn of_members(body: &[u8], members: &[&str]) -> Self {
         let plain =
             |member: &&str| memmem::find_iter(body, format!("\"{member}\"").as_bytes()).count() as u64;
@@ -83,7 +77,7 @@ mod tests {
             (r#"{"x":"\"image_url\"","y":"\u0061"}"#, 0),
             (r#"{"x":"image\\u005furl"}"#, 0),
         ] {
-            let (input, bytes) = (Input::of(body.as_bytes()), body.len() as u64);
+            let (input, bytes) = (Input::of_members(body.as_bytes(), &["image_url"]), body.len() as u64);
             assert_eq!(input.bound(None), bytes + images * 3_000, "{body}");
             assert_eq!(input.bound(Some(1_601)), bytes + images * 801, "{body}");
         }
