@@ -6,9 +6,10 @@ use model::{clock::Timestamp, key::Status, refusal::Refusal};
 use store::ModelPrice;
 
 use crate::{
+    door::Door,
     gateway::Gateway,
     key_cache::Known,
-    routing::{self, Choice, Plan, Want},
+    routing::{self, Choice, Plan, Snapshot, Want},
 };
 
 /// The credentials of one request: every place where an API key may stand, already taken apart.
@@ -91,16 +92,18 @@ pub(crate) struct Way {
     pub(crate) plan: Plan,
     /// The model's price.
     pub(crate) price: Arc<ModelPrice>,
+    /// What the plan was made from.
+    pub(crate) snapshot: Arc<Snapshot>,
 }
 
 /// The checks that need the model: group, model list, channel, price.
-pub(crate) fn way(gateway: &Gateway, known: &Known, model: &str) -> Result<Way, Refusal> {
+pub(crate) fn way(gateway: &Gateway, known: &Known, door: Door, model: &str) -> Result<Way, Refusal> {
     let snapshot = gateway.routing();
     let choice = Choice::of(&known.account, &known.key.settings, &snapshot)?;
     if !known.key.settings.allows_model(model) {
         return Err(Refusal::ModelNotAllowed(model.to_owned()));
     }
-    let want = Want { choice: &choice, model, seed: gateway.seeds.next(), now: gateway.now() };
+    let want = Want { choice: &choice, door, model, seed: gateway.seeds.next(), now: gateway.now() };
     let (plan, refusal) = gateway.health.with(|table| {
         let plan = routing::plan(&snapshot, want, table);
         let refusal = plan.refusal(&snapshot, want, table);
@@ -114,5 +117,6 @@ pub(crate) fn way(gateway: &Gateway, known: &Known, model: &str) -> Result<Way, 
         gateway.metrics.price_unknown(model);
         return Err(Refusal::PriceUnknown(model.to_owned()));
     };
-    Ok(Way { plan, price: Arc::clone(price) })
+    let price = Arc::clone(price);
+    Ok(Way { plan, price, snapshot })
 }

@@ -2,19 +2,21 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use model::refusal::Refusal;
-use wire::openai::{
-    answer::{self, Answer},
-    request::{self, Edits, Scan},
-    upstream_error,
+use model::{clock::Timestamp, refusal::Refusal, usage::Tokens};
+use store::ModelFacts;
+use wire::{
+    openai::{answer::Answer, upstream_error, usage::Reported},
+    passage::Passage,
+    request::Scan,
 };
 
 use crate::{
     body::{self, Cut, Patience},
-    exchange::Door,
+    door::{Door, Entrance},
     gateway::Gateway,
-    routing::{Attempt, Channel, UpstreamFailure, retry_after},
-    upstream::{self, UpstreamBody},
+    routing::{Attempt, UpstreamFailure, retry_after},
+    sent::{self, Said},
+    upstream::{self, Outgoing, UpstreamBody},
 };
 
 /// How much of an upstream's error is read.
@@ -22,12 +24,20 @@ const MAX_ERROR: u64 = 64 << 10;
 
 /// What every attempt of a request has in common.
 pub(crate) struct Request<'a> {
-    pub(crate) door: Door,
+    pub(crate) entrance: &'a Entrance,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a Bytes,
     pub(crate) scan: &'a Scan,
+    /// What is known of the model.
+    pub(crate) facts: Option<&'a ModelFacts>,
     /// The output limit that the upstream must keep, when it is not the caller's own.
     pub(crate) limit: Option<u64>,
+    /// The model's largest output.
+    pub(crate) max_output: u64,
+    /// The input tokens as the gateway counts them.
+    pub(crate) counted: u64,
+    /// When the request came.
+    pub(crate) now: Timestamp,
 }
 
 /// An answer that may go to the caller.
@@ -40,13 +50,13 @@ pub(crate) struct Got {
 /// What is in it.
 pub(crate) enum Content {
     Whole(Bytes, Answer),
-    Stream(UpstreamBody),
+    Stream(UpstreamBody, Passage),
 }
 
 /// An attempt that failed.
 pub(crate) struct Failed {
-    /// What went wrong with the upstream.
-    pub(crate) failure: UpstreamFailure,
+    /// What went wrong with the upstream; `None` when nothing was sent, because its dialect cannot carry the request.
+    pub(crate) failure: Option<UpstreamFailure>,
     /// What the caller gets when there is no further attempt.
     pub(crate) refusal: Refusal,
 }
@@ -57,7 +67,7 @@ impl From<UpstreamFailure> for Failed {
             UpstreamFailure::Timeout => Refusal::UpstreamTimeout,
             _ => Refusal::UpstreamError,
         };
-        Self { failure, refusal }
+        Self { failure: Some(failure), refusal }
     }
 }
 
@@ -67,18 +77,30 @@ impl From<UpstreamFailure> for Failed {
 /// [`Failed`]; nothing has gone to the caller then.
 pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request<'_>) -> Result<Got, Failed> {
     let (channel, settings) = (attempt.permit.channel(), &gateway.settings);
-    let sent = edited(request, channel);
+    let sent = match sent::say(request, channel) {
+        Ok(Said::Sent(sent)) => sent,
+        Ok(Said::Known(body)) => return Ok(known(body)),
+        Err(refusal) => return Err(Failed { failure: None, refusal }),
+    };
+    let outgoing = Outgoing { path: &sent.path, body: sent.body.clone(), native: sent.is_native() };
     let limit = attempt.limit.min(settings.first_byte);
-    let path = request.door.upstream_path();
-    let response = gateway.upstream.send(channel, path, request.headers, sent, limit).await?;
+    let response = gateway.upstream.send(channel, request.headers, outgoing, limit).await?;
     let status = response.status();
     if !status.is_success() {
         return Err(refused(gateway, response).await);
     }
     let kind = kind_of(response.headers()).ok_or(UpstreamFailure::Malformed)?;
-    let headers = upstream::back(response.headers());
-    if kind == Kind::Stream {
-        return Ok(Got { status, headers, content: Content::Stream(response.into_body()) });
+    let mut headers = upstream::back(response.headers());
+    sent.head(request, &mut headers);
+    // An array of Google's comes in pieces too, and looks like a whole answer.
+    let array = request.entrance.door == Door::StreamGenerate && !request.entrance.sse;
+    let streams = kind == Kind::Stream || sent.is_native() && array;
+    if !sent.is_native() && streams != request.scan.stream {
+        return Err(UpstreamFailure::Malformed.into());
+    }
+    if streams {
+        let passage = sent.passage(request);
+        return Ok(Got { status, headers, content: Content::Stream(response.into_body(), passage) });
     }
     let patience = Patience { idle: settings.idle, whole: settings.answer };
     let whole = body::collect(response.into_body(), settings.answer_limit, patience).await;
@@ -87,7 +109,7 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
         Cut::Slow => UpstreamFailure::Timeout,
         Cut::Broken => UpstreamFailure::Reset,
     })?;
-    let read = answer::read(&whole);
+    let (whole, read) = sent.answer(request, whole);
     if read.is_error {
         return Err(told(502, None, &whole));
     }
@@ -97,15 +119,17 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
     Ok(Got { status, headers, content: Content::Whole(whole, read) })
 }
 
-/// The body for the upstream: what the gateway must change, and every other byte as it came.
-fn edited(request: &Request<'_>, channel: &Channel) -> Bytes {
-    let Request { door, body, scan, limit, .. } = request;
-    let edits = Edits {
-        model: Some(channel.upstream_model(&scan.model).to_owned()),
-        output_limit: *limit,
-        ask_usage: scan.stream && *door == Door::Chat,
+/// An answer for which nobody was asked.
+fn known(body: Bytes) -> Got {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let read = Answer {
+        reported: Reported::Good(Tokens::default()),
+        estimated_output: 0,
+        is_error: false,
+        is_whole: true,
     };
-    request::edit(body, scan, &edits)
+    Got { status: StatusCode::OK, headers, content: Content::Whole(body, read) }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -144,7 +168,7 @@ async fn refused(gateway: &Gateway, response: Response<UpstreamBody>) -> Failed 
     let patience = Patience { idle: gateway.settings.idle, whole: gateway.settings.idle };
     let body = body::collect(response.into_body(), MAX_ERROR, patience).await.unwrap_or_default();
     let mut failed = told(status.as_u16(), seconds, &body);
-    failed.failure = UpstreamFailure::Status { status: status.as_u16(), retry_after: after };
+    failed.failure = Some(UpstreamFailure::Status { status: status.as_u16(), retry_after: after });
     failed
 }
 
@@ -152,5 +176,5 @@ async fn refused(gateway: &Gateway, response: Response<UpstreamBody>) -> Failed 
 fn told(status: u16, retry_after: Option<u32>, body: &[u8]) -> Failed {
     let words = upstream_error::read(status, body);
     let refusal = Refusal::Upstream { status, code: words.code, message: words.message, retry_after };
-    Failed { failure: UpstreamFailure::Status { status, retry_after: None }, refusal }
+    Failed { failure: Some(UpstreamFailure::Status { status, retry_after: None }), refusal }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ledger::Hold;
 use model::{
     clock::Timestamp,
@@ -10,10 +9,7 @@ use model::{
     refusal::Refusal,
     usage::{Provenance, Tokens, UsageOutcome},
 };
-use wire::{
-    error::{Dialect, Setting},
-    openai::usage::Reported,
-};
+use wire::{error::Setting, openai::usage::Reported};
 
 use crate::{bound::Tariff, entry::Entry, gateway::Gateway};
 
@@ -25,7 +21,6 @@ pub(crate) struct Bill {
     started: Timestamp,
     first_byte_ms: Option<i64>,
     pub(crate) request_id: String,
-    pub(crate) model: String,
 }
 
 impl Bill {
@@ -35,10 +30,9 @@ impl Bill {
         entry: Entry,
         started: Timestamp,
         request_id: String,
-        model: String,
     ) -> Self {
         let gateway = Arc::clone(gateway);
-        Self { gateway, tariff, entry, started, first_byte_ms: None, request_id, model }
+        Self { gateway, tariff, entry, started, first_byte_ms: None, request_id }
     }
 
     pub(crate) fn first_byte(&mut self) {
@@ -57,7 +51,7 @@ impl Bill {
             }
         };
         // A report whose cost cannot be counted is beyond every hold; the settlement caps it.
-        let units = self.tariff.price.price.cost(self.tariff.ratio, &tokens).unwrap_or(Units::MAX);
+        let units = self.tariff.cost(&tokens).unwrap_or(Units::MAX);
         UsageOutcome {
             tokens,
             provenance,
@@ -119,10 +113,9 @@ impl Bill {
         self.end(hold, outcome);
     }
 
-    pub(crate) fn event(&self, refusal: &Refusal) -> Bytes {
-        let error_type = &self.gateway.settings.error_type;
-        let setting = Setting { request_id: &self.request_id, error_type };
-        Bytes::from(wire::error::event(refusal, Dialect::OpenAi, setting))
+    /// What the words of an error need to know.
+    pub(crate) fn setting(&self) -> Setting<'_> {
+        Setting { request_id: &self.request_id, error_type: &self.gateway.settings.error_type }
     }
 }
 

@@ -9,10 +9,10 @@ use model::{
     money::Units,
     price::{CostOverflow, Ratio},
     refusal::Refusal,
-    usage::UsageContext,
+    usage::{Tokens, UsageContext},
 };
 use store::ModelPrice;
-use wire::{openai::request::Scan, tokenizer::Tokenizer};
+use wire::{request::Scan, tokenizer::Tokenizer};
 
 use crate::{gateway::Gateway, key_cache::Known};
 
@@ -28,12 +28,25 @@ pub(crate) struct Tariff {
     pub(crate) input: u64,
     /// What the input is charged for when nobody reports a count.
     pub(crate) estimated_input: u64,
+    /// Whether nothing is charged, whatever is used.
+    pub(crate) free: bool,
 }
 
 impl Tariff {
     /// The most that the input and `output` tokens can cost.
     pub(crate) fn bound(&self, output: u64) -> Result<Units, CostOverflow> {
+        if self.free {
+            return Ok(Units::ZERO);
+        }
         self.price.price.bound(self.ratio, self.input, output)
+    }
+
+    /// What these tokens cost.
+    pub(crate) fn cost(&self, tokens: &Tokens) -> Result<Units, CostOverflow> {
+        if self.free {
+            return Ok(Units::ZERO);
+        }
+        self.price.price.cost(self.ratio, tokens)
     }
 }
 

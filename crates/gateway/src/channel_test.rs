@@ -12,20 +12,26 @@ use model::{
     clock::Clock,
     id::{ChannelId, CredentialId},
 };
+use serde_json::json;
 use store::{Role, Store};
-use wire::openai::{answer, upstream_error};
+use wire::{openai::upstream_error, request};
 
 use crate::{
     Failure, Gateway, Settings,
     access::Caller,
-    attempt::Failed,
+    attempt::{Failed, Request},
+    door::{Door, Entrance},
+    provider::Provider,
     routing::{Channel, Route, Snapshot, UpstreamFailure},
-    upstream::{Upstream, UpstreamBody},
+    sent::{self, Said, Sent},
+    upstream::{Outgoing, Upstream, UpstreamBody},
 };
 
 const THING: &str = "channel";
 /// How much of an answer is read.
 const MOST: usize = 256 << 10;
+/// Output tokens that are asked for.
+const MOST_OUTPUT: u64 = 16;
 /// The longest that a test may take.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -71,7 +77,7 @@ pub async fn run(
     let snapshot = gateway.routing();
     let route = find(&snapshot, id)?;
     let limit = gateway.settings.first_byte.min(LONGEST);
-    let finding = attempt(&gateway.upstream, route, trial, limit, &*gateway.clock).await?;
+    let finding = attempt(&gateway.upstream, &snapshot, route, trial, limit, &*gateway.clock).await?;
     if finding.healthy {
         gateway.health().forget(route);
     }
@@ -91,7 +97,7 @@ pub async fn run_stored(
 ) -> Result<Finding, Failure> {
     let snapshot = Snapshot::load(store, clock.now()).await.map_err(|error| Failure::of(error, THING))?;
     let upstream = Upstream::new(settings);
-    attempt(&upstream, find(&snapshot, id)?, trial, settings.first_byte.min(LONGEST), clock).await
+    attempt(&upstream, &snapshot, find(&snapshot, id)?, trial, settings.first_byte.min(LONGEST), clock).await
 }
 
 fn find(snapshot: &Snapshot, id: ChannelId) -> Result<&Route, Failure> {
@@ -101,6 +107,7 @@ fn find(snapshot: &Snapshot, id: ChannelId) -> Result<&Route, Failure> {
 
 async fn attempt(
     upstream: &Upstream,
+    snapshot: &Snapshot,
     route: &Route,
     trial: &Trial,
     limit: Duration,
@@ -112,11 +119,32 @@ async fn attempt(
         None => route.models.iter().min().ok_or_else(|| Failure::Invalid("model is required".to_owned()))?,
     };
     let model = way.upstream_model(asked).to_owned();
-    let (path, body) = question(&model, trial.embeddings);
+    let (entrance, body) = question(way.provider, asked, trial.embeddings)?;
+    let scan = request::scan(entrance.door.format(), entrance.model.as_deref(), &body)
+        .map_err(|error| Failure::Invalid(error.to_string()))?;
+    let headers = HeaderMap::new();
+    let request = Request {
+        entrance: &entrance,
+        headers: &headers,
+        body: &body,
+        scan: &scan,
+        facts: snapshot.facts(asked),
+        limit: None,
+        max_output: MOST_OUTPUT,
+        counted: 0,
+        now: clock.now(),
+    };
+    let sent = match sent::say(&request, way) {
+        Ok(Said::Sent(sent)) => sent,
+        Ok(Said::Known(_)) | Err(_) => {
+            return Err(Failure::Conflict("its upstream has no such endpoint".to_owned()));
+        }
+    };
     let began = clock.now();
     let heard = async {
-        let response = upstream.send(way, path, &HeaderMap::new(), body, limit).await?;
-        Ok::<_, UpstreamFailure>(listen(response).await)
+        let outgoing = Outgoing { path: &sent.path, body: sent.body.clone(), native: sent.is_native() };
+        let response = upstream.send(way, &headers, outgoing, limit).await?;
+        Ok::<_, UpstreamFailure>(listen(response, &sent, &request).await)
     };
     let (status, problem) = match tokio::time::timeout(limit, heard).await {
         Ok(Ok((status, problem))) => (Some(status), problem),
@@ -140,33 +168,46 @@ fn way<'a>(route: &'a Route, trial: &Trial) -> Result<&'a Arc<Channel>, Failure>
 }
 
 /// The smallest question that has an answer.
-fn question(model: &str, embeddings: bool) -> (&'static str, Bytes) {
-    let model = serde_json::Value::from(model);
-    match embeddings {
-        true => ("/embeddings", format!(r#"{{"model":{model},"input":"ping"}}"#).into()),
-        false => {
-            let body = format!(
-                r#"{{"model":{model},"messages":[{{"role":"user","content":"ping"}}],"max_tokens":16}}"#
-            );
-            ("/chat/completions", body.into())
-        }
+fn question(provider: &Provider, model: &str, embeddings: bool) -> Result<(Entrance, Bytes), Failure> {
+    let door = match embeddings {
+        false => Door::Chat,
+        true if provider.serves(Door::Embeddings) => Door::Embeddings,
+        true => Door::EmbedContent,
+    };
+    if !provider.serves(door) {
+        return Err(Failure::Conflict("its upstream has no such endpoint".to_owned()));
     }
+    let body = match door {
+        Door::Embeddings => json!({"model": model, "input": "ping"}),
+        Door::EmbedContent => json!({"content": {"parts": [{"text": "ping"}]}}),
+        _ => json!({
+            "model": model, "messages": [{"role": "user", "content": "ping"}], "max_tokens": MOST_OUTPUT,
+        }),
+    };
+    let named = (door == Door::EmbedContent).then(|| model.to_owned());
+    Ok((Entrance { door, model: named, sse: true }, Bytes::from(body.to_string())))
 }
 
 /// The status of an answer, and what is wrong with it.
-async fn listen(response: http::Response<UpstreamBody>) -> (u16, Option<String>) {
+async fn listen(
+    response: http::Response<UpstreamBody>,
+    sent: &Sent,
+    request: &Request<'_>,
+) -> (u16, Option<String>) {
     let status = response.status();
     let body = match Limited::new(response.into_body(), MOST).collect().await {
         Ok(body) => body.to_bytes(),
         Err(_) => return (status.as_u16(), Some("the answer broke off or is too large".to_owned())),
     };
+    let words = |status: u16| Some(upstream_error::read(status, &body).message);
     if !status.is_success() {
-        return (status.as_u16(), Some(upstream_error::read(status.as_u16(), &body).message));
+        return (status.as_u16(), words(status.as_u16()));
     }
-    if answer::read(&body).is_error {
-        return (status.as_u16(), Some(upstream_error::read(502, &body).message));
-    }
-    let object = matches!(serde_json::from_slice(&body), Ok(serde_json::Value::Object(_)));
-    let problem = (!object).then(|| "the answer is no JSON object".to_owned());
+    let (_, read) = sent.answer(request, body.clone());
+    let problem = match (read.is_error, read.is_whole) {
+        (true, _) => words(502),
+        (false, false) => Some("the answer is not what this kind of provider says".to_owned()),
+        (false, true) => None,
+    };
     (status.as_u16(), problem)
 }

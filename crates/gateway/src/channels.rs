@@ -4,7 +4,11 @@ use model::id::{ChannelId, CredentialId};
 use store::{Actor, Channel, ChannelCredential, NewChannel, Role, Store, StoreError};
 use zeroize::Zeroizing;
 
-use crate::{Failure, Gateway, access::Caller};
+use crate::{
+    Failure, Gateway,
+    access::Caller,
+    provider::{PROVIDERS, Provider},
+};
 
 const THING: &str = "channel";
 const CREDENTIAL: &str = "credential";
@@ -44,11 +48,34 @@ pub async fn get(gateway: &Gateway, caller: &Caller, id: ChannelId) -> Result<Ch
     found.ok_or(Failure::NotFound(THING))
 }
 
+/// The provider of a kind that a channel may have.
+///
+/// # Errors
+/// [`Failure::Invalid`] names all of them.
+pub fn provider(kind: &str) -> Result<&'static Provider, Failure> {
+    Provider::of(kind).ok_or_else(|| {
+        let kinds: Vec<&str> = PROVIDERS.iter().map(|provider| provider.kind).collect();
+        Failure::Invalid(format!("kind must be one of {}", kinds.join(", ")))
+    })
+}
+
+/// The base URL of a channel: what is given, else that of its provider.
+///
+/// # Errors
+/// An unknown kind; nothing is given, and the provider has one for each customer.
+pub fn base_url(kind: &str, given: Option<String>) -> Result<String, Failure> {
+    let provider = provider(kind)?;
+    let known = || provider.base_url.map(str::to_owned);
+    let found = given.filter(|given| !given.is_empty()).or_else(known);
+    found.ok_or_else(|| Failure::Invalid("base_url is required".to_owned()))
+}
+
 /// Makes a channel.
 ///
 /// # Errors
 /// [`Failure::Forbidden`]; a value that is not allowed.
 pub async fn create(gateway: &Gateway, caller: &Caller, new: &NewChannel) -> Result<Channel, Failure> {
+    provider(&new.kind)?;
     let made = store(gateway, caller)?.create_channel(new, gateway.now()).await;
     let made = made.map_err(|error| Failure::of(error, THING))?;
     live(gateway, made.id).await?;
@@ -70,6 +97,7 @@ pub async fn update(
     let decide = |before: Channel| {
         let place = before.base_url.clone();
         let new = decide(before)?;
+        provider(&new.kind)?;
         if new.base_url != place && new.credential.is_none() {
             return Err(Failure::Invalid("key is required with a new base_url".to_owned()));
         }

@@ -13,9 +13,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 use model::{clock::Timestamp, refusal::Refusal, usage::UsageContext};
-use store::{ModelFacts, ModelPrice};
-use wire::openai::{
-    estimate,
+use store::ModelPrice;
+use wire::{
+    openai::estimate,
     request::{self, BodyError, Scan},
 };
 
@@ -26,9 +26,11 @@ use crate::{
     body::{self, Patience},
     bound::{self, Asked, Held, Tariff},
     channels,
+    door::{Door, Entrance},
     entry::Entry,
     gateway::Gateway,
     key_cache::Known,
+    pieces::Pieces,
     relay::Relay,
     routing::{Attempt, Attempts, Next, UpstreamFailure},
 };
@@ -36,81 +38,10 @@ use crate::{
 /// Longest name of a model, in bytes.
 const MAX_MODEL: usize = 256;
 
-/// Where a request came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
-    /// `POST /v1/chat/completions`.
-    Chat,
-    /// `POST /v1/embeddings`.
-    Embeddings,
-}
-
-impl Door {
-    /// All there are.
-    pub const ALL: [Self; 2] = [Self::Chat, Self::Embeddings];
-
-    /// The door at a path.
-    #[must_use]
-    pub fn at(path: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|door| door.path() == path)
-    }
-
-    /// What it is for, in a few words.
-    #[must_use]
-    pub const fn summary(self) -> &'static str {
-        match self {
-            Self::Chat => "A chat completion, whole or streamed",
-            Self::Embeddings => "Embeddings",
-        }
-    }
-
-    /// What catalogues call it.
-    #[must_use]
-    pub const fn endpoint(self) -> &'static str {
-        match self {
-            Self::Chat => "openai",
-            Self::Embeddings => "embeddings",
-        }
-    }
-
-    /// Whether a model is asked here: as its facts say, or else as what it is for says.
-    #[must_use]
-    pub fn is_of(self, facts: Option<&ModelFacts>) -> bool {
-        match facts {
-            Some(facts) if !facts.endpoints.is_empty() => {
-                facts.endpoints.iter().any(|endpoint| endpoint == self.endpoint())
-            }
-            Some(facts) if facts.kind == "embedding" => self == Self::Embeddings,
-            _ => self == Self::Chat,
-        }
-    }
-
-    /// Its path.
-    #[must_use]
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::Chat => "/v1/chat/completions",
-            Self::Embeddings => "/v1/embeddings",
-        }
-    }
-
-    /// The path behind an upstream's base URL.
-    pub(crate) const fn upstream_path(self) -> &'static str {
-        match self {
-            Self::Chat => "/chat/completions",
-            Self::Embeddings => "/embeddings",
-        }
-    }
-
-    const fn has_output(self) -> bool {
-        matches!(self, Self::Chat)
-    }
-}
-
 /// A model request.
 pub struct Question<B> {
     /// Where it came in.
-    pub door: Door,
+    pub entrance: Entrance,
     /// The API keys that it carries.
     pub credentials: Credentials,
     /// The caller's address.
@@ -182,7 +113,7 @@ pub async fn answer<B>(gateway: &Arc<Gateway>, question: Question<B>) -> Result<
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let door = question.door.path();
+    let door = question.entrance.door.path();
     let result = tell(gateway, question).await;
     let status = result.as_ref().map_or_else(Refusal::status, |answer| answer.status.as_u16());
     gateway.metrics.request(door, status);
@@ -193,15 +124,16 @@ async fn tell<B>(gateway: &Arc<Gateway>, question: Question<B>) -> Result<Answer
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let Question { door, credentials, client, headers, body, request_id, entry, started } = question;
+    let Question { entrance, credentials, client, headers, body, request_id, entry, started } = question;
+    let door = entrance.door;
     let known = admission::admit(gateway, &credentials, client, started).await?;
     entry.note(|facts| (facts.account, facts.key) = (Some(known.account.id), Some(known.key.id)));
     let settings = &gateway.settings;
     let patience = Patience { idle: settings.body_idle, whole: settings.body };
     let body = body::of_caller(&headers, body, settings.body_limit, patience).await?;
-    let scan = read(&body)?;
+    let scan = read(&entrance, &body)?;
     entry.note(|facts| (facts.model, facts.stream) = (Some(scan.model.clone()), scan.stream));
-    let way = admission::way(gateway, &known, &scan.model)?;
+    let way = admission::way(gateway, &known, door, &scan.model)?;
     tracing::debug!(request_id, plan = %way.plan, "planned");
     let mut attempts = Attempts::new(way.plan, &gateway.health, gateway.now());
     let next = |attempts: &mut Attempts| attempts.next(&gateway.health, &gateway.budget, gateway.now());
@@ -215,16 +147,26 @@ where
         ratio: attempt.ratio,
         input,
         estimated_input: estimate(input),
+        free: door.is_free(),
     };
     let told = Told { known: &known, scan: &scan, door, client, request_id: &request_id, started };
     let context = told.context(&attempt, &way.price);
     let asked = Asked { scan: &scan, body: &body, has_output: door.has_output() };
     let Held { mut hold, tariff, output, limit } =
         bound::hold(gateway, &known, tariff, asked, context).await?;
-    let model = scan.model.clone();
-    let mut bill = Bill::new(gateway, tariff, entry.clone(), started, request_id.clone(), model);
+    let mut bill = Bill::new(gateway, tariff, entry.clone(), started, request_id.clone());
 
-    let request = Request { door, headers: &headers, body: &body, scan: &scan, limit };
+    let request = Request {
+        entrance: &entrance,
+        headers: &headers,
+        body: &body,
+        scan: &scan,
+        facts: way.snapshot.facts(&scan.model),
+        limit,
+        max_output: way.price.max_output,
+        counted: bill.tariff.estimated_input,
+        now: started,
+    };
     let got = loop {
         let failed = match attempt::make(gateway, &attempt, &request).await {
             Ok(got) => {
@@ -233,7 +175,8 @@ where
             }
             Err(failed) => failed,
         };
-        if attempt.failed(gateway, failed.failure) == Next::Answer {
+        // Where nothing was sent there is nothing to be learnt of the channel.
+        if failed.failure.is_some_and(|failure| attempt.failed(gateway, failure) == Next::Answer) {
             return Err(bill.refuse(hold, failed.refusal));
         }
         attempt = loop {
@@ -258,23 +201,26 @@ where
             bill.settle(hold, read.reported, read.estimated_output, status.as_u16()).await;
             AnswerBody(Inner::Whole(Full::new(whole)))
         }
-        Content::Stream(upstream) => {
+        Content::Stream(upstream, passage) => {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
             let most = scan.output_limit.unwrap_or(u64::MAX).min(way.price.max_output);
             let most = limit.unwrap_or(most).saturating_mul(scan.choices);
-            let relay = Relay::new(bill, hold, upstream, scan.include_usage, output, most);
+            let upstream = (upstream, Pieces::of(&passage));
+            let relay = Relay::new(bill, hold, upstream, passage, output, most);
             AnswerBody(Inner::Stream(Box::new(relay)))
         }
     };
     Ok(Answer { status, headers, body })
 }
 
-fn read(body: &[u8]) -> Result<Scan, Refusal> {
-    let scan = request::scan(body).map_err(|error| match error {
+fn read(entrance: &Entrance, body: &[u8]) -> Result<Scan, Refusal> {
+    let (door, named) = (entrance.door, entrance.model.as_deref());
+    let mut scan = request::scan(door.format(), named, body).map_err(|error| match error {
         BodyError::ModelRequired => Refusal::ModelRequired,
         error => Refusal::InvalidRequest(error.to_string()),
     })?;
+    scan.stream = door.streams(scan.stream);
     if scan.model.len() > MAX_MODEL {
         return Err(Refusal::InvalidRequest(format!("model must have at most {MAX_MODEL} bytes")));
     }

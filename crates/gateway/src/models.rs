@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use model::refusal::Refusal;
 
-use crate::{Credentials, Gateway, admission, entry::Entry, exchange::Door, routing::Choice};
+use crate::{Credentials, Gateway, admission, door::Door, entry::Entry, routing::Choice};
 
 /// A model that a key may call.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,13 +15,11 @@ use hyper::body::{Body, Frame};
 use ledger::{Hold, HoldError};
 use model::{money::Units, refusal::Refusal, usage::UsageOutcome};
 use tokio::time::{Instant, Sleep};
-use wire::{
-    openai::{stream::Tap, usage::Reported},
-    sse::Splitter,
-};
+use wire::{openai::usage::Reported, passage::Passage};
 
 use crate::{
     bill::{Bill, beyond},
+    pieces::Pieces,
     upstream::UpstreamBody,
 };
 
@@ -46,8 +44,8 @@ pub(crate) struct Relay {
     bill: Bill,
     hold: Option<Hold>,
     upstream: Option<UpstreamBody>,
-    splitter: Splitter,
-    tap: Tap,
+    pieces: Pieces,
+    passage: Passage,
     raising: Option<(Raising, Then)>,
     /// Output tokens that are held, and the most that there can be.
     held: u64,
@@ -67,12 +65,13 @@ impl Relay {
     pub(crate) fn new(
         mut bill: Bill,
         hold: Hold,
-        upstream: UpstreamBody,
-        asked: bool,
+        upstream: (UpstreamBody, Pieces),
+        passage: Passage,
         held: u64,
         most: u64,
     ) -> Self {
         bill.first_byte();
+        let (upstream, pieces) = upstream;
         let now = Instant::now();
         let deadline = now + bill.gateway.settings.answer;
         let idle = (now + bill.gateway.settings.idle).min(deadline);
@@ -81,8 +80,8 @@ impl Relay {
             bill,
             hold: Some(hold),
             upstream: Some(upstream),
-            splitter: Splitter::default(),
-            tap: Tap::new(asked),
+            pieces,
+            passage,
             raising: None,
             held,
             most,
@@ -112,11 +111,11 @@ impl Relay {
     }
 
     fn outcome(&self, status: u16) -> UsageOutcome {
-        self.bill.outcome(self.tap.reported(), self.tap.delivered(), status)
+        self.bill.outcome(self.passage.reported(), self.passage.delivered(), status)
     }
 
     fn take_event(&mut self, event: Bytes) {
-        let pass = self.tap.event(event);
+        let pass = self.passage.event(event);
         if pass.done {
             self.last = pass.bytes;
             self.finish();
@@ -148,13 +147,13 @@ impl Relay {
     fn look_ahead(&mut self) {
         let step = self.bill.gateway.settings.stream_step.max(2);
         if self.held >= self.most {
-            if self.tap.delivered() > self.most.saturating_mul(OVER).saturating_add(OVER_AT_LEAST) {
+            if self.passage.delivered() > self.most.saturating_mul(OVER).saturating_add(OVER_AT_LEAST) {
                 tracing::warn!(request_id = self.bill.request_id, "an upstream does not end a stream");
                 self.stop();
             }
             return;
         }
-        if self.tap.delivered() + step / 2 < self.held {
+        if self.passage.delivered() + step / 2 < self.held {
             return;
         }
         let Some(mut hold) = self.hold.take() else { return };
@@ -167,7 +166,7 @@ impl Relay {
         if next == self.held {
             self.hold = Some(hold);
             // Nothing more is affordable: go on to the end of what is held.
-            if self.tap.delivered() >= self.held {
+            if self.passage.delivered() >= self.held {
                 self.stop();
             }
             return;
@@ -182,7 +181,8 @@ impl Relay {
 
     /// Ends the stream as if the upstream had met an output limit.
     fn stop(&mut self) {
-        self.last = Some(self.tap.stopped(&self.bill.model, self.outcome(200).tokens));
+        let used = self.outcome(200).tokens;
+        self.last = Some(self.passage.stop(used)).filter(|last| !last.is_empty());
         self.finish();
     }
 
@@ -208,7 +208,7 @@ impl Relay {
     }
 
     fn nothing_delivered(&self) -> bool {
-        self.tap.delivered() == 0 && !matches!(self.tap.reported(), Reported::Good(_))
+        self.passage.delivered() == 0 && !matches!(self.passage.reported(), Reported::Good(_))
     }
 
     /// The stream broke: what was delivered is charged, and the caller is told unless it was told already.
@@ -223,7 +223,8 @@ impl Relay {
             self.bill.end(hold, UsageOutcome { error: Some(word.to_owned()), ..outcome });
         }
         if let Some(refusal) = refusal {
-            self.put(self.bill.event(refusal));
+            let told = self.passage.fail(refusal, self.bill.setting());
+            self.put(told);
         }
     }
 
@@ -247,15 +248,20 @@ impl Relay {
     }
 
     fn upstream_ended(&mut self) {
-        if let Some(rest) = self.splitter.finish() {
+        if let Some(rest) = self.pieces.finish() {
             self.take_event(rest);
         }
         if self.hold.is_none() {
             return;
         }
-        // Some upstreams end without the mark; a choice that says why it ended is an end too.
-        if self.tap.finished() {
+        let pass = self.passage.end();
+        if pass.done {
+            self.last = pass.bytes;
             self.finish();
+        } else if pass.error {
+            // The conversion has said it itself.
+            pass.bytes.into_iter().for_each(|bytes| self.put(bytes));
+            self.break_off("upstream_error", None);
         } else {
             self.break_off("upstream_error", Some(&Refusal::UpstreamError));
         }
@@ -278,7 +284,7 @@ impl Relay {
                 let next = now + self.bill.gateway.settings.idle;
                 self.idle.as_mut().reset(next.min(self.deadline));
                 if let Ok(data) = frame.into_data() {
-                    self.splitter.push(data);
+                    self.pieces.push(data);
                 }
             }
             Poll::Ready(Some(Err(error))) => {
@@ -326,7 +332,7 @@ impl Body for Relay {
                 }
                 return Poll::Ready(this.take_out().map(|out| Ok(Frame::data(out))));
             }
-            match this.splitter.next_event() {
+            match this.pieces.next_piece() {
                 Ok(Some(event)) => {
                     this.take_event(event);
                     continue;

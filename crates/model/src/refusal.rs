@@ -38,6 +38,13 @@ pub enum Refusal {
         /// The model.
         model: String,
     },
+    /// Channels serve the model in the group, but no upstream of theirs has what was asked for.
+    NotOffered {
+        /// The model.
+        model: String,
+        /// The path that was asked.
+        path: &'static str,
+    },
     /// No price is known for the model.
     PriceUnknown(String),
     /// The key's quota does not cover the hold.
@@ -93,6 +100,7 @@ impl Refusal {
             | Self::InvalidRequest(_)
             | Self::ModelRequired
             | Self::PriceUnknown(_) => 400,
+            Self::NotOffered { .. } => 404,
             Self::ModelNotFound { .. } | Self::Unavailable => 503,
             Self::UpstreamError => 502,
             Self::UpstreamTimeout => 504,
@@ -119,6 +127,7 @@ impl Refusal {
             Self::GroupNotAvailable(_) => "group_not_available",
             Self::ModelNotAllowed(_) => "model_not_allowed",
             Self::ModelNotFound { .. } => "model_not_found",
+            Self::NotOffered { .. } => "endpoint_not_offered",
             Self::PriceUnknown(_) => "price_unknown",
             Self::QuotaExhausted { .. } => "quota_exhausted",
             Self::InsufficientBalance { .. } => "insufficient_balance",
@@ -165,6 +174,7 @@ impl fmt::Display for Refusal {
             Self::ModelNotFound { group, model } => {
                 write!(f, "no available channel for group {group} and model {model}")
             }
+            Self::NotOffered { model, path } => write!(f, "model {model} is not offered at {path}"),
             Self::PriceUnknown(model) => write!(f, "no price is known for model {model}"),
             Self::QuotaExhausted { need, have } => {
                 write!(

@@ -10,7 +10,10 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use gateway::channel_test::{self, Trial};
+use gateway::{
+    channel_test::{self, Trial},
+    channels,
+};
 use model::{
     clock::{SystemClock, Timestamp},
     id::{ChannelId, CredentialId},
@@ -33,12 +36,13 @@ pub(crate) async fn run(
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
     match command {
-        Channel::Add { name, base_url, models, groups, key_file, priority, weight } => {
+        Channel::Add { name, kind, base_url, models, groups, key_file, priority, weight } => {
             let (models, mapping) = mapped(models);
             let credential = key_file.as_deref().map(read_secret).transpose()?;
             let new = NewChannel {
                 name,
-                base_url,
+                base_url: channels::base_url(&kind, base_url)?,
+                kind,
                 credential,
                 models,
                 mapping,
@@ -50,13 +54,17 @@ pub(crate) async fn run(
             writeln!(out, "{}", store.create_channel(&new, now).await?.id)?;
         }
         Channel::List => list(store, out).await?,
-        Channel::Set { id, name, base_url, models, groups, key_file, priority, weight } => {
+        Channel::Set { id, name, kind, base_url, models, groups, key_file, priority, weight } => {
             let credential = key_file.as_deref().map(read_secret).transpose()?;
+            if let Some(kind) = &kind {
+                channels::provider(kind)?;
+            }
             let change = |before: store::Channel| {
                 let kept = before.to_change();
                 let (models, mapping) = models.map_or((kept.models, kept.mapping), mapped);
                 NewChannel {
                     name: name.unwrap_or(kept.name),
+                    kind: kind.unwrap_or(kept.kind),
                     base_url: base_url.unwrap_or(kept.base_url),
                     credential,
                     models,
@@ -103,7 +111,7 @@ fn mapped(models: Vec<String>) -> (Vec<String>, BTreeMap<String, String>) {
 }
 
 async fn list(store: &Store, out: &mut impl Write) -> anyhow::Result<()> {
-    writeln!(out, "id\tstatus\tpriority\tweight\tname\tbase_url\tgroups\tmodels")?;
+    writeln!(out, "id\tstatus\tpriority\tweight\tname\tkind\tbase_url\tgroups\tmodels")?;
     for channel in store.list_channels().await? {
         let status = if channel.enabled { 1 } else { 2 };
         let (groups, models) = (channel.groups.join(","), channel.models.join(","));
@@ -113,6 +121,7 @@ async fn list(store: &Store, out: &mut impl Write) -> anyhow::Result<()> {
             channel.priority.to_string(),
             channel.weight.to_string(),
             channel.name,
+            channel.kind,
             channel.base_url,
             groups,
             models,

@@ -97,6 +97,9 @@ pub(crate) enum Route {
         /// The model.
         #[arg(long)]
         model: String,
+        /// The path that is asked, such as /v1/messages; chat completions when absent.
+        #[arg(long)]
+        path: Option<String>,
     },
 }
 
@@ -242,9 +245,12 @@ pub(crate) enum Channel {
         /// A name for people.
         #[arg(long)]
         name: String,
-        /// The upstream's base URL, such as https://api.openai.com/v1.
+        /// What the upstream speaks, such as openai, anthropic, gemini, azure or compatible.
+        #[arg(long, default_value = "openai")]
+        kind: String,
+        /// The upstream's base URL, such as https://api.openai.com/v1; that of its kind when absent.
         #[arg(long)]
-        base_url: String,
+        base_url: Option<String>,
         /// The models that it serves, comma separated; `ours=theirs` where the upstream has another name.
         #[arg(long, value_delimiter = ',', required = true)]
         models: Vec<String>,
@@ -270,6 +276,9 @@ pub(crate) enum Channel {
         /// A name for people.
         #[arg(long)]
         name: Option<String>,
+        /// What the upstream speaks.
+        #[arg(long)]
+        kind: Option<String>,
         /// The upstream's base URL; its API key is asked for again then.
         #[arg(long, requires = "key_file")]
         base_url: Option<String>,

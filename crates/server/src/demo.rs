@@ -55,6 +55,7 @@ impl Demo {
         }
         let channel = NewChannel {
             name: "demo".to_owned(),
+            kind: "compatible".to_owned(),
             base_url: provider.url(),
             credential: None,
             models: vec![CHAT.to_owned(), EMBEDDING.to_owned()],

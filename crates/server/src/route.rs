@@ -16,11 +16,12 @@ pub(crate) async fn run(
     now: Timestamp,
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
-    let Route::Explain { key, model } = command;
+    let Route::Explain { key, model, path } = command;
     let mut seed = [0; 8];
     getrandom::fill(&mut seed)?;
     let seed = u64::from_le_bytes(seed);
-    let outlook = routes::explain_stored(store, &policy(config)?, KeyId(key), &model, seed, now).await?;
+    let asked = (KeyId(key), model.as_str(), path.as_deref());
+    let outlook = routes::explain_stored(store, &policy(config)?, asked, seed, now).await?;
     print(&outlook, out)?;
     Ok(ExitCode::SUCCESS)
 }

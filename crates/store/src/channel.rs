@@ -24,6 +24,8 @@ pub struct Channel {
     pub id: ChannelId,
     /// A name for people.
     pub name: String,
+    /// What the upstream speaks: the word for a kind of provider.
+    pub kind: String,
     /// The upstream's base URL, such as `https://api.openai.com/v1`.
     pub base_url: String,
     /// The models that it serves.
@@ -48,6 +50,7 @@ impl Channel {
     pub fn to_change(self) -> NewChannel {
         NewChannel {
             name: self.name,
+            kind: self.kind,
             base_url: self.base_url,
             credential: None,
             models: self.models,
@@ -63,6 +66,7 @@ impl Channel {
     fn state(&self) -> Value {
         json!({
             "name": self.name,
+            "kind": self.kind,
             "base_url": self.base_url,
             "models": self.models,
             "model_mapping": self.mapping,
@@ -80,6 +84,8 @@ impl Channel {
 pub struct NewChannel {
     /// A name for people.
     pub name: String,
+    /// What the upstream speaks: the word for a kind of provider.
+    pub kind: String,
     /// The upstream's base URL: http or https, without credentials, query and fragment.
     pub base_url: String,
     /// What is sent as bearer credential, instead of all that are there; empty for none. `None` keeps them.
@@ -105,6 +111,7 @@ pub const MAX_WEIGHT: u32 = 1_000_000;
 struct Row {
     id: i64,
     name: String,
+    kind: String,
     base_url: String,
     models: String,
     mapping: String,
@@ -122,6 +129,7 @@ impl Row {
         Ok(Channel {
             id,
             name: self.name,
+            kind: self.kind,
             base_url: self.base_url,
             models: split(&self.models),
             mapping,
@@ -141,7 +149,7 @@ pub(crate) const fn place(row: i64) -> Place {
 /// One channel, or all, with their credentials.
 async fn read(connection: &mut SqliteConnection, id: Option<ChannelId>) -> Result<Vec<Channel>, StoreError> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT id, name, base_url, models, mapping, groups, priority, weight, enabled FROM channel
+        "SELECT id, name, kind, base_url, models, mapping, groups, priority, weight, enabled FROM channel
          WHERE CAST($1 AS BIGINT) IS NULL OR id = $1 ORDER BY id",
     )
     .bind(id.map(|id| id.0))
@@ -255,7 +263,7 @@ impl Store {
         let mapping = serde_json::to_string(&new.mapping).map_err(|_| StoreError::Corrupt("a mapping"))?;
         sqlx::query(
             "UPDATE channel SET name = $2, base_url = $3, models = $4, mapping = $5, groups = $6, priority = $7,
-                weight = $8, enabled = $9 WHERE id = $1",
+                weight = $8, enabled = $9, kind = $10 WHERE id = $1",
         )
         .bind(id.0)
         .bind(&new.name)
@@ -266,6 +274,7 @@ impl Store {
         .bind(new.priority)
         .bind(i64::from(new.weight))
         .bind(i64::from(new.enabled))
+        .bind(&new.kind)
         .execute(&mut **tx)
         .await?;
         if let Some(text) = &new.credential {
@@ -346,6 +355,10 @@ fn check(new: &NewChannel) -> Result<(), StoreError> {
     let invalid = |what: &str| Err(StoreError::Invalid(what.to_owned()));
     if !is_base_url(&new.base_url) {
         return invalid("base_url must be an http or https URL without credentials, query and fragment");
+    }
+    let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if !(1..=32).contains(&new.kind.len()) || !new.kind.bytes().all(word) {
+        return invalid("kind must be a word of 1 to 32 small letters, digits and dashes");
     }
     if new.name.is_empty() || new.name.chars().count() > 64 {
         return invalid("a channel's name must have 1 to 64 characters");

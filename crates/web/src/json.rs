@@ -77,7 +77,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
 /// [`Failure::Invalid`], naming the member that is wrong.
 pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     let invalid = |what: String| Failure::Invalid(what);
-    wire::openai::request::check_depth(body).map_err(|error| invalid(error.to_string()))?;
+    wire::request::check_depth(body).map_err(|error| invalid(error.to_string()))?;
     let Strict(value) = serde_json::from_slice(body)
         .map_err(|error| invalid(format!("the request body is not valid JSON: {error}")))?;
     let Value::Object(members) = value else {

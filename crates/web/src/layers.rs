@@ -15,10 +15,7 @@ use std::{
 
 use axum::{BoxError, Router, body::Body, response::Response};
 use bytes::Bytes;
-use gateway::{
-    entry::Entry,
-    exchange::{self, Door},
-};
+use gateway::{door::Entrance, entry::Entry, exchange};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body::{Frame, SizeHint};
 use model::{clock::Timestamp, refusal::Refusal};
@@ -74,9 +71,10 @@ impl App {
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        if let Some(door) = Door::at(request.uri().path()) {
+        let uri = request.uri();
+        if let Some(entrance) = Entrance::at(uri.path(), uri.query()) {
             if request.method() == Method::POST {
-                return model_api::ask(door, &self.state, operation, request).await;
+                return model_api::ask(entrance, &self.state, operation, request).await;
             }
             return routes::refuse_method(&self.state, operation, request.uri()).map(AnswerBody::Rest);
         }

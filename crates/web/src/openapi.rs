@@ -1,6 +1,6 @@
 //! The head of the OpenAPI document; its paths come from the handlers.
 
-use gateway::exchange::Door;
+use gateway::door::Door;
 use utoipa::{
     Modify, OpenApi,
     openapi::{

@@ -68,6 +68,7 @@ const fn param(refusal: &Refusal) -> Option<&'static str> {
         Refusal::ModelRequired
         | Refusal::ModelNotAllowed(_)
         | Refusal::ModelNotFound { .. }
+        | Refusal::NotOffered { .. }
         | Refusal::PriceUnknown(_) => Some("model"),
         _ => None,
     }
@@ -120,6 +121,7 @@ mod tests {
             Refusal::GroupNotAvailable("g".to_owned()),
             Refusal::ModelNotAllowed("m".to_owned()),
             Refusal::ModelNotFound { group: "g".to_owned(), model: "m".to_owned() },
+            Refusal::NotOffered { model: "m".to_owned(), path: "/v1/rerank" },
             Refusal::PriceUnknown("m".to_owned()),
             Refusal::QuotaExhausted { need: 5, have: 3 },
             Refusal::InsufficientBalance { need: 5, have: 3 },

@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug)]
 pub enum Passage {
     /// Both sides speak the same dialect.
-    Native(Tap),
+    Native(Box<Tap>),
     /// They do not.
     Converted(Box<Converter>),
 }
@@ -25,13 +25,22 @@ impl Passage {
     /// A stream that passes as it is; see [`Tap::new`].
     #[must_use]
     pub fn native(dialect: Dialect, model: &str, include_usage: bool, sse: bool) -> Self {
-        Self::Native(Tap::new(dialect, model, include_usage, sse))
+        Self::Native(Box::new(Tap::new(dialect, model, include_usage, sse)))
     }
 
     /// A stream of an upstream that speaks `from`.
     #[must_use]
     pub fn converted(from: Dialect, caller: Caller) -> Self {
         Self::Converted(Box::new(Converter::new(from, caller)))
+    }
+
+    /// Whether the upstream's stream is of events, and not one JSON array.
+    #[must_use]
+    pub fn is_of_events(&self) -> bool {
+        match self {
+            Self::Native(tap) => tap.is_of_events(),
+            Self::Converted(_) => true,
+        }
     }
 
     /// Takes in one event of the upstream.

@@ -97,6 +97,11 @@ impl Tap {
         Self { reader, report: Report::Absent, delivered: 0, begun: false, over: false, sse }
     }
 
+    /// Whether the stream is of events, and not one JSON array.
+    pub(crate) const fn is_of_events(&self) -> bool {
+        self.sse
+    }
+
     /// The upstream's counts so far.
     #[must_use]
     pub const fn report(&self) -> Report {

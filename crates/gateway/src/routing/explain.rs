@@ -35,6 +35,8 @@ pub enum Absence {
     Disabled,
     /// It does not serve the model.
     OtherModels,
+    /// Its upstream has no such endpoint.
+    OtherDoors,
     /// It is in none of the key's groups.
     OtherGroups,
     /// It is only in groups of the automatic list that are not reached.
@@ -61,6 +63,7 @@ impl fmt::Display for Absence {
         f.write_str(match self {
             Self::Disabled => "it is disabled",
             Self::OtherModels => "it does not serve the model",
+            Self::OtherDoors => "its upstream has no such endpoint",
             Self::OtherGroups => "it is in none of the key's groups",
             Self::GroupNotReached => "its group is not reached",
             Self::Unfit(Fitness::NoCredential) => "none of its credentials is in use",
@@ -147,6 +150,9 @@ fn absence(route: &Route, plan: &Plan, want: Want<'_>, health: &Table) -> Absenc
     }
     if !route.models.contains(want.model) {
         return Absence::OtherModels;
+    }
+    if !route.provider.serves(want.door) {
+        return Absence::OtherDoors;
     }
     if !want.choice.groups.iter().any(|(group, _)| route.groups.contains(&**group)) {
         return Absence::OtherGroups;

@@ -12,7 +12,7 @@
 //!
 //! ```text
 //! let choice = Choice::of(&account, &key.settings, &snapshot)?;
-//! let want = Want { choice: &choice, model, seed: seeds.next(), now };
+//! let want = Want { choice: &choice, door, model, seed: seeds.next(), now };
 //! let plan = health.with(|table| plan(&snapshot, want, table));
 //! if let Some(refusal) = health.with(|table| plan.refusal(&snapshot, want, table)) { return Err(refusal) }
 //! let mut attempts = Attempts::new(plan, &health, now);

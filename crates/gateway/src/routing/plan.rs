@@ -13,6 +13,7 @@ use super::{
     random::Random,
     snapshot::{Route, Snapshot},
 };
+use crate::door::Door;
 
 /// One group of a plan.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct Plan {
 pub struct Want<'a> {
     /// Its groups.
     pub choice: &'a Choice,
+    /// Where it came in.
+    pub door: Door,
     /// Its model.
     pub model: &'a str,
     /// What decides among channels of the same priority.
@@ -56,7 +59,13 @@ pub fn plan(snapshot: &Snapshot, want: Want<'_>, health: &Table) -> Plan {
         if serving.is_empty() {
             continue;
         }
-        let fit = |route: &&Arc<Route>| health.fitness(route, want.now) == Fitness::Fit;
+        // A group whose upstreams have no such door is passed over like one without a channel.
+        if !serving.iter().any(|route| route.provider.serves(want.door)) {
+            continue;
+        }
+        let fit = |route: &&Arc<Route>| {
+            route.provider.serves(want.door) && health.fitness(route, want.now) == Fitness::Fit
+        };
         let mut routes = Vec::with_capacity(serving.len());
         for same in serving.chunk_by(|a, b| a.priority == b.priority) {
             draw(same.iter().filter(fit).collect(), &mut random, &mut routes);
@@ -119,9 +128,14 @@ impl Plan {
         }
         let (group, model) = (want.choice.name(), want.model.to_owned());
         if self.stages.is_empty() {
+            let mut groups = want.choice.groups.iter();
+            if groups.any(|(group, _)| !snapshot.serving(group, want.model).is_empty()) {
+                return Some(Refusal::NotOffered { model, path: want.door.path() });
+            }
             return Some(Refusal::ModelNotFound { group, model });
         }
         let routes = self.stages.iter().flat_map(|stage| snapshot.serving(&stage.group, want.model));
+        let routes = routes.filter(|route| route.provider.serves(want.door));
         let soonest = routes.filter_map(|route| health.fitness(route, want.now).until()).min();
         let seconds = soonest.map(|until| (until.millis_since(want.now) + 999) / 1_000);
         Some(Refusal::Upstream {

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use http::{HeaderName, HeaderValue, header};
 use model::{
     clock::Timestamp,
     id::{ChannelId, CredentialId},
@@ -16,7 +17,10 @@ use model::{
 use store::{Group, ModelFacts, ModelPrice, Store, StoreError};
 use zeroize::Zeroizing;
 
-use crate::upstream::Target;
+use crate::{
+    provider::{Provider, Style},
+    upstream::Target,
+};
 
 /// One way to an upstream with one credential, ready to be used.
 pub struct Channel {
@@ -26,8 +30,10 @@ pub struct Channel {
     pub credential: CredentialId,
     /// Where the upstream is.
     pub(crate) target: Target,
-    /// The whole value of the `authorization` header; `None` for an upstream that asks for none.
-    pub(crate) authorization: Option<http::HeaderValue>,
+    /// What it speaks.
+    pub(crate) provider: &'static Provider,
+    /// The header with the credential; `None` for an upstream that asks for none.
+    pub(crate) credential_header: Option<(HeaderName, HeaderValue)>,
     /// The upstream's names of models that have another name here.
     pub(crate) mapping: HashMap<String, String>,
 }
@@ -62,6 +68,8 @@ pub struct Route {
     pub models: HashSet<String>,
     /// The groups that may use it.
     pub groups: HashSet<String>,
+    /// What its upstream speaks.
+    pub provider: &'static Provider,
     /// The ways that it offers; none when each of its credentials is refused or switched off.
     pub ways: Vec<Arc<Channel>>,
 }
@@ -122,13 +130,18 @@ impl Snapshot {
                 tracing::error!(channel = %row.id, "a channel's address is not one; it is left out");
                 continue;
             };
+            let Some(provider) = Provider::of(&row.kind) else {
+                tracing::error!(channel = %row.id, kind = row.kind, "a channel's kind is unknown; it is left out");
+                continue;
+            };
             let mapping: HashMap<String, String> = row.mapping.into_iter().collect();
-            let way = |(credential, authorization)| {
+            let way = |(credential, credential_header)| {
                 Arc::new(Channel {
                     id: row.id,
                     credential,
                     target: target.clone(),
-                    authorization,
+                    provider,
+                    credential_header,
                     mapping: mapping.clone(),
                 })
             };
@@ -137,7 +150,10 @@ impl Snapshot {
                 [] => vec![way((CredentialId(-row.id.0), None))],
                 _ => {
                     let usable = store.usable_credentials(row.id).await?;
-                    usable.into_iter().map(|(id, text)| way((id, authorization(&text)))).collect()
+                    usable
+                        .into_iter()
+                        .map(|(id, text)| way((id, provider.credential.header(&text))))
+                        .collect()
                 }
             };
             routes.push(Route {
@@ -148,6 +164,7 @@ impl Snapshot {
                 enabled: row.enabled,
                 models: row.models.into_iter().collect(),
                 groups: row.groups.into_iter().collect(),
+                provider,
                 ways,
             });
         }
@@ -238,14 +255,19 @@ impl Snapshot {
     }
 }
 
-/// `Bearer` and the credential, marked so that nothing prints it. The store refuses to save a credential that is no
-/// header value.
-fn authorization(credential: &str) -> Option<http::HeaderValue> {
-    if credential.is_empty() {
-        return None;
+impl Style {
+    /// The header with a credential, marked so that nothing prints it. The store refuses to save a credential that is no
+    /// header value.
+    fn header(self, credential: &str) -> Option<(HeaderName, HeaderValue)> {
+        if credential.is_empty() {
+            return None;
+        }
+        let (name, text) = match self {
+            Self::Bearer => (header::AUTHORIZATION, format!("Bearer {credential}")),
+            Self::Header(name) => (HeaderName::from_static(name), credential.to_owned()),
+        };
+        let mut value = HeaderValue::from_str(&Zeroizing::new(text)).ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
     }
-    let text = Zeroizing::new(format!("Bearer {credential}"));
-    let mut value = http::HeaderValue::from_str(&text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }

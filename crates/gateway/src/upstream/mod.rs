@@ -37,7 +37,13 @@ use crate::{
 };
 
 /// The caller's headers that go on to the provider.
-const ONWARD: [HeaderName; 3] = [header::ACCEPT, header::USER_AGENT, HeaderName::from_static("openai-beta")];
+const ONWARD: [HeaderName; 2] = [header::ACCEPT, header::USER_AGENT];
+/// Those that go on where both speak the same dialect.
+const OF_DIALECTS: [HeaderName; 3] = [
+    HeaderName::from_static("openai-beta"),
+    HeaderName::from_static("anthropic-beta"),
+    HeaderName::from_static("anthropic-version"),
+];
 
 /// The provider's headers that go back to the caller.
 const BACK: [HeaderName; 4] = [
@@ -64,21 +70,21 @@ impl Upstream {
         self.pool.sweep();
     }
 
-    /// Sends a request to `channel` and waits for the head of the answer. Dropping the future or the answer's body
+    /// Sends a request to `channel`, with the headers of `caller` that may go on, and waits for the head of the answer. Dropping the future or the answer's body
     /// ends the request upstream.
     pub(crate) async fn send(
         &self,
         channel: &Channel,
-        path: &str,
         caller: &HeaderMap,
-        body: Bytes,
+        outgoing: Outgoing<'_>,
         limit: Duration,
     ) -> Result<Response<UpstreamBody>, UpstreamFailure> {
+        let Outgoing { path, body, native } = outgoing;
         let Some(path) = channel.target.path(path) else {
             tracing::error!(channel = %channel.id, "a channel's address is not one");
             return Err(UpstreamFailure::Connect);
         };
-        let headers = onward(channel, caller, body.len());
+        let headers = onward(channel, caller, native, body.len());
         match tokio::time::timeout(limit, self.send_for_ever(&channel.target, path, headers, body)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err((failure, error))) => {
@@ -161,6 +167,15 @@ impl Upstream {
     }
 }
 
+/// What goes to an upstream.
+pub(crate) struct Outgoing<'a> {
+    /// Behind the base URL, with its query.
+    pub(crate) path: &'a str,
+    pub(crate) body: Bytes,
+    /// Whether it is in the caller's own dialect.
+    pub(crate) native: bool,
+}
+
 /// A fresh connection.
 enum Opened {
     /// Of one request at a time.
@@ -178,17 +193,20 @@ fn broken(error: io::Error) -> (UpstreamFailure, io::Error) {
 }
 
 /// The headers that go to the upstream.
-fn onward(channel: &Channel, caller: &HeaderMap, length: usize) -> HeaderMap {
+fn onward(channel: &Channel, caller: &HeaderMap, native: bool, length: usize) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    for name in &ONWARD {
-        for value in caller.get_all(name) {
-            headers.append(name, value.clone());
+    for name in ONWARD.into_iter().chain(OF_DIALECTS.into_iter().filter(|_| native)) {
+        for value in caller.get_all(&name) {
+            headers.append(name.clone(), value.clone());
         }
     }
-    if let Some(authorization) = &channel.authorization {
-        headers.insert(header::AUTHORIZATION, authorization.clone());
+    for (name, value) in channel.provider.headers {
+        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
+    }
+    if let Some((name, value)) = &channel.credential_header {
+        headers.insert(name.clone(), value.clone());
     }
     headers
 }

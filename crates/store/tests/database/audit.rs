@@ -35,6 +35,7 @@ async fn every_change_is_recorded_with_who_and_what() {
     store.delete_group("vip", at(5)).await.unwrap();
     let new = NewChannel {
         name: "c".to_owned(),
+        kind: "openai".to_owned(),
         base_url: "https://api.example.com".to_owned(),
         credential: Some(Zeroizing::new("secret-of-the-channel".to_owned())),
         models: vec!["m".to_owned()],

@@ -12,6 +12,7 @@ use crate::fixture::{self, Fixture, at, credential_of};
 fn channel(text: &str) -> NewChannel {
     NewChannel {
         name: "main".to_owned(),
+        kind: "openai".to_owned(),
         base_url: "https://api.example.com/v1".to_owned(),
         credential: Some(Zeroizing::new(text.to_owned())),
         models: vec!["m".to_owned()],

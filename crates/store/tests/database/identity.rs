@@ -31,6 +31,7 @@ fn edit(settings: Settings, quota: Option<i64>) -> KeyChange {
 fn channel() -> NewChannel {
     NewChannel {
         name: "main".to_owned(),
+        kind: "openai".to_owned(),
         base_url: "https://api.example.com/v1".to_owned(),
         credential: Some(Zeroizing::new(UPSTREAM.to_owned())),
         models: vec!["gpt".to_owned()],

@@ -21,6 +21,7 @@ fn group(name: &str) -> Group {
 fn channel(groups: &[&str]) -> NewChannel {
     NewChannel {
         name: "main".to_owned(),
+        kind: "openai".to_owned(),
         base_url: "https://api.example.com/v1".to_owned(),
         credential: Some(Zeroizing::new(SECRET.to_owned())),
         models: vec!["gpt".to_owned(), "o".to_owned()],

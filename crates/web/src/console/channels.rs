@@ -6,6 +6,7 @@ use gateway::{
     Channel, Failure, NewChannel,
     channel_test::{self, Finding, Trial},
     channels, groups,
+    provider::{PROVIDERS, Provider},
     routing::Fitness,
 };
 use http::StatusCode;
@@ -25,6 +26,7 @@ use crate::{management::Segment, routes::AppState};
 struct Line {
     id: i64,
     name: String,
+    kind: &'static str,
     base_url: String,
     models: Vec<String>,
     groups: String,
@@ -77,6 +79,7 @@ async fn page(
     let line = |channel: Channel| Line {
         id: channel.id.0,
         name: channel.name,
+        kind: Provider::of(&channel.kind).map_or("?", |provider| provider.name),
         base_url: channel.base_url,
         groups: channel.groups.join(", "),
         models: channel.models,
@@ -137,6 +140,7 @@ pub(crate) async fn delete(
 #[derive(Default)]
 struct Fields {
     name: String,
+    kind: String,
     base_url: String,
     models: String,
     mapping: String,
@@ -152,6 +156,7 @@ struct FormPage {
     f: Frame,
     id: Option<i64>,
     fields: Fields,
+    providers: &'static [Provider],
     known_groups: Vec<String>,
     error: Option<String>,
 }
@@ -160,6 +165,7 @@ impl Fields {
     fn of_form(form: &Form) -> Self {
         Self {
             name: form.text("name").to_owned(),
+            kind: form.text("kind").to_owned(),
             base_url: form.text("base_url").to_owned(),
             models: form.raw("models").to_owned(),
             mapping: form.raw("mapping").to_owned(),
@@ -175,6 +181,7 @@ impl Fields {
         Self {
             mapping: pairs.collect::<Vec<_>>().join("\n"),
             name: channel.name,
+            kind: channel.kind,
             base_url: channel.base_url,
             models: channel.models.join("\n"),
             groups: channel.groups.join(", "),
@@ -195,9 +202,11 @@ fn channel(form: &Form) -> Result<NewChannel, Failure> {
     };
     let weight = form.number("weight")?.unwrap_or(1);
     let key = form.text("key");
+    let kind = form.text("kind").to_owned();
     Ok(NewChannel {
         name: form.text("name").to_owned(),
-        base_url: form.text("base_url").to_owned(),
+        base_url: channels::base_url(&kind, Some(form.text("base_url").to_owned()))?,
+        kind,
         credential: (!key.is_empty()).then(|| key.to_owned().into()),
         models: form.list("models"),
         mapping: form.list("mapping").into_iter().map(pair).collect::<Result<_, _>>()?,
@@ -218,12 +227,16 @@ async fn form_page(
     let known = groups::list(&state.gateway, &signed.caller).await?;
     let known_groups = known.into_iter().map(|group| group.name).collect();
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    Ok(frame::page(status, &FormPage { f: signed.frame, id, fields, known_groups, error }))
+    Ok(frame::page(
+        status,
+        &FormPage { f: signed.frame, id, fields, providers: PROVIDERS, known_groups, error },
+    ))
 }
 
 /// Where a channel is described.
 pub(crate) async fn new(State(state): State<AppState>, signed: SignedIn) -> Result<Response, Oops> {
-    let fields = Fields { groups: "default".to_owned(), enabled: true, ..Fields::default() };
+    let kind = "openai".to_owned();
+    let fields = Fields { kind, groups: "default".to_owned(), enabled: true, ..Fields::default() };
     form_page(&state, signed, None, fields, None).await
 }
 

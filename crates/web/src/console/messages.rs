@@ -151,6 +151,8 @@ messages! {
     channel_answers: "The channel answers.", "渠道应答正常。";
     name: "Name", "名称";
     base_url: "Base URL", "基础 URL";
+    base_url_hint: "Empty for the provider's own, where it has one for everybody.", "留空则使用供应商的公共地址（如果有）。";
+    provider_kind: "Provider", "供应商";
     upstream_key: "API key of the provider", "提供商的 API 密钥";
     upstream_key_hint: "It is stored sealed and never shown again.", "它会被加密保存，不会再次显示。";
     upstream_key_keep: "Leave it empty to keep what is there; a new base URL needs it again.", "留空则保持不变；更换基础 URL 时需要重新填写。";

@@ -9,7 +9,9 @@ use gateway::{
     channel_test::{self, Finding, Trial},
     channels, keys,
     keys::KeyInput,
-    prices, sessions,
+    prices,
+    provider::{PROVIDERS, Provider},
+    sessions,
 };
 use http::StatusCode;
 use model::price::ListedRates;
@@ -70,6 +72,7 @@ pub(crate) async fn begin(
 #[derive(Default)]
 struct ChannelFields {
     name: String,
+    kind: String,
     base_url: String,
     model: String,
     input: String,
@@ -82,6 +85,7 @@ struct ChannelFields {
 struct ChannelPage {
     f: Frame,
     fields: ChannelFields,
+    providers: &'static [Provider],
     error: Option<String>,
     finding: Option<Finding>,
 }
@@ -91,13 +95,14 @@ pub(crate) async fn show_channel(signed: SignedIn) -> Result<Response, Oops> {
     signed.must_administer()?;
     let fields = ChannelFields {
         name: "openai".to_owned(),
+        kind: "openai".to_owned(),
         base_url: "https://api.openai.com/v1".to_owned(),
         model: "gpt-5-mini".to_owned(),
         input: "0.25".to_owned(),
         output: "2.00".to_owned(),
         max_output: "128000".to_owned(),
     };
-    Ok(frame::ok(&ChannelPage { f: signed.frame, fields, error: None, finding: None }))
+    Ok(frame::ok(&ChannelPage { f: signed.frame, fields, providers: PROVIDERS, error: None, finding: None }))
 }
 
 /// Makes the first channel with the price of its model, and asks it something. One that does not answer is removed
@@ -117,13 +122,14 @@ pub(crate) async fn channel(
     let text = |name: &str| form.text(name).to_owned();
     let fields = ChannelFields {
         name: text("name"),
+        kind: text("kind"),
         base_url: text("base_url"),
         model: text("model"),
         input: text("input"),
         output: text("output"),
         max_output: text("max_output"),
     };
-    let page = ChannelPage { f: signed.frame, fields, error, finding };
+    let page = ChannelPage { f: signed.frame, fields, providers: PROVIDERS, error, finding };
     Ok(frame::page(StatusCode::UNPROCESSABLE_ENTITY, &page))
 }
 
@@ -144,7 +150,8 @@ async fn try_channel(state: &AppState, signed: &SignedIn, form: &Form) -> Result
     };
     let channel = NewChannel {
         name: form.text("name").to_owned(),
-        base_url: form.text("base_url").to_owned(),
+        base_url: channels::base_url(form.text("kind"), Some(form.text("base_url").to_owned()))?,
+        kind: form.text("kind").to_owned(),
         credential: Some(form.text("key").to_owned().into()),
         models: vec![model.to_owned()],
         mapping: BTreeMap::new(),

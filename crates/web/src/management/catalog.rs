@@ -5,7 +5,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use gateway::{Failure, ModelFacts, ModelPrice, catalogue, exchange::Door, routing::Snapshot};
+use gateway::{Failure, ModelFacts, ModelPrice, catalogue, door::Door, routing::Snapshot};
 use model::price::{Rates, UnitsPerMillion};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -72,7 +72,9 @@ fn record(known: &ModelPrice, routing: &Snapshot) -> Value {
     let text = |text: &String| (!text.is_empty()).then(|| text.clone());
     let doors = Door::ALL.into_iter().filter(|door| door.is_of(facts));
     let endpoints: Map<String, Value> = doors
-        .map(|door| (door.endpoint().to_owned(), json!({"path": door.path(), "method": "POST"})))
+        .filter_map(|door| {
+            Some((door.endpoint()?.to_owned(), json!({"path": door.path(), "method": "POST"})))
+        })
         .collect();
     json!({
         "id": known.model,

@@ -27,6 +27,8 @@ pub(crate) struct Record {
     id: i64,
     /// A name for people.
     name: String,
+    /// What the upstream speaks: a kind of provider.
+    kind: String,
     /// The upstream's base URL.
     base_url: String,
     /// The models that it serves.
@@ -50,6 +52,7 @@ impl From<Channel> for Record {
         Self {
             id: channel.id.0,
             name: channel.name,
+            kind: channel.kind,
             base_url: channel.base_url,
             models: channel.models,
             model_mapping: channel.mapping,
@@ -71,7 +74,9 @@ pub(crate) struct Body {
     id: Option<i64>,
     /// A name for people.
     name: Option<String>,
-    /// The upstream's base URL, such as `https://api.openai.com/v1`.
+    /// What the upstream speaks: a kind of provider, `openai` when absent.
+    kind: Option<String>,
+    /// The upstream's base URL, such as `https://api.openai.com/v1`; that of its kind when absent, where there is one.
     base_url: Option<String>,
     /// The upstream's API key, instead of all that the channel has; empty for none. Never shown again.
     key: Option<String>,
@@ -102,12 +107,12 @@ impl Body {
             Some(_) => return Err(Failure::Invalid("status must be 1 or 2".to_owned())),
         };
         let kept = |read: fn(&Channel) -> &String| before.map(|channel| read(channel).clone());
+        let kind = self.kind.or_else(|| kept(|channel| &channel.kind)).unwrap_or_else(|| "openai".to_owned());
+        let given = self.base_url.or_else(|| kept(|channel| &channel.base_url));
         Ok(NewChannel {
             name: self.name.or_else(|| kept(|channel| &channel.name)).ok_or_else(|| missing("name"))?,
-            base_url: self
-                .base_url
-                .or_else(|| kept(|channel| &channel.base_url))
-                .ok_or_else(|| missing("base_url"))?,
+            base_url: channels::base_url(&kind, given)?,
+            kind,
             credential: self.key.map(Into::into),
             models: self
                 .models

@@ -24,6 +24,8 @@ pub(crate) struct ExplainQuery {
     key_id: i64,
     /// The model.
     model: String,
+    /// The path that is asked, such as `/v1/messages`; chat completions when absent.
+    path: Option<String>,
 }
 
 /// A channel that will be tried.
@@ -112,5 +114,5 @@ pub(crate) async fn explain(
 ) -> Reply<RoutePlan> {
     let asked = |name: &str| query.get(name).map(String::as_str).filter(|text| !text.is_empty());
     let key = asked("key_id").map(id).transpose()?.map(KeyId);
-    ok(routes::explain(&state.gateway, &caller, key, asked("model")).await?.into())
+    ok(routes::explain(&state.gateway, &caller, key, asked("model"), asked("path")).await?.into())
 }

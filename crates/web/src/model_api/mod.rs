@@ -7,7 +7,8 @@ use axum::{
 };
 use bytes::Bytes;
 use gateway::{
-    exchange::{self, Door, Question},
+    door::Entrance,
+    exchange::{self, Question},
     models::{self as callable, Callable},
 };
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
@@ -52,7 +53,7 @@ fn refuse_in(dialect: Dialect, refusal: &Refusal, state: &AppState, operation: &
 
 /// Answers a model request.
 pub(crate) async fn ask<B>(
-    door: Door,
+    entrance: Entrance,
     state: &AppState,
     operation: &Operation,
     request: Request<B>,
@@ -62,7 +63,7 @@ where
 {
     let (parts, body) = request.into_parts();
     let question = Question {
-        door,
+        entrance,
         credentials: credentials::of(&parts.headers, &parts.uri),
         client: operation.client,
         headers: parts.headers,
@@ -77,7 +78,7 @@ where
             (*response.status_mut(), *response.headers_mut()) = (answer.status, answer.headers);
             response
         }
-        Err(refusal) => refuse(&refusal, state, operation).map(AnswerBody::Rest),
+        Err(refusal) => refuse_at(parts.uri.path(), &refusal, state, operation).map(AnswerBody::Rest),
     }
 }
 
@@ -92,7 +93,7 @@ async fn callable(
 }
 
 fn shown(model: &Callable) -> serde_json::Value {
-    let endpoints: Vec<&str> = model.doors.iter().map(|door| door.endpoint()).collect();
+    let endpoints: Vec<&str> = model.doors.iter().filter_map(|door| door.endpoint()).collect();
     openai::models::one(&model.id, model.provider.as_deref(), &endpoints)
 }
 

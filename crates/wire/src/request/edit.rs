@@ -166,11 +166,7 @@ mod tests {
             (Format::Google, "{ }", r#"{"generationConfig":{"maxOutputTokens":5} }"#),
             (Format::Google, "{}", r#"{"generationConfig":{"maxOutputTokens":5}}"#),
             (Format::Google, r#"{"generationConfig":{}}"#, r#"{"generationConfig":{"maxOutputTokens":5}}"#),
-            (
-                Format::Google,
-                r#"{"generationConfig":null}"#,
-                r#"{"generationConfig":{"maxOutputTokens":5}}"#,
-            ),
+            (Format::Google, r#"{"generationConfig":null}"#, r#"{"generationConfig":{"maxOutputTokens":5}}"#),
             (
                 Format::Google,
                 r#"{"generation_config":{"topK":1},"x":1}"#,

@@ -141,10 +141,9 @@ impl<'a> Members<'a> {
     pub(super) fn limits(&self, format: Format, text: Text<'_>) -> Result<Limits, BodyError> {
         let front = text.front();
         let named: &[(&'static str, Option<&RawValue>)] = match format {
-            Format::Chat => &[
-                ("max_completion_tokens", self.max_completion_tokens),
-                ("max_tokens", self.max_tokens),
-            ],
+            Format::Chat => {
+                &[("max_completion_tokens", self.max_completion_tokens), ("max_tokens", self.max_tokens)]
+            }
             Format::Completions | Format::Messages => &[("max_tokens", self.max_tokens)],
             Format::Responses => &[("max_output_tokens", self.max_output_tokens)],
             Format::Google => return self.google_limits(text),
@@ -218,7 +217,8 @@ impl<'a> Members<'a> {
             prompts += u64::from(walk.is_string() || walk.is_array());
             walk.value().map(drop)
         });
-        let wrong = BodyError::WrongType { member: "prompt", expected: "a text, tokens, or a list of either" };
+        let wrong =
+            BodyError::WrongType { member: "prompt", expected: "a text, tokens, or a list of either" };
         read.map(|()| prompts.max(1)).map_err(|_| wrong)
     }
 

@@ -197,14 +197,14 @@ mod tests {
             (Format::Chat, r#"{"model":"m","max_tokens":7,"max_completion_tokens":9}"#, Some(9), 1),
             (Format::Messages, r#"{"model":"m","stream":true,"max_tokens":7}"#, Some(7), 1),
             (Format::Responses, r#"{"model":"m","max_output_tokens":null}"#, None, 1),
-            (
-                Format::Google,
-                r#"{"generation_config":{"maxOutputTokens":9,"candidateCount":2}}"#,
-                Some(9),
-                2,
-            ),
+            (Format::Google, r#"{"generation_config":{"maxOutputTokens":9,"candidateCount":2}}"#, Some(9), 2),
             (Format::Plain, r#"{"model":"m","max_tokens":9,"n":4}"#, None, 4),
-            (Format::Completions, r#"{"model":"m","max_tokens":9,"n":2,"best_of":3,"prompt":"p"}"#, Some(9), 3),
+            (
+                Format::Completions,
+                r#"{"model":"m","max_tokens":9,"n":2,"best_of":3,"prompt":"p"}"#,
+                Some(9),
+                3,
+            ),
             (Format::Completions, r#"{"model":"m","n":2,"prompt":["p","q",[1]]}"#, None, 6),
             (Format::Completions, r#"{"model":"m","prompt":[12,13,14]}"#, None, 1),
         ] {

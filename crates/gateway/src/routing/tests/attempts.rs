@@ -6,8 +6,9 @@ use model::clock::{Clock, ManualClock, Timestamp};
 use proptest::prelude::*;
 
 use super::{Sketch, at, choice, sketch, snapshot};
-use crate::routing::{
-    Attempt, Attempts, Budget, Health, Over, Plan, Policy, Snapshot, UpstreamFailure, Want, plan,
+use crate::{
+    door::Door,
+    routing::{Attempt, Attempts, Budget, Health, Over, Plan, Policy, Snapshot, UpstreamFailure, Want, plan},
 };
 
 /// A node: its health, its budget and its clock.
@@ -31,7 +32,7 @@ impl Node {
 
     fn plan(&self, snapshot: &Snapshot, groups: &[&str], cross: bool, seed: u64) -> Plan {
         let choice = choice(snapshot, groups, true, cross);
-        let want = Want { choice: &choice, model: "m", seed, now: self.now() };
+        let want = Want { choice: &choice, door: Door::Chat, model: "m", seed, now: self.now() };
         self.health.with(|table| plan(snapshot, want, table))
     }
 

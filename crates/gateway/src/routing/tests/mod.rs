@@ -16,7 +16,7 @@ use model::{
 };
 use store::Group;
 
-use crate::upstream::Target;
+use crate::{provider::Provider, upstream::Target};
 
 use super::{Channel, Choice, Route, Snapshot};
 
@@ -34,21 +34,24 @@ pub(super) struct Sketch {
     pub(super) groups: Vec<&'static str>,
     pub(super) models: Vec<&'static str>,
     pub(super) credentials: usize,
+    pub(super) kind: &'static str,
 }
 
 /// An enabled channel with one credential for model `m` in group `a`.
 pub(super) fn sketch(id: i64) -> Sketch {
     let (groups, models) = (vec!["a"], vec!["m"]);
-    Sketch { id, priority: 0, weight: 1, enabled: true, groups, models, credentials: 1 }
+    Sketch { id, priority: 0, weight: 1, enabled: true, groups, models, credentials: 1, kind: "openai" }
 }
 
 impl Sketch {
     pub(super) fn route(&self) -> Route {
+        let provider = Provider::of(self.kind).unwrap();
         let way = |number: usize| Channel {
             id: ChannelId(self.id),
             credential: CredentialId(self.id * 100 + i64::try_from(number).unwrap()),
             target: Target::parse("http://127.0.0.1:1").unwrap(),
-            authorization: None,
+            provider,
+            credential_header: None,
             mapping: HashMap::new(),
         };
         let strings = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
@@ -60,6 +63,7 @@ impl Sketch {
             enabled: self.enabled,
             models: strings(&self.models),
             groups: strings(&self.groups),
+            provider,
             ways: (0..self.credentials).map(|number| Arc::new(way(number))).collect(),
         }
     }

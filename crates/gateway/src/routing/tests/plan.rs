@@ -6,13 +6,16 @@ use model::{clock::Timestamp, id::ChannelId};
 use proptest::{prelude::*, sample::Index};
 
 use super::{Sketch, at, choice, sketch, snapshot};
-use crate::routing::{Absence, Fitness, Plan, Policy, Snapshot, Table, UpstreamFailure, Want, explain, plan};
+use crate::{
+    door::Door,
+    routing::{Absence, Fitness, Plan, Policy, Snapshot, Table, UpstreamFailure, Want, explain, plan},
+};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
 fn planned(snapshot: &Snapshot, groups: &[&str], cross: bool, seed: u64, health: &Table) -> Plan {
     let choice = choice(snapshot, groups, groups.len() > 1, cross);
-    plan(snapshot, Want { choice: &choice, model: "m", seed, now: at(0) }, health)
+    plan(snapshot, Want { choice: &choice, door: Door::Chat, model: "m", seed, now: at(0) }, health)
 }
 
 fn order(plan: &Plan) -> Vec<(String, Vec<i64>)> {
@@ -95,7 +98,7 @@ fn a_group_whose_channels_rest_is_not_left_without_the_flag() {
     let crossing = planned(&snapshot, &["a", "b"], true, 1, &health);
     assert_eq!(order(&crossing), [("a".to_owned(), vec![]), ("b".to_owned(), vec![2])]);
     let choice = choice(&snapshot, &["a", "b"], true, false);
-    let want = Want { choice: &choice, model: "m", seed: 1, now: at(500) };
+    let want = Want { choice: &choice, door: Door::Chat, model: "m", seed: 1, now: at(500) };
     let refusal = plan(&snapshot, want, &health).refusal(&snapshot, want, &health).unwrap();
     let model::refusal::Refusal::Upstream { status, retry_after, .. } = refusal else {
         panic!("{refusal:?}")
@@ -104,6 +107,24 @@ fn a_group_whose_channels_rest_is_not_left_without_the_flag() {
     let nothing = Want { model: "unknown", ..want };
     let refusal = plan(&snapshot, nothing, &health).refusal(&snapshot, nothing, &health).unwrap();
     assert_eq!(refusal.code(), "model_not_found");
+}
+
+#[test]
+fn a_channel_whose_upstream_has_no_such_door_is_none() {
+    let embeds = Sketch { groups: vec!["a", "b"], ..sketch(1) };
+    let sketches = [embeds, Sketch { kind: "anthropic", priority: 9, ..sketch(2) }];
+    let snapshot = snapshot(&sketches);
+    let choice = choice(&snapshot, &["a", "b"], true, false);
+    let want = Want { choice: &choice, door: Door::Embeddings, model: "m", seed: 1, now: at(0) };
+    let health = Table::default();
+    assert_eq!(order(&plan(&snapshot, want, &health)), [("a".to_owned(), vec![1])]);
+    let absence = explain(&snapshot, want, &health, &Policy::default()).others[0].absence;
+    assert_eq!(absence, Absence::OtherDoors);
+    let talks = Want { door: Door::Messages, ..want };
+    assert_eq!(order(&plan(&snapshot, talks, &health)), [("a".to_owned(), vec![2, 1])]);
+    let counts = Want { door: Door::EmbedContent, ..want };
+    let refusal = plan(&snapshot, counts, &health).refusal(&snapshot, counts, &health).unwrap();
+    assert_eq!((refusal.status(), refusal.code()), (404, "endpoint_not_offered"));
 }
 
 #[test]
@@ -203,7 +224,7 @@ fn says_why_each_other_channel_is_not_among_them() {
     let policy = Policy { attempts_per_group: 1, breaker_failures: 1, ..Policy::default() };
     meet(&mut health, &snapshot, &[7], UpstreamFailure::Connect, &policy, at(0));
     let choice = choice(&snapshot, &["a", "b"], true, false);
-    let want = Want { choice: &choice, model: "m", seed: 3, now: at(1) };
+    let want = Want { choice: &choice, door: Door::Chat, model: "m", seed: 3, now: at(1) };
     let found = explain(&snapshot, want, &health, &policy);
     let candidates: Vec<_> = found.candidates.iter().map(|one| (one.group.as_str(), one.channel.0)).collect();
     assert_eq!(candidates, [("a", 1)]);
@@ -233,6 +254,7 @@ fn sketches() -> impl Strategy<Value = Vec<Sketch>> {
             groups,
             models,
             credentials,
+            kind: "openai",
         };
         rows.into_iter().enumerate().map(sketch).collect()
     })
@@ -282,7 +304,7 @@ proptest! {
         let one = snapshot(&sketches);
         let health = health_after(&past, &one, &policy);
         let choice = choice(&one, &groups, true, cross);
-        let want = Want { choice: &choice, model: "m", seed, now: at(now) };
+        let want = Want { choice: &choice, door: Door::Chat, model: "m", seed, now: at(now) };
         let plan = plan(&one, want, &health);
 
         // Stable: the order of the input plays no part.

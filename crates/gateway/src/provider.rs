@@ -1,0 +1,263 @@
+//! Kinds of providers: what an upstream speaks, under which paths, and how it wants its credential.
+//!
+//! A provider is a description. One that speaks as another does is a further row of [`PROVIDERS`], and no code.
+
+use std::fmt;
+
+use store::ModelFacts;
+use wire::dialect::Dialect;
+
+use crate::door::Door;
+
+/// How a credential is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// `Authorization: Bearer` and the credential.
+    Bearer,
+    /// The credential alone, in this header.
+    Header(&'static str),
+}
+
+/// One kind of provider.
+pub struct Provider {
+    /// The word that channels know it by.
+    pub kind: &'static str,
+    /// Its name for people.
+    pub name: &'static str,
+    /// The base URL, where there is one for everybody.
+    pub base_url: Option<&'static str>,
+    pub(crate) credential: Style,
+    /// Headers that every request must have; a caller's own of the same name goes before.
+    pub(crate) headers: &'static [(&'static str, &'static str)],
+    /// What it has, and where behind the base URL. `{model}` stands for the model.
+    doors: &'static [(Door, &'static str)],
+    /// Whether it knows the limit of a chat completion only as `max_tokens`.
+    pub(crate) max_tokens: bool,
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Provider({})", self.kind)
+    }
+}
+
+const COMPATIBLE: &[(Door, &str)] = &[
+    (Door::Chat, "/chat/completions"),
+    (Door::Completions, "/completions"),
+    (Door::Embeddings, "/embeddings"),
+    (Door::Moderations, "/moderations"),
+    (Door::Rerank, "/rerank"),
+];
+
+const OPENAI: &[(Door, &str)] = &[
+    (Door::Chat, "/chat/completions"),
+    (Door::Responses, "/responses"),
+    (Door::Completions, "/completions"),
+    (Door::Embeddings, "/embeddings"),
+    (Door::Moderations, "/moderations"),
+    (Door::Rerank, "/rerank"),
+];
+
+const ANTHROPIC: &[(Door, &str)] =
+    &[(Door::Messages, "/messages"), (Door::CountMessages, "/messages/count_tokens")];
+
+const GEMINI: &[(Door, &str)] = &[
+    (Door::Generate, "/models/{model}:generateContent"),
+    (Door::StreamGenerate, "/models/{model}:streamGenerateContent"),
+    (Door::CountContents, "/models/{model}:countTokens"),
+    (Door::EmbedContent, "/models/{model}:embedContent"),
+    (Door::EmbedContents, "/models/{model}:batchEmbedContents"),
+];
+
+/// A gateway like this one, which has every door; its base URL is its origin.
+const GATEWAY: &[(Door, &str)] = &[
+    (Door::Chat, "/v1/chat/completions"),
+    (Door::Responses, "/v1/responses"),
+    (Door::Messages, "/v1/messages"),
+    (Door::Generate, "/v1beta/models/{model}:generateContent"),
+    (Door::StreamGenerate, "/v1beta/models/{model}:streamGenerateContent"),
+    (Door::Completions, "/v1/completions"),
+    (Door::Embeddings, "/v1/embeddings"),
+    (Door::CountMessages, "/v1/messages/count_tokens"),
+    (Door::CountContents, "/v1beta/models/{model}:countTokens"),
+    (Door::EmbedContent, "/v1beta/models/{model}:embedContent"),
+    (Door::EmbedContents, "/v1beta/models/{model}:batchEmbedContents"),
+    (Door::Moderations, "/v1/moderations"),
+    (Door::Rerank, "/v1/rerank"),
+];
+
+const fn compatible(kind: &'static str, name: &'static str, base_url: Option<&'static str>) -> Provider {
+    Provider {
+        kind,
+        name,
+        base_url,
+        credential: Style::Bearer,
+        headers: &[],
+        doors: COMPATIBLE,
+        max_tokens: true,
+    }
+}
+
+/// All kinds. Sources: the providers' public references of their APIs.
+pub const PROVIDERS: &[Provider] = &[
+    Provider {
+        doors: OPENAI,
+        max_tokens: false,
+        ..compatible("openai", "OpenAI", Some("https://api.openai.com/v1"))
+    },
+    Provider {
+        credential: Style::Header("api-key"),
+        doors: OPENAI,
+        max_tokens: false,
+        ..compatible("azure", "Azure OpenAI", None)
+    },
+    Provider {
+        credential: Style::Header("x-api-key"),
+        headers: &[("anthropic-version", "2023-06-01")],
+        doors: ANTHROPIC,
+        ..compatible("anthropic", "Anthropic", Some("https://api.anthropic.com/v1"))
+    },
+    Provider {
+        credential: Style::Header("x-goog-api-key"),
+        doors: GEMINI,
+        ..compatible("gemini", "Google Gemini", Some("https://generativelanguage.googleapis.com/v1beta"))
+    },
+    Provider {
+        doors: GATEWAY,
+        max_tokens: false,
+        ..compatible("gateway", "Another gateway with every dialect", None)
+    },
+    compatible("compatible", "OpenAI-compatible, without responses", None),
+    compatible("deepseek", "DeepSeek", Some("https://api.deepseek.com/v1")),
+    compatible("fireworks", "Fireworks AI", Some("https://api.fireworks.ai/inference/v1")),
+    compatible("groq", "Groq", Some("https://api.groq.com/openai/v1")),
+    compatible("jina", "Jina AI", Some("https://api.jina.ai/v1")),
+    compatible("mistral", "Mistral AI", Some("https://api.mistral.ai/v1")),
+    compatible("ollama", "Ollama", Some("http://127.0.0.1:11434/v1")),
+    compatible("openrouter", "OpenRouter", Some("https://openrouter.ai/api/v1")),
+    compatible("together", "Together AI", Some("https://api.together.xyz/v1")),
+    compatible("vllm", "vLLM", None),
+    compatible("xai", "xAI", Some("https://api.x.ai/v1")),
+];
+
+/// How a request is said to a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// As it came, at this path.
+    Native(&'static str),
+    /// In another dialect, at this path.
+    Converted(Dialect, &'static str),
+    /// Not at all: the gateway counts by itself.
+    Counted,
+}
+
+impl Provider {
+    /// The kind of this name.
+    #[must_use]
+    pub fn of(kind: &str) -> Option<&'static Self> {
+        PROVIDERS.iter().find(|provider| provider.kind == kind)
+    }
+
+    fn path(&self, door: Door) -> Option<&'static str> {
+        self.doors.iter().find(|(known, _)| *known == door).map(|(_, path)| *path)
+    }
+
+    /// Whether a request at `door` can be said to it.
+    #[must_use]
+    pub fn serves(&self, door: Door) -> bool {
+        self.speech(door, false, None).is_some()
+    }
+
+    /// How a request at `door` is said to it: in the caller's dialect where it speaks it and the model answers in it,
+    /// else in the closest other.
+    pub(crate) fn speech(&self, door: Door, stream: bool, facts: Option<&ModelFacts>) -> Option<Speech> {
+        let Some(dialect) = door.dialect() else {
+            let native = self.path(door).map(Speech::Native);
+            return native.or_else(|| (door.is_free() && self.talks()).then_some(Speech::Counted));
+        };
+        let known = |dialect: &Dialect| self.path(Door::of(*dialect, stream)).is_some();
+        let spoken = order(dialect).into_iter().filter(known);
+        let chosen = spoken.clone().find(|dialect| is_said_of(*dialect, facts)).or(spoken.clone().next())?;
+        let path = self.path(Door::of(chosen, stream))?;
+        Some(if chosen == dialect { Speech::Native(path) } else { Speech::Converted(chosen, path) })
+    }
+
+    fn talks(&self) -> bool {
+        self.doors.iter().any(|(door, _)| door.dialect().is_some())
+    }
+}
+
+/// The dialects that may be spoken for a caller, the closest first.
+const fn order(dialect: Dialect) -> [Dialect; 4] {
+    use Dialect::{Chat, Google, Messages, Responses};
+    match dialect {
+        Chat => [Chat, Responses, Messages, Google],
+        Responses => [Responses, Chat, Messages, Google],
+        Messages => [Messages, Chat, Responses, Google],
+        Google => [Google, Chat, Responses, Messages],
+    }
+}
+
+/// Whether a model answers in a dialect: some of OpenAI's know responses and no chat completions.
+fn is_said_of(dialect: Dialect, facts: Option<&ModelFacts>) -> bool {
+    let named = |dialect: Dialect| {
+        let endpoint = Door::of(dialect, false).endpoint();
+        facts.is_some_and(|facts| facts.endpoints.iter().any(|known| Some(known.as_str()) == endpoint))
+    };
+    dialect != Dialect::Chat || named(Dialect::Chat) || !named(Dialect::Responses)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn speech(kind: &str, door: Door, facts: Option<&ModelFacts>) -> Option<Speech> {
+        Provider::of(kind).unwrap().speech(door, door == Door::StreamGenerate, facts)
+    }
+
+    #[test]
+    fn each_kind_stands_once_and_its_headers_are_headers() {
+        let kinds: HashSet<&str> = PROVIDERS.iter().map(|provider| provider.kind).collect();
+        assert_eq!(kinds.len(), PROVIDERS.len());
+        for provider in PROVIDERS {
+            let doors: HashSet<Door> = provider.doors.iter().map(|(door, _)| *door).collect();
+            assert_eq!(doors.len(), provider.doors.len(), "{provider:?}");
+            for (name, value) in provider.headers {
+                assert!(http::HeaderName::from_lowercase(name.as_bytes()).is_ok(), "{provider:?}");
+                assert!(http::HeaderValue::from_str(value).is_ok(), "{provider:?}");
+            }
+            if let Style::Header(name) = provider.credential {
+                assert!(http::HeaderName::from_lowercase(name.as_bytes()).is_ok(), "{provider:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn text_is_said_to_every_kind_that_talks() {
+        for (kind, door, expected) in [
+            ("openai", Door::Chat, Some(Speech::Native("/chat/completions"))),
+            ("openai", Door::Messages, Some(Speech::Converted(Dialect::Chat, "/chat/completions"))),
+            ("compatible", Door::Responses, Some(Speech::Converted(Dialect::Chat, "/chat/completions"))),
+            ("anthropic", Door::Messages, Some(Speech::Native("/messages"))),
+            ("anthropic", Door::Generate, Some(Speech::Converted(Dialect::Messages, "/messages"))),
+            ("gemini", Door::StreamGenerate, Some(Speech::Native("/models/{model}:streamGenerateContent"))),
+            ("openai", Door::CountMessages, Some(Speech::Counted)),
+            ("anthropic", Door::CountMessages, Some(Speech::Native("/messages/count_tokens"))),
+            ("anthropic", Door::Embeddings, None),
+            ("gemini", Door::Rerank, None),
+        ] {
+            assert_eq!(speech(kind, door, None), expected, "{kind} {door:?}");
+        }
+    }
+
+    #[test]
+    fn a_model_is_asked_in_a_dialect_that_it_has() {
+        let facts = ModelFacts { endpoints: vec!["openai-response".to_owned()], ..ModelFacts::unknown("m") };
+        let responses = Speech::Converted(Dialect::Responses, "/responses");
+        assert_eq!(speech("openai", Door::Chat, Some(&facts)), Some(responses));
+        let chat = Speech::Native("/chat/completions");
+        assert_eq!(speech("compatible", Door::Chat, Some(&facts)), Some(chat));
+    }
+}

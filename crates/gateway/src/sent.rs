@@ -1,0 +1,196 @@
+//! What is sent to an upstream for a request, and how its answer is to be read: as it is, or from another dialect.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
+use model::refusal::Refusal;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use wire::{
+    convert::{self, Caller, Target},
+    dialect::Dialect,
+    openai::{self, answer::Answer},
+    passage::Passage,
+    request::edit::{Edits, edit},
+    tap,
+};
+
+use crate::{attempt::Request, door::Door, provider::Speech, routing::Channel};
+
+/// What stands in a path as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/')
+    .remove(b':')
+    .remove(b'@');
+
+/// The name of the header that says which of the caller's members were left out.
+const DROPPED: &str = "x-apsis-dropped";
+
+/// A request as one upstream gets it.
+pub(crate) struct Sent {
+    /// Behind the base URL, with its query.
+    pub(crate) path: String,
+    pub(crate) body: Bytes,
+    /// How the upstream speaks, where that is not how the caller speaks.
+    from: Option<Dialect>,
+    dropped: Vec<String>,
+}
+
+/// How the gateway answers a request to a channel.
+pub(crate) enum Said {
+    /// The upstream is asked.
+    Sent(Sent),
+    /// Nobody is asked: the answer is known here.
+    Known(Bytes),
+}
+
+/// Says a request to a channel.
+///
+/// # Errors
+/// The dialect of the channel cannot carry it.
+pub(crate) fn say(request: &Request<'_>, channel: &Channel) -> Result<Said, Refusal> {
+    let Request { entrance, body, scan, limit, .. } = request;
+    let model = channel.upstream_model(&scan.model);
+    let speech = channel.provider.speech(entrance.door, scan.stream, request.facts);
+    match speech {
+        Some(Speech::Native(path)) => {
+            let edits = Edits {
+                model: Some(model),
+                output_limit: *limit,
+                max_tokens: channel.provider.max_tokens,
+                ask_usage: scan.stream && entrance.door.asks_usage(),
+            };
+            let events = entrance.door == Door::StreamGenerate && entrance.sse;
+            let path = path_of(path, model, events);
+            Ok(Said::Sent(Sent { path, body: edit(body, scan, edits), from: None, dropped: Vec::new() }))
+        }
+        Some(Speech::Converted(dialect, path)) => {
+            let caller = entrance.door.dialect().unwrap_or(Dialect::Chat);
+            let target = Target {
+                dialect,
+                model,
+                stream: scan.stream,
+                default_output_limit: request.max_output,
+                affordable_output: *limit,
+            };
+            let converted = convert::request(body, caller, target)
+                .map_err(|error| Refusal::InvalidRequest(error.to_string()))?;
+            let path = path_of(path, model, dialect == Dialect::Google && scan.stream);
+            Ok(Said::Sent(Sent {
+                path,
+                body: converted.body,
+                from: Some(dialect),
+                dropped: converted.dropped,
+            }))
+        }
+        Some(Speech::Counted) => Ok(Said::Known(count(request))),
+        None => Err(Refusal::Internal),
+    }
+}
+
+/// The path for a model; `events` asks Google for server-sent events.
+fn path_of(path: &str, model: &str, events: bool) -> String {
+    let path = match path.split_once("{model}") {
+        Some((front, behind)) => format!("{front}{}{behind}", utf8_percent_encode(model, PLAIN)),
+        None => path.to_owned(),
+    };
+    if events { path + "?alt=sse" } else { path }
+}
+
+/// The count of the input as the dialect of the door says it. It is an estimate where the model's tokenizer is not public.
+fn count(request: &Request<'_>) -> Bytes {
+    let member = match request.entrance.door {
+        Door::CountContents => "totalTokens",
+        _ => "input_tokens",
+    };
+    Bytes::from(serde_json::json!({ member: request.counted }).to_string())
+}
+
+impl Sent {
+    /// Whether the request goes as the caller sent it, but for what must change.
+    pub(crate) const fn is_native(&self) -> bool {
+        self.from.is_none()
+    }
+
+    /// A stream in the caller's dialect.
+    pub(crate) fn passage(&self, request: &Request<'_>) -> Passage {
+        let Request { entrance, scan, .. } = request;
+        match self.from {
+            None => {
+                let dialect = entrance.door.dialect().unwrap_or(Dialect::Chat);
+                Passage::native(dialect, &scan.model, scan.include_usage, entrance.sse)
+            }
+            Some(from) => Passage::converted(from, caller(request)),
+        }
+    }
+
+    /// A whole answer in the caller's dialect, and what was read from it.
+    pub(crate) fn answer(&self, request: &Request<'_>, whole: Bytes) -> (Bytes, Answer) {
+        match (self.from, request.entrance.door.dialect()) {
+            (None, None | Some(Dialect::Chat)) => {
+                let read = openai::answer::read(&whole);
+                (whole, read)
+            }
+            (None, Some(dialect)) => {
+                let read = tap::answer(dialect, &whole);
+                (whole, read)
+            }
+            (Some(from), _) => match convert::answer(&whole, from, &caller(request)) {
+                Ok(told) => {
+                    let read = Answer {
+                        reported: told.report.reported(),
+                        estimated_output: told.estimated_output,
+                        is_error: false,
+                        is_whole: true,
+                    };
+                    (told.body, read)
+                }
+                Err(error) => {
+                    tracing::info!(%error, "an upstream's answer is none");
+                    let read = tap::answer(from, &whole);
+                    (whole, Answer { is_whole: false, ..read })
+                }
+            },
+        }
+    }
+
+    /// What the caller's headers say of an answer that was not passed as it came.
+    pub(crate) fn head(&self, request: &Request<'_>, headers: &mut HeaderMap) {
+        if self.from.is_none() {
+            return;
+        }
+        let array = request.entrance.door == Door::StreamGenerate && !request.entrance.sse;
+        let kind = if request.scan.stream && !array { "text/event-stream" } else { "application/json" };
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        if !self.dropped.is_empty()
+            && let Ok(named) = HeaderValue::from_str(&self.dropped.join(", "))
+        {
+            headers.insert(DROPPED, named);
+        }
+    }
+}
+
+fn caller(request: &Request<'_>) -> Caller {
+    let Request { entrance, scan, .. } = request;
+    Caller {
+        dialect: entrance.door.dialect().unwrap_or(Dialect::Chat),
+        model: scan.model.clone(),
+        now: u64::try_from(request.now.secs()).unwrap_or(0),
+        include_usage: scan.include_usage,
+        input_tokens: request.counted,
+        sse: entrance.sse,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_stands_in_a_path_as_one_name() {
+        assert_eq!(path_of("/models/{model}:x", "a b?c", true), "/models/a%20b%3Fc:x?alt=sse");
+        assert_eq!(path_of("/chat/completions", "m", false), "/chat/completions");
+    }
+}
