@@ -12,6 +12,16 @@ pub struct Script {
     pub chunk_ms: u64,
     /// Words in the answer; the demo text when absent.
     pub words: Option<u64>,
+    /// Words of thought before it, where the dialect has thoughts and the request wants them.
+    pub thoughts: u64,
+    /// Calls of the tools that the request offers, until it brings results.
+    pub calls: u64,
+    /// Refuse to answer, in the words that the dialect has for that.
+    pub refuse: bool,
+    /// Input tokens that a cache is said to have served.
+    pub cached: u64,
+    /// Input tokens that a cache is said to have taken in, where the dialect counts them.
+    pub cache_write: u64,
     /// Answer with this status and an error.
     pub status: Option<u16>,
     /// The error's message.
@@ -28,12 +38,18 @@ pub struct Script {
     pub stall_after: Option<u64>,
     /// Say nothing more after this many chunks until [`Provider::release`](crate::Provider::release).
     pub wait_after: Option<u64>,
-    /// End the stream without a finish reason and without `[DONE]` after this many chunks.
+    /// End the stream without its last events after this many chunks.
     pub truncate_after: Option<u64>,
+    /// End the stream with the dialect's error event after this many chunks.
+    pub fail_after: Option<u64>,
     /// Report usage that is not true.
     pub usage: Option<Lie>,
     /// Honour no output limit.
     pub ignore_limit: bool,
+    /// How often a job is asked for until it has ended.
+    pub polls: u64,
+    /// Jobs end with a failure.
+    pub job_fails: bool,
 }
 
 /// Usage that is not true.
@@ -56,19 +72,18 @@ pub enum Lie {
     Million,
 }
 
-impl Lie {
-    /// The `usage` members to send, instead of an honest one.
-    pub(crate) fn usages(self, honest: &str) -> Vec<String> {
-        let completion =
-            |tokens: &str| format!(r#"{{"prompt_tokens":{tokens},"completion_tokens":{tokens}}}"#);
-        match self {
-            Self::Absent => vec![],
-            Self::Negative => vec![completion("-1")],
-            Self::Huge => vec![completion("9223372036854775808")],
-            Self::NotANumber => vec![completion("NaN")],
-            Self::Text => vec![completion("\"many\"")],
-            Self::Million => vec![completion("1000000")],
-            Self::Twice => vec![honest.to_owned(), completion("0")],
+impl Script {
+    /// The usage members to send: the honest one, or what `count` makes of a number that is said for input and output.
+    pub(crate) fn usages(&self, honest: String, count: impl Fn(&str) -> String) -> Vec<String> {
+        match self.usage {
+            None => vec![honest],
+            Some(Lie::Absent) => vec![],
+            Some(Lie::Negative) => vec![count("-1")],
+            Some(Lie::Huge) => vec![count("9223372036854775808")],
+            Some(Lie::NotANumber) => vec![count("NaN")],
+            Some(Lie::Text) => vec![count("\"many\"")],
+            Some(Lie::Million) => vec![count("1000000")],
+            Some(Lie::Twice) => vec![honest, count("0")],
         }
     }
 }
