@@ -13,20 +13,20 @@ use crate::{
 };
 
 pub(crate) fn answer(exchange: Exchange) -> Response<Body> {
-    let Exchange { ref request, ref script, ref model, .. } = exchange;
+    let Exchange { ref request, ref script, ref model, number, .. } = exchange;
     let said = Said::new(&asked(request), script);
     let choices = request.get("n").and_then(Value::as_u64).unwrap_or(1).max(1);
     let probable = request.get("logprobs").and_then(Value::as_bool) == Some(true);
     let usages = script.usages(usage(said.tokens).to_string(), count);
     if !exchange.streams() {
-        let choices: Vec<Value> = (0..choices).map(|index| choice(&said, index, probable)).collect();
+        let choices: Vec<Value> = (0..choices).map(|index| choice(&said, number, index, probable)).collect();
         let answer = json!({
-            "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model, "choices": choices, "usage": USAGE,
+            "id": format!("chatcmpl-{number}"), "object": "chat.completion", "created": 1, "model": model, "choices": choices, "usage": USAGE,
         });
         return whole(script, spliced(&answer, "usage", usages.first().map(String::as_str)));
     }
     let asked = request.pointer("/stream_options/include_usage").and_then(Value::as_bool) == Some(true);
-    let chunks = Chunks { model, asked, choices };
+    let chunks = Chunks { model, number, asked, choices };
     let frames = chunks.frames(&said, probable, usages);
     let error = chunks.error(script);
     frames.into_response("text/event-stream", error, script, exchange.in_flight)
@@ -80,16 +80,16 @@ fn finish(said: &Said) -> &'static str {
     }
 }
 
-fn call(call: &Call, index: usize) -> Value {
+fn call(call: &Call, number: u64, index: usize) -> Value {
     let function = json!({"name": call.name, "arguments": call.arguments.to_string()});
-    json!({"id": format!("call_{}", index + 1), "type": "function", "function": function})
+    json!({"id": format!("call_{number}_{index}"), "type": "function", "function": function})
 }
 
 fn probability(piece: &str) -> Value {
     json!({"token": piece, "logprob": -0.25, "bytes": piece.as_bytes(), "top_logprobs": []})
 }
 
-fn choice(said: &Said, index: u64, probable: bool) -> Value {
+fn choice(said: &Said, number: u64, index: u64, probable: bool) -> Value {
     let mut message = json!({"role": "assistant", "content": null, "refusal": null});
     let text = said.text();
     if said.refused() {
@@ -104,7 +104,7 @@ fn choice(said: &Said, index: u64, probable: bool) -> Value {
         set(
             &mut message,
             "tool_calls",
-            said.calls.iter().enumerate().map(|(index, made)| call(made, index)).collect::<Value>(),
+            said.calls.iter().enumerate().map(|(index, made)| call(made, number, index)).collect::<Value>(),
         );
     }
     let mut choice =
@@ -119,6 +119,7 @@ fn choice(said: &Said, index: u64, probable: bool) -> Value {
 /// What all chunks of a stream share.
 struct Chunks<'a> {
     model: &'a str,
+    number: u64,
     /// Whether the request asked for usage.
     asked: bool,
     choices: u64,
@@ -127,7 +128,7 @@ struct Chunks<'a> {
 impl Chunks<'_> {
     fn chunk(&self, choices: &Value, usage: Option<&str>) -> String {
         let mut chunk = json!({
-            "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": self.model, "choices": choices,
+            "id": format!("chatcmpl-{}", self.number), "object": "chat.completion.chunk", "created": 1, "model": self.model, "choices": choices,
         });
         if !self.asked {
             return format!("data: {chunk}\n\n");
@@ -161,7 +162,7 @@ impl Chunks<'_> {
             add(json!({member: piece}), Some(piece));
         }
         for (index, made) in said.calls.iter().enumerate() {
-            let mut begun = call(made, index);
+            let mut begun = call(made, self.number, index);
             set(&mut begun, "index", index);
             set(&mut begun, "function", json!({"name": made.name, "arguments": ""}));
             add(json!({"tool_calls": [begun]}), None);

@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub(crate) fn answer(exchange: Exchange) -> Response<Body> {
-    let Exchange { ref request, ref script, ref model, .. } = exchange;
+    let Exchange { ref request, ref script, ref model, number, .. } = exchange;
     let asked = Asked {
         limit: request.get("max_tokens").and_then(Value::as_u64),
         input: said::count_members(request, &["prompt"]),
@@ -28,7 +28,7 @@ pub(crate) fn answer(exchange: Exchange) -> Response<Body> {
     });
     let part = |choices: Value, usage: Option<&str>| {
         let part = json!({
-            "id": "cmpl-1", "object": "text_completion", "created": 1, "model": model, "choices": choices, "usage": USAGE,
+            "id": format!("cmpl-{number}"), "object": "text_completion", "created": 1, "model": model, "choices": choices, "usage": USAGE,
         });
         spliced(&part, "usage", usage)
     };

@@ -7,7 +7,7 @@ use crate::{
     Script,
     body::{Body, Frames, USAGE, bytes, spliced, whole},
     error,
-    member::set,
+    member::{either, set},
     provider::Exchange,
     said::{self, Asked, Said, Stop, Tokens, Tool},
     vendor::Vendor,
@@ -19,13 +19,12 @@ const SIGNATURE: &str = "c2lnbmVkIGJ5IGEgc2NyaXB0";
 const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 
 pub(crate) fn answer(exchange: Exchange, stream: bool, sse: bool) -> Response<Body> {
-    let Exchange { ref request, ref script, ref model, .. } = exchange;
+    let Exchange { ref request, ref script, ref model, number, .. } = exchange;
     if let Some(message) = fault(request) {
         return refused(message);
     }
     let said = Said::new(&asked(request), script);
-    let shows =
-        request.pointer("/generationConfig/thinkingConfig/includeThoughts") == Some(&Value::Bool(true));
+    let shows = shows_thoughts(request);
     let usages = script.usages(usage(said.tokens).to_string(), count);
     let candidates = asked(request).choices;
     let part = |parts: Value, finish: Option<&str>, usage: Option<&str>| {
@@ -38,7 +37,7 @@ pub(crate) fn answer(exchange: Exchange, stream: bool, sse: bool) -> Response<Bo
         };
         let candidates: Vec<Value> = (0..candidates).map(candidate).collect();
         let part = json!({
-            "candidates": candidates, "usageMetadata": USAGE, "modelVersion": model, "responseId": "response-1",
+            "candidates": candidates, "usageMetadata": USAGE, "modelVersion": model, "responseId": format!("response-{number}"),
         });
         spliced(&part, "usageMetadata", usage)
     };
@@ -104,8 +103,8 @@ fn framed(parts: Vec<String>, last: Vec<String>, sse: bool, exchange: Exchange) 
 }
 
 pub(crate) fn count_tokens(exchange: &Exchange) -> Response<Body> {
-    let request = exchange.request.get("generateContentRequest").unwrap_or(&exchange.request);
-    let input = said::count_members(request, &["systemInstruction", "contents"]);
+    let request = either(&exchange.request, "generateContentRequest").unwrap_or(&exchange.request);
+    let input = said::count_members(request, &["systemInstruction", "system_instruction", "contents"]);
     let details = json!([{"modality": "TEXT", "tokenCount": input}]);
     whole(&exchange.script, json!({"totalTokens": input, "promptTokensDetails": details}).to_string())
 }
@@ -122,25 +121,29 @@ fn fault(request: &Value) -> Option<&'static str> {
         return Some("* GenerateContentRequest.contents: contents is not specified");
     }
     let parts = contents.iter().filter_map(|content| content.get("parts")?.as_array()).flatten();
-    let mut signatures = parts.filter_map(|part| part.get("thoughtSignature")?.as_str());
+    let mut signatures = parts.filter_map(|part| either(part, "thoughtSignature")?.as_str());
     let strange = signatures.any(|signature| signature != SIGNATURE && signature != NO_SIGNATURE);
     strange.then_some("Thought signature is not valid.")
 }
 
 fn asked(request: &Value) -> Asked {
-    let config = |name: &str| request.get("generationConfig")?.get(name);
+    let within = |names: &[&str]| names.iter().try_fold(request, |value, name| either(value, name));
+    let config = |name: &str| within(&["generationConfig", name]);
     let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let tool = |tool: &Value| {
         let name = tool.get("name")?.as_str()?.to_owned();
-        let schema = tool.get("parametersJsonSchema").or_else(|| tool.get("parameters"));
+        let schema = either(tool, "parametersJsonSchema").or_else(|| tool.get("parameters"));
         Some(Tool { name, schema: schema.cloned().unwrap_or_default() })
     };
-    let declared: Vec<Value> =
-        list(request.get("tools")).iter().flat_map(|tools| list(tools.get("functionDeclarations"))).collect();
-    let mut tools: Vec<Tool> = declared.iter().filter_map(tool).collect();
-    let calling = request.pointer("/toolConfig/functionCallingConfig").unwrap_or(&Value::Null);
-    let mode = calling.get("mode").and_then(Value::as_str);
-    let allowed = list(calling.get("allowedFunctionNames"));
+    let tools = list(request.get("tools"));
+    let mut tools: Vec<Tool> = tools
+        .iter()
+        .flat_map(|tools| list(either(tools, "functionDeclarations")))
+        .filter_map(|declared| tool(&declared))
+        .collect();
+    let calling = |name: &str| within(&["toolConfig", "functionCallingConfig", name]);
+    let mode = calling("mode").and_then(Value::as_str);
+    let allowed = list(calling("allowedFunctionNames"));
     tools.retain(|tool| {
         mode != Some("NONE") && (allowed.is_empty() || allowed.iter().any(|name| *name == tool.name.as_str()))
     });
@@ -148,13 +151,19 @@ fn asked(request: &Value) -> Asked {
     Asked {
         limit: config("maxOutputTokens").and_then(Value::as_u64),
         choices: config("candidateCount").and_then(Value::as_u64).unwrap_or(1).max(1),
-        input: said::count_members(request, &["systemInstruction", "contents"]),
+        input: said::count_members(request, &["systemInstruction", "system_instruction", "contents"]),
         tools,
         must_call: mode == Some("ANY"),
-        has_results: last.iter().any(|part| part.get("functionResponse").is_some()),
+        has_results: last.iter().any(|part| either(part, "functionResponse").is_some()),
         thinks: true,
         schema: config("responseJsonSchema").or_else(|| config("responseSchema")).cloned(),
     }
+}
+
+/// Whether thoughts are wanted in the answer; they are counted in any case.
+fn shows_thoughts(request: &Value) -> bool {
+    let mut names = ["generationConfig", "thinkingConfig", "includeThoughts"].iter();
+    names.try_fold(request, |value, name| either(value, name)) == Some(&Value::Bool(true))
 }
 
 fn usage(tokens: Tokens) -> Value {

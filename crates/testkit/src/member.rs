@@ -16,3 +16,17 @@ pub(crate) fn joined(mut object: Value, more: Value) -> Value {
     }
     object
 }
+
+/// A member that may be spelled in `camelCase` or in `snake_case`, as Google's may.
+pub(crate) fn either<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
+    object.get(name).or_else(|| {
+        let mut snake = String::with_capacity(name.len() + 4);
+        for letter in name.chars() {
+            if letter.is_ascii_uppercase() {
+                snake.push('_');
+            }
+            snake.push(letter.to_ascii_lowercase());
+        }
+        object.get(snake)
+    })
+}

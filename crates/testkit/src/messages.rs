@@ -18,7 +18,7 @@ use crate::{
 const SIGNATURE: &str = "c2lnbmVkIGJ5IGEgc2NyaXB0";
 
 pub(crate) fn answer(exchange: Exchange) -> Response<Body> {
-    let Exchange { ref request, ref script, ref model, .. } = exchange;
+    let Exchange { ref request, ref script, ref model, number, .. } = exchange;
     if let Some(message) = fault(request) {
         return refused(message);
     }
@@ -32,11 +32,15 @@ pub(crate) fn answer(exchange: Exchange) -> Response<Body> {
         Stop::Refusal => "refusal",
     };
     let mut message = json!({
-        "id": "msg_1", "type": "message", "role": "assistant", "model": model, "content": [], "stop_reason": null,
+        "id": format!("msg_{number}"), "type": "message", "role": "assistant", "model": model, "content": [], "stop_reason": null,
         "stop_sequence": null, "usage": USAGE,
     });
     if !exchange.streams() {
-        set(&mut message, "content", blocks(&said).into_iter().map(|(block, _)| block).collect::<Value>());
+        set(
+            &mut message,
+            "content",
+            blocks(&said, number).into_iter().map(|(block, _)| block).collect::<Value>(),
+        );
         set(&mut message, "stop_reason", stop);
         return whole(script, spliced(&message, "usage", usages.first().map(String::as_str)));
     }
@@ -49,7 +53,7 @@ pub(crate) fn answer(exchange: Exchange) -> Response<Body> {
         begun.first().map(String::as_str),
     );
     frames.event(format!("event: message_start\ndata: {start}\n\n"));
-    for (index, (block, deltas)) in blocks(&said).into_iter().enumerate() {
+    for (index, (block, deltas)) in blocks(&said, number).into_iter().enumerate() {
         let mut opened = block;
         for name in ["text", "thinking", "signature"].iter().filter(|name| deltas_fill(&deltas, name)) {
             set(&mut opened, name, "");
@@ -181,7 +185,7 @@ fn count(tokens: &str) -> String {
 }
 
 /// The blocks of the answer, each with the deltas that fill it.
-fn blocks(said: &Said) -> Vec<(Value, Vec<Value>)> {
+fn blocks(said: &Said, number: u64) -> Vec<(Value, Vec<Value>)> {
     let mut blocks = Vec::new();
     if !said.thoughts.is_empty() {
         let deltas = said.thoughts.iter().map(|piece| json!({"type": "thinking_delta", "thinking": piece}));
@@ -197,7 +201,7 @@ fn blocks(said: &Said) -> Vec<(Value, Vec<Value>)> {
         let text = call.arguments.to_string();
         let deltas = halves(&text).map(|piece| json!({"type": "input_json_delta", "partial_json": piece}));
         let block = json!({
-            "type": "tool_use", "id": format!("toolu_{}", index + 1), "name": call.name, "input": call.arguments,
+            "type": "tool_use", "id": format!("toolu_{number}_{index}"), "name": call.name, "input": call.arguments,
         });
         blocks.push((block, deltas.into()));
     }

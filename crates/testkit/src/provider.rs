@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -63,6 +63,7 @@ struct State {
     scripts: Mutex<HashMap<String, Script>>,
     secret: Mutex<Option<String>>,
     jobs: Jobs,
+    answers: AtomicU64,
     seen: Mutex<Vec<Seen>>,
     recording: AtomicBool,
     in_flight: watch::Sender<usize>,
@@ -118,6 +119,7 @@ impl Provider {
             scripts: Mutex::default(),
             secret: Mutex::default(),
             jobs: Jobs::default(),
+            answers: AtomicU64::new(1),
             seen: Mutex::default(),
             recording: AtomicBool::new(false),
             in_flight: watch::Sender::new(0),
@@ -242,6 +244,8 @@ pub(crate) struct Exchange {
     /// The model that it names.
     pub(crate) model: String,
     pub(crate) script: Script,
+    /// How many there were, this one included: what ids are made of.
+    pub(crate) number: u64,
     pub(crate) in_flight: InFlight,
 }
 
@@ -295,7 +299,8 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     if let Some(body) = &script.body {
         return Ok(whole(&script, body.clone()));
     }
-    let exchange = Exchange { request, model, script, in_flight };
+    let number = state.answers.fetch_add(1, Ordering::Relaxed);
+    let exchange = Exchange { request, model, script, number, in_flight };
     Ok(match place {
         Ok(place) => enter(place, exchange, form.as_ref(), &state.jobs),
         Err(vendor) => unknown(vendor),

@@ -16,13 +16,13 @@ use crate::{
 const ENCRYPTED: &str = "ZW5jcnlwdGVkIGJ5IGEgc2NyaXB0";
 
 pub(crate) fn answer(exchange: Exchange) -> Response<Body> {
-    let Exchange { ref request, ref script, ref model, .. } = exchange;
+    let Exchange { ref request, ref script, ref model, number, .. } = exchange;
     let said = Said::new(&asked(request), script);
     let usages = script.usages(usage(said.tokens).to_string(), count);
     let usage = usages.first().map(String::as_str);
-    let items: Vec<Item> = items(&said, request);
+    let items: Vec<Item> = items(&said, request, number);
     let output: Vec<Value> = items.iter().map(|item| item.done.clone()).collect();
-    let response = response(request, model, said.stop);
+    let response = response(request, (model, number), said.stop);
     if !exchange.streams() {
         let mut response = response;
         set(&mut response, "output", output);
@@ -90,14 +90,14 @@ fn count(tokens: &str) -> String {
 }
 
 /// The response but for its output and usage, with what the request said.
-fn response(request: &Value, model: &str, stop: Stop) -> Value {
+fn response(request: &Value, (model, number): (&str, u64), stop: Stop) -> Value {
     let or = |name: &str, default: Value| request.get(name).cloned().unwrap_or(default);
     let (status, details) = match stop {
         Stop::Limit => ("incomplete", json!({"reason": "max_output_tokens"})),
         _ => ("completed", Value::Null),
     };
     json!({
-        "id": "resp_1", "object": "response", "created_at": 1, "status": status, "error": null,
+        "id": format!("resp_{number}"), "object": "response", "created_at": 1, "status": status, "error": null,
         "incomplete_details": details, "instructions": or("instructions", Value::Null),
         "max_output_tokens": or("max_output_tokens", Value::Null), "model": model, "output": [],
         "parallel_tool_calls": or("parallel_tool_calls", json!(true)), "previous_response_id": null,
@@ -125,36 +125,37 @@ enum Kind {
     Call,
 }
 
-fn items(said: &Said, request: &Value) -> Vec<Item> {
+fn items(said: &Said, request: &Value, number: u64) -> Vec<Item> {
     let mut items = Vec::new();
     if !said.thoughts.is_empty() {
         let shown = request.pointer("/reasoning/summary").is_some_and(|summary| !summary.is_null());
         let mut summary = vec![];
         summary.extend(shown.then(|| json!({"type": "summary_text", "text": said.thought()})));
-        let mut done = json!({"type": "reasoning", "id": "rs_1", "summary": summary});
+        let id = format!("rs_{number}");
+        let mut done = json!({"type": "reasoning", "id": id, "summary": summary});
         let include = request.get("include").and_then(Value::as_array);
         if include.is_some_and(|include| include.contains(&json!("reasoning.encrypted_content"))) {
             set(&mut done, "encrypted_content", ENCRYPTED);
         }
         let pieces = if shown { said.thoughts.clone() } else { vec![] };
-        items.push(Item { id: "rs_1".to_owned(), kind: Kind::Reasoning, done, pieces });
+        items.push(Item { id, kind: Kind::Reasoning, done, pieces });
     }
     if !said.pieces.is_empty() || (said.calls.is_empty() && said.stop != Stop::Limit) {
-        let member = if said.refused() { "refusal" } else { "text" };
+        let (id, member) = (format!("msg_{number}"), if said.refused() { "refusal" } else { "text" });
         let status = if said.stop == Stop::Limit { "incomplete" } else { "completed" };
-        let done = json!({"type": "message", "id": "msg_1", "role": "assistant", "status": status,
+        let done = json!({"type": "message", "id": id, "role": "assistant", "status": status,
             "content": [part(member, &said.text())]});
-        let (id, kind) = ("msg_1".to_owned(), Kind::Message(member));
+        let kind = Kind::Message(member);
         items.push(Item { id, kind, done, pieces: said.pieces.clone() });
     }
     for (index, call) in (1..).zip(&said.calls) {
         let arguments = call.arguments.to_string();
         let pieces = halves(&arguments).map(str::to_owned).into();
         let done = json!({
-            "type": "function_call", "id": format!("fc_{index}"), "call_id": format!("call_{index}"), "name": call.name,
+            "type": "function_call", "id": format!("fc_{number}_{index}"), "call_id": format!("call_{number}_{index}"), "name": call.name,
             "arguments": arguments, "status": "completed",
         });
-        items.push(Item { id: format!("fc_{index}"), kind: Kind::Call, done, pieces });
+        items.push(Item { id: format!("fc_{number}_{index}"), kind: Kind::Call, done, pieces });
     }
     items
 }

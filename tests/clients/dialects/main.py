@@ -1,0 +1,27 @@
+"""Runs every client for Python in every way that it is told: `main.py ORIGIN KEY [TOKEN KIND…]`. Without a kind the origin
+is the provider itself, and the clients speak to it as to their vendors."""
+
+import importlib
+import sys
+import time
+
+from way import Way
+
+CLIENTS = ["openai_chat", "openai_responses", "openai_media", "anthropic_messages", "google_generate", "langchain_agents"]
+
+origin, key, *rest = sys.argv[1:]
+token, kinds = (rest[0], rest[1:]) if rest else (None, [None])
+failed = 0
+for kind in kinds:
+    way = Way(origin, key, kind, token)
+    for name in CLIENTS:
+        begun = time.monotonic()
+        module = importlib.import_module(name)
+        for case in module.CASES:
+            try:
+                case(way)
+            except Exception as error:
+                failed += 1
+                print(f"FAILED {name} {case.__name__} {way}: {type(error).__name__}: {error}")
+        print(f"{name} {way}: {len(module.CASES)} cases, {time.monotonic() - begun:.1f} s")
+sys.exit(1 if failed else 0)
