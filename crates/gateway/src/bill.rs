@@ -50,6 +50,21 @@ impl Bill {
                 (Tokens { input, output: delivered, ..Tokens::default() }, Provenance::Estimated)
             }
         };
+        self.priced(tokens, provenance, status)
+    }
+
+    /// The same of an answer that has not come to its end: what is reported may lag behind what was delivered, for some
+    /// name an output at the very beginning.
+    pub(crate) fn so_far(&self, reported: Reported, delivered: u64, status: u16) -> UsageOutcome {
+        match reported {
+            Reported::Good(tokens) if tokens.output < delivered => {
+                self.priced(Tokens { output: delivered, ..tokens }, Provenance::Estimated, status)
+            }
+            reported => self.outcome(reported, delivered, status),
+        }
+    }
+
+    fn priced(&self, tokens: Tokens, provenance: Provenance, status: u16) -> UsageOutcome {
         // A report whose cost cannot be counted is beyond every hold; the settlement caps it.
         let units = self.tariff.cost(&tokens).unwrap_or(Units::MAX);
         UsageOutcome {

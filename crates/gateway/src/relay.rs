@@ -31,12 +31,11 @@ const OVER_AT_LEAST: u64 = 1024;
 type Raising = Pin<Box<dyn Future<Output = (Hold, Result<(), HoldError>)> + Send>>;
 
 /// What is done when more is held, or not.
-#[derive(Clone, Copy)]
 enum Then {
     /// Go on, with this many output tokens held if it worked.
     GoOn(u64),
-    /// Settle a stream that has ended.
-    Settle,
+    /// Settle a stream that has ended, with this outcome.
+    Settle(Box<UsageOutcome>),
 }
 
 /// A stream on its way from the upstream to the caller.
@@ -111,7 +110,12 @@ impl Relay {
     }
 
     fn outcome(&self, status: u16) -> UsageOutcome {
-        self.bill.outcome(self.passage.reported(), self.passage.delivered(), status)
+        let (reported, delivered) = (self.passage.reported(), self.passage.delivered());
+        if self.passage.finished() {
+            self.bill.outcome(reported, delivered, status)
+        } else {
+            self.bill.so_far(reported, delivered, status)
+        }
     }
 
     fn take_event(&mut self, event: Bytes) {
@@ -181,15 +185,18 @@ impl Relay {
 
     /// Ends the stream as if the upstream had met an output limit.
     fn stop(&mut self) {
-        let used = self.outcome(200).tokens;
-        self.last = Some(self.passage.stop(used)).filter(|last| !last.is_empty());
-        self.finish();
+        let outcome = self.outcome(200);
+        self.last = Some(self.passage.stop(outcome.tokens)).filter(|last| !last.is_empty());
+        self.settle(outcome);
     }
 
     /// The stream has come to its end: settle it, then let the last bytes go.
     fn finish(&mut self) {
+        self.settle(self.outcome(200));
+    }
+
+    fn settle(&mut self, outcome: UsageOutcome) {
         self.upstream = None;
-        let outcome = self.outcome(200);
         let Some(mut hold) = self.hold.take() else { return };
         match beyond(&hold, &outcome) {
             None => {
@@ -197,12 +204,12 @@ impl Relay {
                 self.ended = true;
             }
             Some(more) => {
-                hold.progress(outcome);
+                hold.progress(outcome.clone());
                 let raising = async move {
                     let raised = hold.raise(more).await;
                     (hold, raised)
                 };
-                self.raising = Some((Box::pin(raising), Then::Settle));
+                self.raising = Some((Box::pin(raising), Then::Settle(Box::new(outcome))));
             }
         }
     }
@@ -230,12 +237,11 @@ impl Relay {
 
     fn raised(&mut self, hold: Hold, raised: Result<(), HoldError>, then: Then) {
         match (then, raised) {
-            (Then::Settle, raised) => {
+            (Then::Settle(outcome), raised) => {
                 if let Err(error) = raised {
                     tracing::debug!(%error, "the rest of an answer is not affordable");
                 }
-                let outcome = self.outcome(200);
-                self.bill.end(hold, outcome);
+                self.bill.end(hold, *outcome);
                 self.ended = true;
             }
             (Then::GoOn(held), Ok(())) => {
@@ -314,15 +320,14 @@ impl Body for Relay {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = &mut *self;
         loop {
-            if let Some((raising, then)) = &mut this.raising {
-                let then = *then;
+            if let Some((mut raising, then)) = this.raising.take() {
                 let Poll::Ready((hold, raised)) = raising.as_mut().poll(context) else {
+                    this.raising = Some((raising, then));
                     // What passed before must not wait for the database.
                     return this
                         .take_out()
                         .map_or(Poll::Pending, |out| Poll::Ready(Some(Ok(Frame::data(out)))));
                 };
-                this.raising = None;
                 this.raised(hold, raised, then);
                 continue;
             }

@@ -86,6 +86,15 @@ impl Passage {
         }
     }
 
+    /// Whether the answer has said why it ended.
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        match self {
+            Self::Native(tap) => tap.finished(),
+            Self::Converted(converter) => converter.finished(),
+        }
+    }
+
     /// The upstream's counts so far.
     #[must_use]
     pub fn reported(&self) -> Reported {

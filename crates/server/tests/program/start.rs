@@ -166,7 +166,7 @@ async fn channels_and_their_credentials_are_managed_from_a_terminal() {
     );
     printed(&["channel", "set", "1", "--priority", "-3", "--weight", "9", "--groups", "vip"], &data);
     let listed = printed(&["channel", "list"], &data);
-    assert!(listed.ends_with(&format!("1\t1\t-3\t9\tfirst\t{url}\tvip\ta,b\n")), "{listed}");
+    assert!(listed.ends_with(&format!("1\t1\t-3\t9\tfirst\topenai\t{url}\tvip\ta,b\n")), "{listed}");
     assert!(message(&run(&["channel", "set", "1", "--base-url", &url], &data)).contains("--key-file"));
     assert_eq!(
         printed(&["channel", "credential", "add", "1", "--key-file", key, "--name", "spare"], &data),

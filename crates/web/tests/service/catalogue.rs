@@ -39,8 +39,13 @@ async fn the_list_that_comes_along_is_shown_with_all_that_clients_read() {
     assert_eq!((&astra["provider"], &astra["provider_code"]), (&json!("OpenAI"), &json!("openai")));
     assert_eq!((&astra["model_type"], &astra["available"]), (&json!("text"), &json!(false)));
     assert_eq!(astra["features"], json!(["reasoning", "vision", "tools", "structured-output"]));
-    let chat = json!({"openai": {"path": "/v1/chat/completions", "method": "POST"}});
-    assert_eq!((&astra["endpoints"], &astra["context_length"]), (&chat, &json!(1_050_000)));
+    let text = json!({
+        "openai": {"path": "/v1/chat/completions", "method": "POST"},
+        "openai-response": {"path": "/v1/responses", "method": "POST"},
+        "anthropic": {"path": "/v1/messages", "method": "POST"},
+        "gemini": {"path": "/v1beta/models/{model}:generateContent", "method": "POST"},
+    });
+    assert_eq!((&astra["endpoints"], &astra["context_length"]), (&text, &json!(1_050_000)));
     let price = &astra["pricing"];
     let tier =
         json!([{"input": 20.0, "output": 75.0, "cached_input": 2.0, "cache_write": 25.0, "above": 272_000}]);

@@ -407,7 +407,10 @@ async fn a_member_sees_own_things_alone() {
         }
     }
     for (path, fields) in [
-        ("/console/channels", &[("name", "c"), ("base_url", "http://x"), ("models", "m")][..]),
+        (
+            "/console/channels",
+            &[("name", "c"), ("kind", "openai"), ("base_url", "http://x"), ("models", "m")][..],
+        ),
         ("/console/channels/1/test", &[]),
         ("/console/channels/1/delete", &[]),
         ("/console/accounts", &[("username", "other")]),
@@ -450,11 +453,14 @@ async fn the_first_run_leads_to_an_answer() {
     let path = "/console/set-up/channel";
     let url = fresh.provider.url();
     let price = [("model", "m"), ("input", "1"), ("output", "2"), ("max_output", "100")];
-    let dead = [&[("name", "c"), ("base_url", "http://127.0.0.1:9"), ("key", "k")][..], &price].concat();
+    let dead =
+        [&[("name", "c"), ("kind", "openai"), ("base_url", "http://127.0.0.1:9"), ("key", "k")][..], &price]
+            .concat();
     let refused = browser.send(&fresh, path, path, &dead).await;
     assert_eq!(refused.status, 422);
     assert!(fresh.store.list_channels().await.unwrap().is_empty(), "what does not answer is not kept");
-    let alive = [&[("name", "c"), ("base_url", url.as_str()), ("key", "k")][..], &price].concat();
+    let alive =
+        [&[("name", "c"), ("kind", "openai"), ("base_url", url.as_str()), ("key", "k")][..], &price].concat();
     let kept = browser.send(&fresh, path, path, &alive).await;
     assert_eq!(location(&kept), "/console/set-up/key?done=channel_answers");
     let path = "/console/set-up/key";

@@ -5,6 +5,7 @@ mod app;
 mod catalogue;
 mod connections;
 mod console;
+mod dialects;
 mod edges;
 mod exactness;
 mod failures;

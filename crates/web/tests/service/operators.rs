@@ -84,7 +84,8 @@ async fn values_of_a_channel_are_bounded() {
     };
     let rows = [
         (json!({"base_url": "http://127.0.0.1:1/v1", "models": ["x"]}), "name is required"),
-        (json!({"name": "x", "models": ["x"]}), "base_url is required"),
+        (json!({"name": "x", "kind": "azure", "models": ["x"]}), "base_url is required"),
+        (with("kind", json!("nowhere")), "kind must be one of openai, azure, anthropic, gemini"),
         (json!({"name": "x", "base_url": "http://127.0.0.1:1/v1"}), "models is required"),
         (with("name", json!("")), "name must have"),
         (with("base_url", json!("ftp://host/")), "base_url must be"),
@@ -301,7 +302,7 @@ async fn a_channel_is_tested_with_one_real_request() {
     let found = done(&app, "GET", &test, Value::Null).await;
     assert_eq!(
         (&found["healthy"], &found["reason"]),
-        (&json!(false), &json!("the answer is no JSON object"))
+        (&json!(false), &json!("the answer is not what this kind of provider says"))
     );
     done(&app, "PUT", "/api/channel", json!({"id": id, "base_url": "http://127.0.0.1:1/v1", "key": ""}))
         .await;

@@ -1,0 +1,349 @@
+//! Every dialect of callers with every kind of upstream: answered in the caller's words, and counted the same.
+
+use serde_json::{Value, json};
+
+use crate::app::{App, Reply};
+
+const SECRET: &str = "sk-upstream-secret";
+
+/// A kind of upstream, and where the provider has its paths.
+const KINDS: [(&str, &str); 6] = [
+    ("openai", "/v1"),
+    ("compatible", "/v1"),
+    ("azure", "/openai/v1"),
+    ("anthropic", "/v1"),
+    ("gemini", "/v1beta"),
+    ("responses", "/v1"),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Caller {
+    Chat,
+    Responses,
+    Messages,
+    Google,
+    GoogleArray,
+}
+
+const CALLERS: [Caller; 5] =
+    [Caller::Chat, Caller::Responses, Caller::Messages, Caller::Google, Caller::GoogleArray];
+
+impl Caller {
+    fn path(self, model: &str, stream: bool) -> String {
+        match (self, stream) {
+            (Self::Chat, _) => "/v1/chat/completions".to_owned(),
+            (Self::Responses, _) => "/v1/responses".to_owned(),
+            (Self::Messages, _) => "/v1/messages".to_owned(),
+            (Self::Google | Self::GoogleArray, false) => format!("/v1beta/models/{model}:generateContent"),
+            (Self::Google, true) => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
+            (Self::GoogleArray, true) => format!("/v1beta/models/{model}:streamGenerateContent"),
+        }
+    }
+
+    fn question(self, model: &str, stream: bool, limit: Option<u64>) -> Value {
+        let text = "one two three";
+        let mut body = match self {
+            Self::Chat => {
+                json!({"model": model, "messages": [{"role": "user", "content": text}], "stream": stream,
+                "stream_options": if stream { json!({"include_usage": true}) } else { Value::Null }})
+            }
+            Self::Responses => json!({"model": model, "input": text, "stream": stream}),
+            Self::Messages => json!({"model": model, "messages": [{"role": "user", "content": text}],
+                "stream": stream, "max_tokens": 1000}),
+            Self::Google | Self::GoogleArray => {
+                json!({"contents": [{"role": "user", "parts": [{"text": text}]}]})
+            }
+        };
+        if let Some(limit) = limit {
+            match self {
+                Self::Chat => body["max_completion_tokens"] = limit.into(),
+                Self::Responses => body["max_output_tokens"] = limit.into(),
+                Self::Messages => body["max_tokens"] = limit.into(),
+                Self::Google | Self::GoogleArray => {
+                    body["generationConfig"] = json!({"maxOutputTokens": limit});
+                }
+            }
+        }
+        body
+    }
+
+    /// The JSON values of an answer, whole or streamed.
+    fn values(self, reply: &Reply, stream: bool) -> Vec<Value> {
+        match (self, stream) {
+            (Self::GoogleArray, true) => reply.json().as_array().unwrap().clone(),
+            (_, true) => {
+                let text = reply.text();
+                assert_eq!(reply.header("content-type"), Some("text/event-stream"), "{self:?}: {text}");
+                let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+                data.filter(|data| *data != "[DONE]")
+                    .map(|data| serde_json::from_str(data).unwrap())
+                    .collect()
+            }
+            (_, false) => vec![reply.json()],
+        }
+    }
+
+    /// The text of an answer.
+    fn text(self, values: &[Value]) -> String {
+        let pointers: &[&str] = match self {
+            Self::Chat => &["/choices/0/message/content", "/choices/0/delta/content"],
+            Self::Responses => &["/output/0/content/0/text", "/delta"],
+            Self::Messages => &["/content/0/text", "/delta/text"],
+            Self::Google | Self::GoogleArray => &["/candidates/0/content/parts/0/text"],
+        };
+        let said = |value: &Value| {
+            pointers.iter().find_map(|pointer| Some(value.pointer(pointer)?.as_str()?.to_owned()))
+        };
+        values.iter().filter_map(said).collect()
+    }
+
+    /// Input and output tokens as the caller is told.
+    fn usage(self, values: &[Value]) -> (u64, u64) {
+        // A stream may begin with figures that its end corrects.
+        let last = |pointers: &[&str]| {
+            let found = values.iter().flat_map(|value| {
+                pointers.iter().filter_map(|pointer| value.pointer(pointer).and_then(Value::as_u64))
+            });
+            found.last().unwrap_or_default()
+        };
+        match self {
+            Self::Chat => (last(&["/usage/prompt_tokens"]), last(&["/usage/completion_tokens"])),
+            Self::Responses => (
+                last(&["/usage/input_tokens", "/response/usage/input_tokens"]),
+                last(&["/usage/output_tokens", "/response/usage/output_tokens"]),
+            ),
+            Self::Messages => (
+                last(&["/usage/input_tokens", "/message/usage/input_tokens"]),
+                last(&["/usage/output_tokens"]),
+            ),
+            Self::Google | Self::GoogleArray => {
+                (last(&["/usageMetadata/promptTokenCount"]), last(&["/usageMetadata/candidatesTokenCount"]))
+            }
+        }
+    }
+}
+
+/// An app with a model for each kind of upstream, named like it.
+async fn app() -> App {
+    let app = App::start().await;
+    app.provider.demand(SECRET);
+    for (kind, base) in KINDS {
+        let base_url = format!("{}{base}", app.provider.origin());
+        // Of some models the facts say that they know responses only.
+        let sent = if kind == "responses" { "openai" } else { kind };
+        let body = json!({"name": kind, "kind": sent, "base_url": base_url, "key": SECRET, "models": [kind]});
+        let made = app.manage("POST", "/api/channel/", Some(body)).await;
+        assert_eq!(made.json()["success"], true, "{}", made.text());
+        app.price(kind, 1_000_000, 2_000_000, 0).await;
+    }
+    let facts = json!({"model": "responses", "endpoints": ["openai-response"]});
+    let made = app.manage("PUT", "/api/model/", Some(facts)).await;
+    assert_eq!(made.json()["success"], true, "{}", made.text());
+    app
+}
+
+async fn ask(app: &App, key: &str, caller: Caller, model: &str, stream: bool, limit: Option<u64>) -> Reply {
+    let body = caller.question(model, stream, limit).to_string();
+    app.call("POST", &caller.path(model, stream), &[("x-api-key", key)], body).await
+}
+
+async fn record(app: &App, reply: &Reply) -> Value {
+    let id = reply.header("x-request-id").unwrap();
+    let found = app.manage("GET", &format!("/api/log/self?request_id={id}"), None).await.json();
+    found["data"]["items"][0].clone()
+}
+
+#[tokio::test]
+async fn each_caller_is_answered_in_its_own_dialect_and_charged_what_it_is_told() {
+    let app = app().await;
+    for (kind, _) in KINDS {
+        for caller in CALLERS {
+            for stream in [false, true] {
+                let case = format!("{caller:?} to {kind}, stream {stream}");
+                let reply = ask(&app, &app.key, caller, kind, stream, None).await;
+                assert_eq!(reply.status, 200, "{case}: {}", reply.text());
+                let values = caller.values(&reply, stream);
+                assert!(caller.text(&values).len() > 20, "{case}: {}", reply.text());
+                let (input, output) = caller.usage(&values);
+                assert!(input > 0 && output > 0, "{case}: {}", reply.text());
+                let record = record(&app, &reply).await;
+                assert_eq!(
+                    (&record["prompt_tokens"], &record["completion_tokens"], &record["quota"]),
+                    (&json!(input), &json!(output), &json!(input + 2 * output)),
+                    "{case}: {record}"
+                );
+            }
+        }
+    }
+    app.verified().await;
+}
+
+#[tokio::test]
+async fn an_answer_is_limited_in_every_dialect() {
+    let app = app().await;
+    for (kind, _) in KINDS {
+        for caller in CALLERS {
+            for stream in [false, true] {
+                let reply = ask(&app, &app.key, caller, kind, stream, Some(5)).await;
+                let (_, output) = caller.usage(&caller.values(&reply, stream));
+                assert_eq!(output, 5, "{caller:?} to {kind}, stream {stream}: {}", reply.text());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_failing_upstream_is_told_in_the_callers_dialect_and_costs_nothing() {
+    let app = app().await;
+    let account = app.account("poor", 1_000_000).await;
+    let key = app.key_of(account, 1_000_000).await;
+    for (kind, _) in KINDS {
+        let script = testkit::Script {
+            status: Some(422),
+            message: Some("not like this".to_owned()),
+            ..Default::default()
+        };
+        app.provider.script(kind, script);
+        for caller in CALLERS {
+            for stream in [false, true] {
+                let reply = ask(&app, &key, caller, kind, stream, None).await;
+                let case = format!("{caller:?} to {kind}, stream {stream}: {}", reply.text());
+                assert_eq!(reply.status, 422, "{case}");
+                let message = reply.json().pointer("/error/message").unwrap().to_string();
+                assert!(message.contains("not like this"), "{case}");
+                let shape = match caller {
+                    Caller::Messages => "/error/type",
+                    Caller::Google | Caller::GoogleArray => "/error/status",
+                    Caller::Chat | Caller::Responses => "/error/code",
+                };
+                assert!(reply.json().pointer(shape).is_some(), "{case}");
+            }
+        }
+    }
+    assert_eq!(app.usage(&key).await["total_used"], 0);
+    app.verified().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_says_so_and_is_charged_for_what_came() {
+    let app = app().await;
+    for (kind, _) in KINDS {
+        app.provider
+            .script(kind, testkit::Script { words: Some(50), truncate_after: Some(9), ..Default::default() });
+        for caller in CALLERS {
+            let reply = ask(&app, &app.key, caller, kind, true, None).await;
+            let case = format!("{caller:?} to {kind}: {}", reply.text());
+            let values = caller.values(&reply, true);
+            let last = values.last().unwrap();
+            let failed = last.get("error").is_some_and(Value::is_object)
+                || last["type"] == "error"
+                || last["type"] == "response.failed";
+            assert!(failed && !reply.text().contains("[DONE]"), "{case}");
+            let record = record(&app, &reply).await;
+            assert!(record["quota"].as_i64().unwrap() > 0, "{case} {record}");
+        }
+    }
+    app.verified().await;
+}
+
+#[tokio::test]
+async fn a_stream_beyond_its_quota_ends_as_at_its_limit() {
+    let app = App::with(|settings| settings.stream_step = 16).await;
+    for (kind, base) in [("openai", "/v1"), ("anthropic", "/v1"), ("gemini", "/v1beta")] {
+        let base_url = format!("{}{base}", app.provider.origin());
+        let body = json!({"name": kind, "kind": kind, "base_url": base_url, "models": [kind]});
+        app.manage("POST", "/api/channel/", Some(body)).await;
+        app.price(kind, 0, 1_000_000, 0).await;
+        app.provider
+            .script(kind, testkit::Script { words: Some(3_000), ignore_limit: true, ..Default::default() });
+        for caller in CALLERS {
+            let account = app.account(&format!("{kind}-{caller:?}"), 100).await;
+            let key = app.key_of(account, 100).await;
+            let reply = ask(&app, &key, caller, kind, true, None).await;
+            let case = format!("{caller:?} to {kind}: {}", reply.text());
+            assert_eq!(reply.status, 200, "{case}");
+            caller.values(&reply, true);
+            let end = match caller {
+                Caller::Chat => r#""finish_reason":"length""#,
+                Caller::Responses => "response.incomplete",
+                Caller::Messages => r#""stop_reason":"max_tokens""#,
+                Caller::Google | Caller::GoogleArray => r#""finishReason":"MAX_TOKENS""#,
+            };
+            assert!(reply.text().contains(end), "{case}");
+            assert_eq!(app.usage(&key).await["total_used"], 100, "{case}");
+        }
+    }
+    app.verified().await;
+}
+
+#[tokio::test]
+async fn counting_is_free_and_answered_for_every_kind_of_upstream() {
+    let app = app().await;
+    let account = app.account("poor", 1_000_000).await;
+    let key = app.key_of(account, 1_000_000).await;
+    for (kind, _) in KINDS {
+        let body = Caller::Messages.question(kind, false, None).to_string();
+        let reply = app.call("POST", "/v1/messages/count_tokens", &[("x-api-key", &key)], body).await;
+        assert!(reply.json()["input_tokens"].as_u64() > Some(0), "{kind}: {}", reply.text());
+        let body = Caller::Google.question(kind, false, None).to_string();
+        let path = format!("/v1beta/models/{kind}:countTokens");
+        let reply = app.call("POST", &path, &[("x-goog-api-key", &key)], body).await;
+        assert!(reply.json()["totalTokens"].as_u64() > Some(0), "{kind}: {}", reply.text());
+    }
+    assert_eq!(app.usage(&key).await["total_used"], 0);
+    app.verified().await;
+}
+
+#[tokio::test]
+async fn what_the_upstreams_dialect_cannot_carry_is_refused_by_name_or_named_in_a_header() {
+    let app = app().await;
+    let mut body = Caller::Chat.question("anthropic", false, None);
+    body["seed"] = 7.into();
+    let reply = app.chat(&app.key, &body).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(reply.header("x-apsis-dropped"), Some("seed"));
+    body["n"] = 2.into();
+    let reply = app.chat(&app.key, &body).await;
+    assert_eq!((reply.status, reply.code().as_str()), (400, "invalid_request"), "{}", reply.text());
+    assert!(reply.text().contains('n'), "{}", reply.text());
+    app.verified().await;
+}
+
+#[tokio::test]
+async fn doors_without_text_pass_as_they_are() {
+    let app = app().await;
+    for (path, body, kind, status) in [
+        ("/v1/completions", json!({"model": "openai", "prompt": "one two"}), "openai", 200),
+        ("/v1/embeddings", json!({"model": "openai", "input": "one two"}), "openai", 200),
+        ("/v1/moderations", json!({"model": "openai", "input": "one two"}), "openai", 200),
+        (
+            "/v1/rerank",
+            json!({"model": "openai", "query": "one", "documents": ["two", "one"]}),
+            "openai",
+            200,
+        ),
+        (
+            "/v1beta/models/gemini:embedContent",
+            json!({"content": {"parts": [{"text": "one two"}]}}),
+            "gemini",
+            200,
+        ),
+        (
+            "/v1beta/models/gemini:batchEmbedContents",
+            json!({"requests": [{"model": "models/gemini", "content": {"parts": [{"text": "one two"}]}}]}),
+            "gemini",
+            200,
+        ),
+        ("/v1/rerank", json!({"model": "anthropic", "query": "one", "documents": ["two"]}), "anthropic", 404),
+    ] {
+        let reply = app.call("POST", path, &[("x-api-key", &app.key)], body.to_string()).await;
+        assert_eq!(reply.status, status, "{path}: {}", reply.text());
+        if status == 200 {
+            let record = record(&app, &reply).await;
+            assert!(record["quota"].as_i64().unwrap() > 0, "{path} {kind}: {record}");
+        } else {
+            assert_eq!(reply.code(), "endpoint_not_offered");
+        }
+    }
+    app.verified().await;
+}
