@@ -1,7 +1,8 @@
 //! The keys in use, by digest, so that a warm request asks no database.
 //!
 //! An edit is visible at once on the node that made it and within a second everywhere: the change poller calls
-//! [`KeyCache::forget_key`]. A load that raced with an edit is not kept.
+//! [`KeyCache::forget_key`]. A load that raced with an edit is not kept. It is bounded in number: the key that is of
+//! least use makes room for the next.
 
 use std::{
     future::Future,

@@ -37,6 +37,17 @@ pub trait Book: Send + Sync + 'static {
     /// [`BookError::Unavailable`]; then nothing or all of it happened, and the cursor tells which.
     fn apply(&self, batch: &Batch) -> impl Future<Output = Result<Applied, BookError>> + Send;
 
+    /// Closes these leases of `journal`, as far as they are open, and returns what remains of them. Only when no hold is
+    /// open on them and all that was settled is applied. It may be told twice.
+    ///
+    /// # Errors
+    /// [`BookError::Unavailable`].
+    fn return_leases(
+        &self,
+        journal: JournalId,
+        leases: &[Draw],
+    ) -> impl Future<Output = Result<(), BookError>> + Send;
+
     /// Closes every open lease of `journal` and returns what remains of them. Only when no hold is open on them.
     ///
     /// # Errors
@@ -119,6 +130,7 @@ pub(crate) trait DynBook: Send + Sync {
     fn dyn_open_journal(&self, journal: JournalId) -> Answer<'_, u64>;
     fn dyn_lease(&self, journal: JournalId, pool: PoolId, need: Units) -> Answer<'_, LeaseState>;
     fn dyn_apply<'a>(&'a self, batch: &'a Batch) -> Answer<'a, Applied>;
+    fn dyn_return_leases<'a>(&'a self, journal: JournalId, leases: &'a [Draw]) -> Answer<'a, ()>;
     fn dyn_close_leases(&self, journal: JournalId) -> Answer<'_, ()>;
 }
 
@@ -133,6 +145,10 @@ impl<B: Book> DynBook for B {
 
     fn dyn_apply<'a>(&'a self, batch: &'a Batch) -> Answer<'a, Applied> {
         Box::pin(self.apply(batch))
+    }
+
+    fn dyn_return_leases<'a>(&'a self, journal: JournalId, leases: &'a [Draw]) -> Answer<'a, ()> {
+        Box::pin(self.return_leases(journal, leases))
     }
 
     fn dyn_close_leases(&self, journal: JournalId) -> Answer<'_, ()> {

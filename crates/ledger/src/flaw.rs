@@ -16,6 +16,10 @@ pub(crate) enum Flaw {
     ChargeUncapped,
     /// Leave open what a dead process left open.
     OrphansForgotten,
+    /// Return the lease of a pool that a hold is open on.
+    ReturnHeld,
+    /// Return the lease of a pool before its last charge is in the book.
+    ReturnUnapplied,
 }
 
 /// The faults of one run.

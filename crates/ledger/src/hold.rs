@@ -102,7 +102,9 @@ impl OpenHold {
             outcome.overrun = Units::new(outcome.overrun.get().saturating_add(beyond));
         }
         self.settled = true;
-        self.journal.settle(self.seq, outcome.clone())?;
+        let written = self.journal.settle(self.seq, outcome.clone());
+        self.pools.iter().for_each(|pool| pool.settled_at(written.ok()));
+        written?;
         let rest = Units::new(self.units.get().saturating_sub(outcome.units.get()).max(0));
         self.pools.iter().for_each(|pool| pool.give_back(rest));
         Ok(outcome)

@@ -1,15 +1,12 @@
 //! The ledger: pools in memory, the journal on disk, the book behind them.
 
 use std::{
-    collections::HashMap,
     fmt,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
 };
 
 use model::{
@@ -18,7 +15,7 @@ use model::{
     money::Units,
     usage::UsageContext,
 };
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::{
@@ -28,43 +25,17 @@ use crate::{
     error::{FatalError, FlushError, HoldError, OpenError},
     flaw::Flaws,
     hold::{Hold, OpenHold, Taken},
+    idle,
     journal::{Journal, NotTaken},
     life::{Beginning, Life},
+    options::Options,
     pool::Pool,
+    pools::Pools,
     recovery, room,
 };
 
 /// For how long an empty pool is not asked about again, in milliseconds. An edit ends it at once.
 const DRY_MILLIS: i64 = 1_000;
-
-/// How the ledger is run.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The directory of the journal. Only one process may use it; the caller sees to that.
-    pub dir: PathBuf,
-    /// Size of a segment in bytes, at least 1 MiB. Every open hold reserves 256 bytes of one.
-    pub segment_bytes: u64,
-    /// The longest time until a settlement is in the book.
-    pub apply_every: Duration,
-    /// Records in one transaction at most.
-    pub apply_records: usize,
-    /// How long [`Ledger::flush`] waits for the book.
-    pub flush_limit: Duration,
-}
-
-impl Options {
-    /// The defaults, in `dir`.
-    #[must_use]
-    pub const fn new(dir: PathBuf) -> Self {
-        Self {
-            dir,
-            segment_bytes: 8 << 20,
-            apply_every: Duration::from_millis(200),
-            apply_records: 4096,
-            flush_limit: Duration::from_secs(5),
-        }
-    }
-}
 
 /// Figures for metrics.
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,12 +65,15 @@ pub struct Ledger {
     pub(crate) book: Arc<dyn DynBook>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: Options,
-    pools: RwLock<HashMap<PoolId, Arc<Pool>>>,
-    /// Who asks the book for a lease: one at a time, and the only one who puts pools into the map.
-    asking: tokio::sync::Mutex<()>,
+    pub(crate) pools: Pools,
+    /// Who asks the book for a lease: one at a time, and the only one who puts pools in or takes
+    /// them out.
+    pub(crate) asking: tokio::sync::Mutex<()>,
     /// How often [`Ledger::forget`] was called: an answer of the book that is older than an edit must not pass for new.
     edits: AtomicU64,
     pub(crate) hurry: Notify,
+    /// Told when there are too many pools.
+    pub(crate) crowded: Notify,
     pub(crate) reached: watch::Sender<Reached>,
     ended: Notify,
     sync_thread: Mutex<Option<JoinHandle<()>>>,
@@ -156,10 +130,11 @@ impl Ledger {
             book,
             clock,
             options,
-            pools: RwLock::default(),
+            pools: Pools::default(),
             asking: tokio::sync::Mutex::default(),
             edits: AtomicU64::new(0),
             hurry: Notify::new(),
+            crowded: Notify::new(),
             reached: watch::Sender::new(Reached { seq: cursor, broken: None }),
             ended: Notify::new(),
             sync_thread: Mutex::default(),
@@ -172,6 +147,7 @@ impl Ledger {
         let thread = std::thread::Builder::new().name("journal-sync".to_owned());
         *ledger.sync_thread.lock() = Some(thread.spawn(move || journal.run_sync())?);
         tokio::spawn(room::keep(Arc::clone(&ledger)));
+        tokio::spawn(idle::keep(Arc::clone(&ledger)));
         tokio::spawn(applier.run());
         Ok(ledger)
     }
@@ -248,14 +224,14 @@ impl Ledger {
     }
 
     async fn pool(&self, id: PoolId) -> Result<Arc<Pool>, HoldError> {
-        if let Some(pool) = self.pools.read().get(&id).filter(|pool| !pool.is_stale()) {
-            return Ok(Arc::clone(pool));
+        if let Some(pool) = self.pools.fresh(id) {
+            pool.touch(self.clock.now());
+            return Ok(pool);
         }
         // One first lease at a time: rare, and two of them must not make two pools.
         let _asking = self.asking.lock().await;
-        let known = self.pools.read().get(&id).cloned();
-        if let Some(pool) = known.as_ref().filter(|pool| !pool.is_stale()) {
-            return Ok(Arc::clone(pool));
+        if let Some(pool) = self.pools.fresh(id) {
+            return Ok(pool);
         }
         self.ask(id, Units::ZERO, 0).await
     }
@@ -268,12 +244,17 @@ impl Ledger {
             BookError::Unavailable(what) => HoldError::Book(what),
         })?;
         // What the map has now, not what the caller holds: of one lease there must never be two pools.
-        let known = self.pools.read().get(&id).cloned();
-        let pool = match known.filter(|pool| pool.refresh(&state, self.clock.now(), dry_millis)) {
-            Some(pool) => pool,
+        let now = self.clock.now();
+        let pool = match self.pools.known(id).filter(|pool| pool.refresh(&state, now, dry_millis)) {
+            Some(pool) => {
+                pool.touch(now);
+                pool
+            }
             None => {
-                let pool = Arc::new(Pool::new(id, &state));
-                self.pools.write().insert(id, Arc::clone(&pool));
+                let pool = Arc::new(Pool::new(id, &state, now));
+                if self.pools.put(Arc::clone(&pool)) > self.options.pools {
+                    self.crowded.notify_one();
+                }
                 pool
             }
         };
@@ -300,9 +281,7 @@ impl Ledger {
     /// taken.
     pub fn forget(&self, pool: PoolId) {
         self.edits.fetch_add(1, Ordering::SeqCst);
-        if let Some(pool) = self.pools.read().get(&pool) {
-            pool.mark_stale();
-        }
+        self.pools.mark_stale(pool);
     }
 
     /// Whether a hold could be taken now.
@@ -380,6 +359,7 @@ impl Ledger {
         }
         self.stopping.store(true, Ordering::Release);
         self.hurry.notify_one();
+        self.crowded.notify_one();
         self.journal.wants_room.notify_one();
         self.journal.stop();
         if let Some(thread) = self.sync_thread.lock().take()
@@ -395,7 +375,7 @@ impl Ledger {
     pub fn stats(&self) -> Stats {
         Stats {
             open_holds: self.journal.open_holds(),
-            pools: self.pools.read().len(),
+            pools: self.pools.len(),
             unapplied: self.journal.last().saturating_sub(self.reached.borrow().seq),
             syncs: self.journal.syncs(),
         }

@@ -2,8 +2,8 @@
 //!
 //! A request takes a [`Hold`] on the pools of its key and its account, and ends it with a settlement. Both are
 //! records in the journal of this node; the journal is moved into the [`Book`] — the database — behind the
-//! requests' back. The files, from the outside in: `ledger` (what others call), `hold` (one request), `pool` (balances in
-//! memory), `journal` (writing), `room` (ahead of it), `reader` and `applier` (into the book), `recovery` and
+//! requests' back. The files, from the outside in: `ledger` (what others call), `hold` (one request), `pool` (one
+//! balance in memory), `pools` and `idle` (all of them, and how they go), `journal` (writing), `room` (ahead of it), `reader` and `applier` (into the book), `recovery` and
 //! `life` (after a crash), `record`, `segment`, `disk` (bytes).
 
 mod applier;
@@ -12,10 +12,13 @@ mod disk;
 mod error;
 mod flaw;
 mod hold;
+mod idle;
 mod journal;
 mod ledger;
 mod life;
+mod options;
 mod pool;
+mod pools;
 mod reader;
 mod record;
 mod recovery;
@@ -29,5 +32,6 @@ mod tests;
 pub use book::{Applied, Batch, Book, BookError, Charge, Draw, LeaseState};
 pub use error::{FatalError, FlushError, HoldError, OpenError};
 pub use hold::Hold;
-pub use ledger::{Ledger, Options, Stats};
+pub use ledger::{Ledger, Stats};
+pub use options::Options;
 pub use reader::ReadError;

@@ -1,6 +1,6 @@
 //! A pool as this node sees it: what is left of its lease, spent and returned by compare-and-swap.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use model::{
     clock::Timestamp,
@@ -25,10 +25,17 @@ pub(crate) struct Pool {
     stale: AtomicBool,
     /// Until when it is useless to ask for more, in milliseconds: the last answer was "nothing".
     dry_until: AtomicI64,
+    /// When a request last asked for it, in milliseconds, to the second.
+    used: AtomicI64,
+    /// The position of the newest settlement of a hold on it; the last of all when one could not be written.
+    settled: AtomicU64,
 }
 
+/// How exactly the last use is known, in milliseconds: a busy pool is not written to for every request.
+const USED_GRAIN: i64 = 1_000;
+
 impl Pool {
-    pub(crate) fn new(id: PoolId, state: &LeaseState) -> Self {
+    pub(crate) fn new(id: PoolId, state: &LeaseState, now: Timestamp) -> Self {
         Self {
             id,
             lease: state.lease,
@@ -37,6 +44,8 @@ impl Pool {
             left: AtomicI64::new(state.amount.get()),
             stale: AtomicBool::new(false),
             dry_until: AtomicI64::new(0),
+            used: AtomicI64::new(now.millis()),
+            settled: AtomicU64::new(0),
         }
     }
 
@@ -90,6 +99,29 @@ impl Pool {
     /// Whether the book may have more than it had a moment ago.
     pub(crate) fn may_grow(&self, now: Timestamp) -> bool {
         !self.unlimited && now.millis() >= self.dry_until.load(Ordering::Acquire)
+    }
+
+    /// A request asks for it.
+    pub(crate) fn touch(&self, now: Timestamp) {
+        if now.millis().saturating_sub(self.used.load(Ordering::Relaxed)) >= USED_GRAIN {
+            self.used.store(now.millis(), Ordering::Relaxed);
+        }
+    }
+
+    /// When a request last asked for it.
+    pub(crate) fn used(&self) -> Timestamp {
+        Timestamp::from_millis(self.used.load(Ordering::Relaxed))
+    }
+
+    /// A hold on it was settled at position `seq`; `None` when that could not be written: then only the next life of
+    /// the journal knows what it costs.
+    pub(crate) fn settled_at(&self, seq: Option<u64>) {
+        self.settled.fetch_max(seq.unwrap_or(u64::MAX), Ordering::AcqRel);
+    }
+
+    /// How far the book must be so that it has every charge on this pool.
+    pub(crate) fn settled(&self) -> u64 {
+        self.settled.load(Ordering::Acquire)
     }
 
     /// Asks the book again before the next hold.

@@ -18,7 +18,7 @@ use model::{
 };
 
 use crate::{
-    Applied, Batch, Book, BookError, FatalError, FlushError, HoldError, LeaseState, Ledger, Options,
+    Applied, Batch, Book, BookError, Draw, FatalError, FlushError, HoldError, LeaseState, Ledger, Options,
     disk::{Directory, Disk, Storage},
     flaw::Flaws,
     hold::OpenHold,
@@ -84,7 +84,7 @@ fn pool(id: i64, units: i64) -> Arc<Pool> {
         unlimited: false,
         available: Units::ZERO,
     };
-    Arc::new(Pool::new(PoolId(id), &state))
+    Arc::new(Pool::new(PoolId(id), &state, Timestamp::from_millis(0)))
 }
 
 /// Holds and settles once per amount, each synced. Both pools are drawn on.
@@ -233,6 +233,10 @@ impl Book for Open {
         told.0 = batch.to;
         told.1.extend(batch.charges.iter().map(|charge| (charge.id.seq, charge.outcome.units.get())));
         Ok(Applied::Now)
+    }
+
+    async fn return_leases(&self, _: JournalId, _: &[Draw]) -> Result<(), BookError> {
+        Ok(())
     }
 
     async fn close_leases(&self, _: JournalId) -> Result<(), BookError> {

@@ -133,11 +133,11 @@ async fn set_up(store: &Store, clock: &dyn Clock) -> anyhow::Result<Option<Crede
 
 fn journal(config: &Config, dir: &DataDir) -> anyhow::Result<Options> {
     Ok(Options {
-        dir: dir.path.join("journal"),
         segment_bytes: config.get("journal.segment_bytes")?,
         apply_every: config.time("journal.apply_every")?,
         apply_records: config.get("journal.apply_records")?,
         flush_limit: config.time("journal.flush_limit")?,
+        ..Options::new(dir.path.join("journal"))
     })
 }
 

@@ -5,7 +5,7 @@ use std::{
     sync::LazyLock,
 };
 
-use ledger::{Applied, Batch, Book, BookError, Charge, LeaseState};
+use ledger::{Applied, Batch, Book, BookError, Charge, Draw, LeaseState};
 use model::{
     id::{JournalId, LeaseId, PoolId},
     money::Units,
@@ -37,8 +37,12 @@ impl Book for Store {
         self.apply_batch(batch).await.map_err(unavailable)
     }
 
+    async fn return_leases(&self, journal: JournalId, leases: &[Draw]) -> Result<(), BookError> {
+        self.return_some(journal, leases).await.map_err(unavailable)
+    }
+
     async fn close_leases(&self, journal: JournalId) -> Result<(), BookError> {
-        self.return_leases(journal).await.map_err(unavailable)
+        self.return_all(journal).await.map_err(unavailable)
     }
 }
 
@@ -138,7 +142,38 @@ impl Store {
         Ok(Applied::Now)
     }
 
-    async fn return_leases(&self, journal: JournalId) -> Result<(), StoreError> {
+    async fn return_some(&self, journal: JournalId, leases: &[Draw]) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        let journal = journal_row(&mut tx, journal).await?;
+        let mut rests = Vec::with_capacity(leases.len());
+        for (sql, rows) in CLOSE.split(leases) {
+            let mut query = sqlx::query_as::<_, (i64, i64)>(sql);
+            for draw in rows {
+                query = query.bind(draw.pool.0).bind(draw.lease.0).bind(journal);
+            }
+            rests.extend(query.fetch_all(&mut *tx).await?);
+        }
+        for (sql, rows) in GIVE_BACK.split(&rests) {
+            let mut query = sqlx::query(sql);
+            for (pool, rest) in rows {
+                query = query.bind(*pool).bind(*rest);
+            }
+            query.execute(&mut *tx).await?;
+        }
+        // The newest closed lease of a pool is kept, so that a charge that came too late would be named for what it is;
+        // those before it would only grow in number.
+        for (sql, rows) in OUTLIVED.split(leases) {
+            let mut query = sqlx::query(sql);
+            for draw in rows {
+                query = query.bind(draw.pool.0).bind(draw.lease.0).bind(journal);
+            }
+            query.execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn return_all(&self, journal: JournalId) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         let journal = journal_row(&mut tx, journal).await?;
         sqlx::query(
@@ -176,6 +211,37 @@ fn add(draws: &mut BTreeMap<(PoolId, LeaseId), i64>, charge: &Charge) -> Result<
     }
     Ok(())
 }
+
+static CLOSE: LazyLock<ManyRows> = LazyLock::new(|| {
+    ManyRows::new(
+        "WITH gone (pool, lease, journal) AS (VALUES ",
+        3,
+        ") UPDATE lease SET state = 'closed' FROM gone
+           WHERE lease.id = gone.lease AND lease.pool = gone.pool AND lease.journal = gone.journal
+             AND lease.state = 'open'
+           RETURNING lease.pool, lease.amount - lease.spent",
+    )
+});
+
+static GIVE_BACK: LazyLock<ManyRows> = LazyLock::new(|| {
+    ManyRows::new(
+        "WITH back (pool, units) AS (VALUES ",
+        2,
+        ") UPDATE pool SET leased = pool.leased - back.units, available = pool.available + back.units
+           FROM back WHERE pool.id = back.pool",
+    )
+});
+
+static OUTLIVED: LazyLock<ManyRows> = LazyLock::new(|| {
+    ManyRows::new(
+        "WITH gone (pool, lease, journal) AS (VALUES ",
+        3,
+        ") DELETE FROM lease WHERE id IN (
+             SELECT older.id FROM gone JOIN lease AS older
+               ON older.pool = gone.pool AND older.journal = gone.journal AND older.state = 'closed'
+             WHERE older.id < gone.lease)",
+    )
+});
 
 static SPEND: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::new(

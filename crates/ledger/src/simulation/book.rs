@@ -104,7 +104,14 @@ impl SimBook {
     }
 
     pub(super) fn close_leases(&mut self) {
-        for lease in self.leases.values_mut().filter(|lease| lease.state == State::Open) {
+        let all: Vec<LeaseId> = self.leases.keys().copied().collect();
+        self.return_leases(&all);
+    }
+
+    pub(super) fn return_leases(&mut self, leases: &[LeaseId]) {
+        for lease in leases {
+            let lease = self.leases.get_mut(lease).filter(|lease| lease.state == State::Open);
+            let Some(lease) = lease else { continue };
             lease.state = State::Closed;
             let balance = self.pools.get_mut(&lease.pool).unwrap();
             balance.leased -= lease.amount - lease.spent;

@@ -1,14 +1,17 @@
 //! A seeded simulation of the ledger: crashes at any step, torn and lost writes, failing syncs, full disks, lost
-//! replies of the book and edits of quotas, against the invariants. The same journal, reader, recovery, pools and
+//! replies of the book, edits of quotas and pools that go for want of use, against the invariants. The same journal, reader, recovery, pools and
 //! holds run as in production; disk and book are models.
 //!
 //! Each deliberately broken variant of the protocol must be caught, or the simulation proves nothing.
 
 mod book;
 mod disk;
+mod fault;
+mod verdict;
 mod world;
 
-use world::{Fault, World};
+use fault::Fault;
+use world::World;
 
 /// Schedules in the test command.
 const SCHEDULES: u64 = 20_000;

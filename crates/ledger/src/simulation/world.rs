@@ -1,20 +1,20 @@
 //! One run: a seed decides every step, and the invariants are asked after each.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
 
 use model::{
     clock::Timestamp,
-    id::{AccountId, ChannelId, ChargeId, JournalId, KeyId, PoolId, PriceId},
+    id::{AccountId, ChannelId, ChargeId, JournalId, KeyId, LeaseId, PoolId, PriceId},
     money::Units,
     price::Ratio,
     usage::{Provenance, Tokens, UsageContext, UsageOutcome},
 };
 
-use super::{book::SimBook, disk::SimDisk};
+use super::{book::SimBook, disk::SimDisk, fault::Fault};
 use crate::{
     Applied, Batch,
     disk::Disk,
@@ -23,45 +23,17 @@ use crate::{
     journal::Journal,
     life::{self, Beginning, Life},
     pool::Pool,
+    pools::Pools,
     reader::Reader,
     record::Record,
 };
 
 const JOURNAL: JournalId = JournalId(7);
 const KEYS: [PoolId; 2] = [PoolId(1), PoolId(2)];
-const ACCOUNT: PoolId = PoolId(3);
+pub(super) const ACCOUNT: PoolId = PoolId(3);
 const STEPS: u64 = 100;
 /// Small, so that a run goes through many segments.
 const SEGMENT: u64 = 2048;
-
-/// A way to break the protocol, in the ledger's own code or around it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    Ledger(Flaw),
-    /// Records are applied before they are durable.
-    ApplyUnsynced,
-    /// The book applies whatever it is given.
-    BookForgets,
-    /// A lease goes on after an edit has voided it.
-    VoidLeaseKept,
-    /// An answer leaves before its hold is durable.
-    AnswerEarly,
-}
-
-impl Fault {
-    pub(super) const ALL: [Self; 10] = [
-        Self::Ledger(Flaw::SettleUnwritten),
-        Self::Ledger(Flaw::SyncFailureIgnored),
-        Self::Ledger(Flaw::CarrySkipped),
-        Self::Ledger(Flaw::DropUnsettled),
-        Self::Ledger(Flaw::ChargeUncapped),
-        Self::Ledger(Flaw::OrphansForgotten),
-        Self::ApplyUnsynced,
-        Self::BookForgets,
-        Self::VoidLeaseKept,
-        Self::AnswerEarly,
-    ];
-}
 
 /// A small generator (splitmix64): a run is its seed.
 pub(super) struct Random(u64);
@@ -78,36 +50,38 @@ impl Random {
 
 /// What the outside world knows of one request.
 #[derive(Clone, Copy, Debug)]
-struct Truth {
-    key: PoolId,
-    begun: u64,
-    delivered: i64,
+pub(super) struct Truth {
+    pub(super) key: PoolId,
+    pub(super) begun: u64,
+    pub(super) delivered: i64,
     /// What the caller saw at the end, and whether the power stayed on since.
-    seen: Option<(i64, bool)>,
+    pub(super) seen: Option<(i64, bool)>,
 }
 
-struct Request {
-    hold: OpenHold,
-    delivered: i64,
-    noted: Option<UsageOutcome>,
+pub(super) struct Request {
+    pub(super) hold: OpenHold,
+    pub(super) delivered: i64,
+    pub(super) noted: Option<UsageOutcome>,
 }
 
 pub(super) struct World {
-    random: Random,
-    fault: Option<Fault>,
-    flaws: Flaws,
-    disk: SimDisk,
-    book: SimBook,
-    journal: Arc<Journal>,
-    reader: Reader,
-    pools: HashMap<PoolId, Arc<Pool>>,
-    requests: Vec<Request>,
-    pending: Option<Batch>,
-    truths: BTreeMap<u64, Truth>,
-    edits: BTreeMap<PoolId, (u64, i64)>,
-    written: u64,
-    step: u64,
-    calm: bool,
+    pub(super) random: Random,
+    pub(super) fault: Option<Fault>,
+    pub(super) flaws: Flaws,
+    pub(super) disk: SimDisk,
+    pub(super) book: SimBook,
+    pub(super) journal: Arc<Journal>,
+    pub(super) reader: Reader,
+    pub(super) pools: Pools,
+    /// How far the node knows the book to be.
+    pub(super) reached: u64,
+    pub(super) requests: Vec<Request>,
+    pub(super) pending: Option<Batch>,
+    pub(super) truths: BTreeMap<u64, Truth>,
+    pub(super) edits: BTreeMap<PoolId, (u64, i64)>,
+    pub(super) written: u64,
+    pub(super) step: u64,
+    pub(super) calm: bool,
 }
 
 fn context() -> UsageContext {
@@ -130,7 +104,7 @@ fn context() -> UsageContext {
     }
 }
 
-fn outcome(units: i64) -> UsageOutcome {
+pub(super) fn outcome(units: i64) -> UsageOutcome {
     UsageOutcome {
         tokens: Tokens::default(),
         provenance: Provenance::Reported,
@@ -167,7 +141,8 @@ impl World {
             book,
             journal: Arc::new(life.journal),
             reader: life.reader,
-            pools: HashMap::new(),
+            pools: Pools::with_flaws(flaws),
+            reached: 0,
             requests: Vec::new(),
             pending: None,
             truths: BTreeMap::new(),
@@ -185,7 +160,7 @@ impl World {
     }
 
     fn act(&mut self) -> Result<(), String> {
-        match self.random.below(80) {
+        match self.random.below(84) {
             0..=19 => self.begin_request(),
             20..=31 => self.journal.sync(),
             32..=41 => self.deliver(),
@@ -195,29 +170,57 @@ impl World {
             73..=74 => self.edit(),
             75..=76 => self.abandon_request(),
             77 => self.disk.set_sync_fails(self.random.below(4) == 0),
+            78..=81 => self.return_idle(),
             // Long lives go through many segments.
-            78.. if self.calm => {}
-            78 => self.crash(false)?,
+            82.. if self.calm => {}
+            82 => self.crash(false)?,
             _ => self.crash(true)?,
         }
         Ok(())
     }
 
-    fn pool(&mut self, id: PoolId) -> Arc<Pool> {
-        let known = self.pools.get(&id).filter(|pool| !pool.is_stale()).cloned();
-        known.unwrap_or_else(|| self.refresh(id))
+    /// Now: one second a step, so that every pool has an age.
+    const fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.step as i64 * 1_000)
     }
 
-    fn refresh(&mut self, id: PoolId) -> Arc<Pool> {
-        let state = self.book.lease(id);
-        if let Some(pool) = self.pools.get(&id)
-            && pool.refresh(&state, Timestamp::from_millis(0), 0)
-        {
-            return Arc::clone(pool);
+    fn pool(&mut self, id: PoolId) -> Arc<Pool> {
+        let now = self.now();
+        if let Some(pool) = self.pools.fresh(id) {
+            pool.touch(now);
+            return pool;
         }
-        let pool = Arc::new(Pool::new(id, &state));
-        self.pools.insert(id, Arc::clone(&pool));
+        let state = self.book.lease(id);
+        if let Some(pool) = self.pools.known(id).filter(|pool| pool.refresh(&state, now, 0)) {
+            return pool;
+        }
+        let pool = Arc::new(Pool::new(id, &state, now));
+        self.pools.put(Arc::clone(&pool));
         pool
+    }
+
+    /// Pools go that were not used for a while, or that are too many.
+    fn return_idle(&mut self) {
+        let before = Timestamp::from_millis(self.now().millis() - self.random.below(9) as i64 * 1_000);
+        let idle = self.pools.idle(self.reached, before, self.random.below(4) as usize);
+        let claimed = self.pools.claim(&idle, self.reached);
+        let leases: Vec<LeaseId> = claimed.iter().map(|draw| draw.lease).collect();
+        let answered = match self.random.below(5) {
+            // The book does not answer.
+            0 => false,
+            // The book did it, and its answer is lost.
+            1 => {
+                self.book.return_leases(&leases);
+                false
+            }
+            _ => {
+                self.book.return_leases(&leases);
+                true
+            }
+        };
+        if answered || self.fault == Some(Fault::ReturnUnanswered) {
+            self.pools.forget(&claimed);
+        }
     }
 
     fn begin_request(&mut self) {
@@ -313,7 +316,10 @@ impl World {
             }
             _ => match self.book.apply(&batch)? {
                 Applied::Already(cursor) if cursor != batch.to => return Err("the cursor jumped".to_owned()),
-                _ => self.reader.set_applied(batch.to),
+                _ => {
+                    self.reader.set_applied(batch.to);
+                    self.reached = batch.to;
+                }
             },
         }
         Ok(())
@@ -334,15 +340,13 @@ impl World {
         let units = self.random.below(60) as i64;
         self.book.edit(pool, units);
         self.edits.insert(pool, (self.step, units));
-        if let Some(pool) = self.pools.get(&pool)
-            && self.fault != Some(Fault::VoidLeaseKept)
-        {
-            pool.mark_stale();
+        if self.fault != Some(Fault::VoidLeaseKept) {
+            self.pools.mark_stale(pool);
         }
     }
 
     /// The process dies, and with the power also what was not synced.
-    fn crash(&mut self, power: bool) -> Result<(), String> {
+    pub(super) fn crash(&mut self, power: bool) -> Result<(), String> {
         let durable = self.journal.durable();
         self.requests.clear();
         self.disk.set_sync_fails(false);
@@ -367,7 +371,8 @@ impl World {
             }
         }
         self.book.close_leases();
-        self.pools.clear();
+        self.pools = Pools::with_flaws(self.flaws);
+        self.reached = limit;
         self.written = self.journal.last();
         // What was never durable has never been: its position will be given again.
         let charges = &self.book.charges;
@@ -376,55 +381,9 @@ impl World {
         });
         Ok(())
     }
-
-    fn finish(mut self) -> Result<(), String> {
-        for mut request in std::mem::take(&mut self.requests) {
-            let delivered = self.truths[&request.hold.seq()].delivered;
-            drop(request.hold.settle(outcome(delivered)));
-        }
-        if self.journal.failure().is_none() && self.journal.open_holds() > 0 {
-            return Err("a hold was never ended".to_owned());
-        }
-        self.disk.set_sync_fails(false);
-        self.crash(false)?;
-        self.book.check()?;
-        for (seq, truth) in &self.truths {
-            let charged = self.book.charges.get(&charge(*seq)).copied();
-            let Some(charged) = charged else { return Err(format!("{seq} is not charged: {truth:?}")) };
-            if charged > truth.delivered {
-                return Err(format!("{seq} is charged {charged}: {truth:?}"));
-            }
-            if let Some((seen, true)) = truth.seen
-                && seen != charged
-            {
-                return Err(format!("{seq} is charged {charged}: {truth:?}"));
-            }
-        }
-        self.check_pools()
-    }
-
-    /// I2, and what remains is what the last edit said less what was begun and charged after it.
-    fn check_pools(&self) -> Result<(), String> {
-        for (pool, balance) in &self.book.pools {
-            let (edited, units) = self.edits[pool];
-            let mine = |truth: &Truth| *pool == ACCOUNT || truth.key == *pool;
-            let sum = |since: u64| -> i64 {
-                let charges = self.truths.iter().filter(|(_, truth)| mine(truth) && truth.begun >= since);
-                charges.filter_map(|(seq, _)| self.book.charges.get(&charge(*seq))).sum()
-            };
-            if sum(0) != balance.used {
-                return Err(format!("pool {pool} used {}, its charges {}", balance.used, sum(0)));
-            }
-            let remaining = balance.granted - balance.used;
-            if remaining != units - sum(edited) {
-                return Err(format!("pool {pool} has {remaining}, not {units} less {}", sum(edited)));
-            }
-        }
-        Ok(())
-    }
 }
 
-const fn charge(seq: u64) -> ChargeId {
+pub(super) const fn charge(seq: u64) -> ChargeId {
     ChargeId { journal: JOURNAL, seq }
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ledger::{Applied, Batch, Book, BookError, LeaseState, Ledger, Options};
+use ledger::{Applied, Batch, Book, BookError, Draw, LeaseState, Ledger, Options};
 use model::{
     clock::{Clock, SystemClock, Timestamp},
     id::{ChannelId, JournalId, PoolId, PriceId},
@@ -38,6 +38,10 @@ impl Book for NoCharges {
 
     async fn apply(&self, _: &Batch) -> Result<Applied, BookError> {
         Err(BookError::Unavailable("the database is full".to_owned()))
+    }
+
+    async fn return_leases(&self, journal: JournalId, leases: &[Draw]) -> Result<(), BookError> {
+        self.0.return_leases(journal, leases).await
     }
 
     async fn close_leases(&self, journal: JournalId) -> Result<(), BookError> {

@@ -1,7 +1,7 @@
 //! The book: what every move of units leaves in pools, leases and records.
 
 use crate::fixture::{self, Fixture, JOURNAL, at, batch, charge};
-use ledger::{Applied, Book, BookError, Charge};
+use ledger::{Applied, Book, BookError, Charge, Draw};
 use model::{
     id::{JournalId, LeaseId, PoolId},
     key::{ApiKey, Settings, Status},
@@ -68,6 +68,58 @@ async fn a_lease_is_extended_and_not_doubled() {
     let again = fixture.store.lease(JOURNAL, key.pool, Units::new(1)).await.unwrap();
     assert_eq!((again.lease, again.amount), (first.lease, Units::new(100)));
     assert_eq!(fixture.pool(key.pool).await, [100, 0, 100, 0, 0]);
+    fixture.assert_sound().await;
+}
+
+#[tokio::test]
+async fn leases_that_nobody_uses_return_alone_and_once() {
+    let (fixture, key, balance) = begin().await;
+    let leased = lease(&fixture, key.pool).await;
+    let other = lease(&fixture, balance).await;
+    apply(&fixture, 0, vec![charge(1, &key, [(key.pool, leased), (balance, other)], 30)]).await;
+    let draw = |pool, lease| Draw { pool, lease };
+    // A stranger's lease, one of another pool and one that was never opened change nothing.
+    let strange = [draw(balance, leased), draw(key.pool, LeaseId(99)), draw(key.pool, UNLIMITED)];
+    fixture.store.return_leases(JOURNAL, &strange).await.unwrap();
+    fixture.store.open_journal(JournalId(8)).await.unwrap();
+    fixture.store.return_leases(JournalId(8), &[draw(key.pool, leased)]).await.unwrap();
+    assert_eq!(fixture.pool(key.pool).await, [100, 30, 70, 0, 0]);
+
+    for _ in 0..2 {
+        fixture.store.return_leases(JOURNAL, &[draw(key.pool, leased)]).await.unwrap();
+        assert_eq!(fixture.pool(key.pool).await, [100, 30, 0, 0, 70]);
+        assert_eq!(fixture.pool(balance).await, [1_000, 30, 970, 0, 0]);
+        fixture.assert_sound().await;
+    }
+    let again = fixture.store.lease(JOURNAL, key.pool, Units::new(1)).await.unwrap();
+    assert_eq!(again.amount, Units::new(70), "nothing that was spent before");
+    assert_ne!(again.lease, leased);
+    fixture.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_pool_keeps_no_more_than_its_newest_returned_lease() {
+    let (fixture, key, _) = begin().await;
+    let mut newest = LeaseId(0);
+    for _ in 0..5 {
+        newest = lease(&fixture, key.pool).await;
+        fixture.store.return_leases(JOURNAL, &[Draw { pool: key.pool, lease: newest }]).await.unwrap();
+    }
+    let kept: Vec<i64> = sqlx::query_scalar("SELECT id FROM lease WHERE state = 'closed'")
+        .fetch_all(&mut fixture.raw().await)
+        .await
+        .unwrap();
+    assert_eq!(kept, [newest.0]);
+    fixture.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_edited_pool_has_no_lease_to_return() {
+    let (fixture, key, _) = begin().await;
+    let leased = lease(&fixture, key.pool).await;
+    set_quota(&fixture, &key, false, Some(40)).await;
+    fixture.store.return_leases(JOURNAL, &[Draw { pool: key.pool, lease: leased }]).await.unwrap();
+    assert_eq!(fixture.pool(key.pool).await, [40, 0, 0, 0, 40]);
     fixture.assert_sound().await;
 }
 

@@ -1,0 +1,129 @@
+//! The pools in memory: one for each that is in use, and those that nobody uses go back to the book.
+//!
+//! A pool goes in three steps, all under the lock of whoever asks the book for leases: it is claimed, which sends every
+//! later request to the book; its lease is returned; only then is it forgotten. If the return fails, or its answer is
+//! lost, the pool stays claimed, and whatever the book says next is right. What it keeps true: a pool that goes has no
+//! open hold and nobody about to take one, and every settlement of it is in the book.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{Ordering, fence},
+    },
+};
+
+use model::{clock::Timestamp, id::PoolId};
+use parking_lot::RwLock;
+
+use crate::{
+    book::Draw,
+    flaw::{Flaw, Flaws},
+    pool::Pool,
+};
+
+/// A pool that may go, as it was when that was seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Idle {
+    id: PoolId,
+    used: Timestamp,
+}
+
+/// The pools by their identity.
+#[derive(Default)]
+pub(crate) struct Pools {
+    map: RwLock<HashMap<PoolId, Arc<Pool>>>,
+    flaws: Flaws,
+}
+
+impl Pools {
+    #[cfg(test)]
+    pub(crate) fn with_flaws(flaws: Flaws) -> Self {
+        Self { map: RwLock::default(), flaws }
+    }
+
+    /// The pool, if the book need not be asked about it first.
+    pub(crate) fn fresh(&self, id: PoolId) -> Option<Arc<Pool>> {
+        self.map.read().get(&id).filter(|pool| !pool.is_stale()).cloned()
+    }
+
+    /// The pool, stale or not. Only for whoever asks the book.
+    pub(crate) fn known(&self, id: PoolId) -> Option<Arc<Pool>> {
+        self.map.read().get(&id).cloned()
+    }
+
+    /// Puts in a pool with a new lease. Returns how many there are now.
+    pub(crate) fn put(&self, pool: Arc<Pool>) -> usize {
+        let mut map = self.map.write();
+        map.insert(pool.id(), pool);
+        map.len()
+    }
+
+    /// The book must be asked before the next hold on this pool.
+    pub(crate) fn mark_stale(&self, id: PoolId) {
+        if let Some(pool) = self.map.read().get(&id) {
+            pool.mark_stale();
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.map.read().len()
+    }
+
+    /// Pools that may go: those not used since `before`, and, where there are more than `at_most`, those used longest
+    /// ago, so that there is room for a tenth more.
+    pub(crate) fn idle(&self, reached: u64, before: Timestamp, at_most: usize) -> Vec<Idle> {
+        let map = self.map.read();
+        let surplus = match map.len().checked_sub(at_most) {
+            None | Some(0) => 0,
+            Some(over) => over.saturating_add(at_most / 10),
+        };
+        let free = map.values().filter(|pool| self.is_free(pool, reached));
+        let mut idle: Vec<Idle> = free.map(|pool| Idle { id: pool.id(), used: pool.used() }).collect();
+        drop(map);
+        if surplus == 0 {
+            idle.retain(|pool| pool.used < before);
+        } else {
+            idle.sort_unstable_by_key(|pool| pool.used);
+            let old = idle.partition_point(|pool| pool.used < before);
+            idle.truncate(surplus.max(old));
+        }
+        idle
+    }
+
+    /// Takes those of `idle` that were not used since out of use, and tells their leases.
+    pub(crate) fn claim(&self, idle: &[Idle], reached: u64) -> Vec<Draw> {
+        // Under this lock nobody can take a copy of a pool, so one without copies stays so until it is stale.
+        let map = self.map.write();
+        let mut claimed = Vec::with_capacity(idle.len());
+        for idle in idle {
+            if let Some(pool) = map.get(&idle.id)
+                && pool.used() == idle.used
+                && self.is_free(pool, reached)
+            {
+                pool.mark_stale();
+                claimed.push(pool.draw());
+            }
+        }
+        claimed
+    }
+
+    /// Forgets pools whose leases the book has taken back.
+    pub(crate) fn forget(&self, returned: &[Draw]) {
+        let mut map = self.map.write();
+        for draw in returned {
+            map.remove(&draw.pool);
+        }
+        if map.len() < map.capacity() / 4 {
+            map.shrink_to_fit();
+        }
+    }
+
+    /// Whether nobody has a hold on it or is about to take one, and all that was settled is in the book.
+    fn is_free(&self, pool: &Arc<Pool>, reached: u64) -> bool {
+        let unheld = Arc::strong_count(pool) == 1 || self.flaws.has(Flaw::ReturnHeld);
+        // Whoever let go of it has noted its settlement before.
+        fence(Ordering::Acquire);
+        unheld && (pool.settled() <= reached || self.flaws.has(Flaw::ReturnUnapplied))
+    }
+}

@@ -1,0 +1,262 @@
+//! The book that the tests have: in memory, with the rules of the database's.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use ledger::{Applied, Batch, Book, BookError, Draw, LeaseState};
+use model::{
+    id::{ChargeId, JournalId, LeaseId, PoolId},
+    money::Units,
+    usage::UsageOutcome,
+};
+use tokio::sync::watch;
+
+use crate::fixture::{ACCOUNT, KEY};
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Balance {
+    pub(crate) granted: i64,
+    pub(crate) used: i64,
+    pub(crate) leased: i64,
+    pub(crate) available: i64,
+    pub(crate) unlimited: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Open,
+    Void,
+    Closed,
+}
+
+#[derive(Clone)]
+pub(crate) struct Lease {
+    pool: PoolId,
+    journal: JournalId,
+    amount: i64,
+    spent: i64,
+    state: State,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Rows {
+    pools: BTreeMap<PoolId, Balance>,
+    leases: BTreeMap<LeaseId, Lease>,
+    cursors: HashMap<JournalId, u64>,
+    charges: BTreeMap<ChargeId, UsageOutcome>,
+    /// Charges that came after their lease was closed.
+    late: usize,
+}
+
+impl Rows {
+    pub(crate) fn lease(&mut self, journal: JournalId, pool: PoolId) -> Result<LeaseState, BookError> {
+        let balance = self.pools.get_mut(&pool).ok_or(BookError::UnknownPool)?;
+        if balance.unlimited {
+            let available = Units::new(balance.available);
+            return Ok(LeaseState { lease: LeaseId(0), amount: Units::ZERO, unlimited: true, available });
+        }
+        let more = std::mem::take(&mut balance.available);
+        balance.leased += more;
+        let mine =
+            |lease: &Lease| lease.pool == pool && lease.journal == journal && lease.state == State::Open;
+        let fresh = LeaseId(self.leases.len() as i64 + 1);
+        let id = self.leases.iter().find(|(_, lease)| mine(lease)).map_or(fresh, |(id, _)| *id);
+        let empty = Lease { pool, journal, amount: 0, spent: 0, state: State::Open };
+        let lease = self.leases.entry(id).or_insert(empty);
+        lease.amount += more;
+        let amount = Units::new(lease.amount);
+        Ok(LeaseState { lease: id, amount, unlimited: false, available: Units::ZERO })
+    }
+
+    pub(crate) fn apply(&mut self, batch: &Batch) -> Applied {
+        let cursor = self.cursors.get_mut(&batch.journal).unwrap();
+        if *cursor != batch.from {
+            return Applied::Already(*cursor);
+        }
+        *cursor = batch.to;
+        for charge in &batch.charges {
+            if self.charges.contains_key(&charge.id) {
+                continue;
+            }
+            self.charges.insert(charge.id, charge.outcome.clone());
+            let units = charge.outcome.units.get();
+            for draw in &charge.draws {
+                let balance = self.pools.get_mut(&draw.pool).unwrap();
+                balance.used += units;
+                let state = self.leases.get_mut(&draw.lease).map(|lease| {
+                    lease.spent += units;
+                    lease.state
+                });
+                self.late += usize::from(state == Some(State::Closed));
+                match state {
+                    Some(State::Open) => balance.leased -= units,
+                    _ => balance.granted += units,
+                }
+            }
+        }
+        Applied::Now
+    }
+
+    /// Closes the open leases of a journal that are among `which`; all of them without it.
+    pub(crate) fn close_leases(&mut self, journal: JournalId, which: Option<&[Draw]>) {
+        let named = |id: LeaseId| which.is_none_or(|which| which.iter().any(|draw| draw.lease == id));
+        let open = self
+            .leases
+            .iter_mut()
+            .filter(|(id, lease)| lease.journal == journal && lease.state == State::Open && named(**id));
+        for (_, lease) in open {
+            lease.state = State::Closed;
+            let balance = self.pools.get_mut(&lease.pool).unwrap();
+            balance.leased -= lease.amount - lease.spent;
+            balance.available += lease.amount - lease.spent;
+        }
+    }
+}
+
+/// The book: in memory, and away when a test says so.
+pub(crate) struct TestBook {
+    rows: Mutex<Rows>,
+    pub(crate) away: AtomicBool,
+    /// The book does its work and its answer is lost.
+    pub(crate) mute: AtomicBool,
+    /// Calls that got no answer.
+    pub(crate) unanswered: watch::Sender<usize>,
+    /// Leases that were given.
+    pub(crate) leased: watch::Sender<usize>,
+    /// Whether the answer about a lease may leave.
+    pub(crate) gate: watch::Sender<bool>,
+}
+
+impl TestBook {
+    pub(crate) fn over(rows: Rows) -> Arc<Self> {
+        Arc::new(Self {
+            rows: Mutex::new(rows),
+            away: AtomicBool::new(false),
+            mute: AtomicBool::new(false),
+            unanswered: watch::Sender::new(0),
+            leased: watch::Sender::new(0),
+            gate: watch::Sender::new(true),
+        })
+    }
+
+    pub(crate) fn new(key: i64, account: i64) -> Arc<Self> {
+        let balance = |units| Balance { granted: units, available: units, ..Balance::default() };
+        let pools = BTreeMap::from([(KEY, balance(key)), (ACCOUNT, balance(account))]);
+        Self::over(Rows { pools, ..Rows::default() })
+    }
+
+    /// Another database with the same rows.
+    pub(crate) fn copy(&self) -> Arc<Self> {
+        Self::over(self.rows().clone())
+    }
+
+    pub(crate) fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap()
+    }
+
+    pub(crate) fn balance(&self, pool: PoolId) -> Balance {
+        self.rows().pools[&pool]
+    }
+
+    pub(crate) fn charges(&self) -> BTreeMap<u64, (i64, Option<String>)> {
+        let rows = self.rows();
+        let plain = |outcome: &UsageOutcome| (outcome.units.get(), outcome.error.clone());
+        rows.charges.iter().map(|(id, outcome)| (id.seq, plain(outcome))).collect()
+    }
+
+    /// Somebody sets what remains.
+    pub(crate) fn edit(&self, pool: PoolId, remaining: i64) {
+        let mut rows = self.rows();
+        let Rows { pools, leases, .. } = &mut *rows;
+        let balance = pools.get_mut(&pool).unwrap();
+        for lease in leases.values_mut().filter(|lease| lease.pool == pool && lease.state == State::Open) {
+            lease.state = State::Void;
+            balance.leased -= lease.amount - lease.spent;
+        }
+        balance.granted = balance.used + balance.leased + remaining;
+        balance.available = remaining;
+    }
+
+    /// A further pool.
+    pub(crate) fn grant(&self, pool: PoolId, units: i64) {
+        let balance = Balance { granted: units, available: units, ..Balance::default() };
+        self.rows().pools.insert(pool, balance);
+    }
+
+    /// I1, and that no charge came too late.
+    pub(crate) fn check_each(&self) {
+        let rows = self.rows();
+        for (pool, b) in &rows.pools {
+            assert_eq!(b.granted, b.used + b.leased + b.available, "pool {pool}: {b:?}");
+            assert!(b.used >= 0 && b.leased >= 0 && b.available >= 0, "pool {pool}: {b:?}");
+        }
+        assert_eq!(rows.late, 0, "charges came after their lease was closed");
+    }
+
+    /// I1 and I2, where every charge is on every pool.
+    pub(crate) fn check(&self) {
+        self.check_each();
+        let rows = self.rows();
+        let sum: i64 = rows.charges.values().map(|outcome| outcome.units.get()).sum();
+        for (pool, b) in &rows.pools {
+            assert_eq!(b.used, sum, "pool {pool}: charges and used");
+        }
+    }
+
+    pub(crate) fn answer<T>(&self, answer: T) -> Result<T, BookError> {
+        if self.away.load(Ordering::SeqCst) || self.mute.load(Ordering::SeqCst) {
+            self.unanswered.send_modify(|count| *count += 1);
+            return Err(BookError::Unavailable("a test has taken it away".to_owned()));
+        }
+        Ok(answer)
+    }
+
+    pub(crate) fn here(&self) -> Result<(), BookError> {
+        if self.away.load(Ordering::SeqCst) { self.answer(()) } else { Ok(()) }
+    }
+
+    /// Resolves when `more` further calls got no answer.
+    pub(crate) async fn misses(&self, more: usize) {
+        let wanted = *self.unanswered.borrow() + more;
+        self.unanswered.subscribe().wait_for(|count| *count >= wanted).await.unwrap();
+    }
+}
+
+impl Book for TestBook {
+    async fn open_journal(&self, journal: JournalId) -> Result<u64, BookError> {
+        self.here()?;
+        let cursor = *self.rows().cursors.entry(journal).or_default();
+        self.answer(cursor)
+    }
+
+    async fn lease(&self, journal: JournalId, pool: PoolId, _: Units) -> Result<LeaseState, BookError> {
+        self.here()?;
+        let state = self.rows().lease(journal, pool)?;
+        self.leased.send_modify(|count| *count += 1);
+        self.gate.subscribe().wait_for(|open| *open).await.unwrap();
+        self.answer(state)
+    }
+
+    async fn apply(&self, batch: &Batch) -> Result<Applied, BookError> {
+        self.here()?;
+        let applied = self.rows().apply(batch);
+        self.answer(applied)
+    }
+
+    async fn return_leases(&self, journal: JournalId, leases: &[Draw]) -> Result<(), BookError> {
+        self.here()?;
+        self.rows().close_leases(journal, Some(leases));
+        self.answer(())
+    }
+
+    async fn close_leases(&self, journal: JournalId) -> Result<(), BookError> {
+        self.here()?;
+        self.rows().close_leases(journal, None);
+        self.answer(())
+    }
+}
