@@ -1,247 +1,16 @@
-//! Prices and what a use costs. Fixed point, rounded up once at the end.
+//! What a use costs, and the most that it can.
 
 use std::iter;
 
-use serde::{Deserialize, Serialize};
-
-use crate::{id::PriceId, money::Units, usage::Tokens};
+use super::{Kind, Price, Rates, Ratio, UnitsPerMillion};
+use crate::{money::Units, usage::Tokens};
 
 /// Tokens in the unit that prices are quoted in.
-const MILLION: i128 = 1_000_000;
-/// A new price beyond so many times the old one, or below that part of it, is more likely a slip than a price.
-const LEAP: i128 = 10;
-
-/// Quota units for one million of something: tokens, seconds, images.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct UnitsPerMillion(pub i64);
-
-/// A price ratio in millionths: 1 000 000 is the listed price.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Ratio(pub i64);
-
-impl Ratio {
-    /// The listed price.
-    pub const ONE: Self = Self(1_000_000);
-    /// The largest ratio that is accepted: a thousand times the listed price.
-    pub const MAX: Self = Self(1_000_000_000);
-}
-
-/// What a million tokens of each kind cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rates {
-    /// Input that no cache served.
-    pub input: UnitsPerMillion,
-    /// Input that a cache served.
-    pub cached_input: UnitsPerMillion,
-    /// Input written to a cache that keeps it for minutes.
-    pub cache_write: UnitsPerMillion,
-    /// Input written to a cache that keeps it for an hour.
-    pub cache_write_1h: UnitsPerMillion,
-    /// The part of input that was sound.
-    pub input_audio: UnitsPerMillion,
-    /// The part of input that was images.
-    pub input_image: UnitsPerMillion,
-    /// Output.
-    pub output: UnitsPerMillion,
-    /// The part of output that was reasoning.
-    pub reasoning: UnitsPerMillion,
-    /// The part of output that was sound.
-    pub output_audio: UnitsPerMillion,
-    /// The part of output that was images.
-    pub output_image: UnitsPerMillion,
-}
-
-/// Rates as a price list states them: what it leaves out costs what the kind costs that it is a part of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ListedRates {
-    /// Input that no cache served.
-    pub input: i64,
-    /// Input that a cache served; as input when absent.
-    pub cached_input: Option<i64>,
-    /// Input written to a cache; as input when absent.
-    pub cache_write: Option<i64>,
-    /// Input written to a cache that keeps it for an hour; as `cache_write` when absent.
-    pub cache_write_1h: Option<i64>,
-    /// Sound; as input when absent.
-    pub input_audio: Option<i64>,
-    /// Images; as input when absent.
-    pub input_image: Option<i64>,
-    /// Output.
-    pub output: i64,
-    /// Reasoning; as output when absent.
-    pub reasoning: Option<i64>,
-    /// Sound; as output when absent.
-    pub output_audio: Option<i64>,
-    /// Images; as output when absent.
-    pub output_image: Option<i64>,
-}
-
-impl ListedRates {
-    /// Only input and output.
-    #[must_use]
-    pub fn of(input: i64, output: i64) -> Self {
-        Self { input, output, ..Self::default() }
-    }
-
-    /// Every kind with what it costs.
-    #[must_use]
-    pub fn rates(self) -> Rates {
-        let input = |rate: Option<i64>| UnitsPerMillion(rate.unwrap_or(self.input));
-        let output = |rate: Option<i64>| UnitsPerMillion(rate.unwrap_or(self.output));
-        Rates {
-            input: UnitsPerMillion(self.input),
-            cached_input: input(self.cached_input),
-            cache_write: input(self.cache_write),
-            cache_write_1h: input(self.cache_write_1h.or(self.cache_write)),
-            input_audio: input(self.input_audio),
-            input_image: input(self.input_image),
-            output: UnitsPerMillion(self.output),
-            reasoning: output(self.reasoning),
-            output_audio: output(self.output_audio),
-            output_image: output(self.output_image),
-        }
-    }
-}
-
-impl From<Rates> for ListedRates {
-    fn from(rates: Rates) -> Self {
-        Self {
-            input: rates.input.0,
-            cached_input: Some(rates.cached_input.0),
-            cache_write: Some(rates.cache_write.0),
-            cache_write_1h: Some(rates.cache_write_1h.0),
-            input_audio: Some(rates.input_audio.0),
-            input_image: Some(rates.input_image.0),
-            output: rates.output.0,
-            reasoning: Some(rates.reasoning.0),
-            output_audio: Some(rates.output_audio.0),
-            output_image: Some(rates.output_image.0),
-        }
-    }
-}
-
-impl Rates {
-    /// Each kind of token with its rate.
-    #[must_use]
-    pub const fn by_kind(&self) -> [(Kind, UnitsPerMillion); 10] {
-        [
-            (Kind::Input, self.input),
-            (Kind::CachedInput, self.cached_input),
-            (Kind::CacheWrite, self.cache_write),
-            (Kind::CacheWrite1h, self.cache_write_1h),
-            (Kind::InputAudio, self.input_audio),
-            (Kind::InputImage, self.input_image),
-            (Kind::Output, self.output),
-            (Kind::Reasoning, self.reasoning),
-            (Kind::OutputAudio, self.output_audio),
-            (Kind::OutputImage, self.output_image),
-        ]
-    }
-
-    fn dearest_input(&self) -> UnitsPerMillion {
-        let cache = self.cached_input.max(self.cache_write).max(self.cache_write_1h);
-        self.input.max(cache).max(self.input_audio).max(self.input_image)
-    }
-
-    fn dearest_output(&self) -> UnitsPerMillion {
-        self.output.max(self.reasoning).max(self.output_audio).max(self.output_image)
-    }
-}
-
-/// What a request costs, all of it, whose input is longer than some length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tier {
-    /// The longest input, in tokens of every kind, that this does not apply to.
-    pub above: u64,
-    /// What it costs then.
-    pub rates: Rates,
-}
-
-/// What one model costs, at the listed price.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Price {
-    /// The version; it stays on every usage record.
-    pub id: PriceId,
-    /// What tokens cost.
-    pub rates: Rates,
-    /// What they cost instead when the input is long.
-    pub tiers: Vec<Tier>,
-    /// Each call, whatever its tokens.
-    pub per_call: Units,
-    /// A million seconds of sound or video.
-    pub per_second: UnitsPerMillion,
-    /// A million images.
-    pub per_image: UnitsPerMillion,
-}
-
-/// A kind of thing that is charged for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Kind {
-    /// Input tokens that no cache served.
-    Input,
-    /// Input tokens that a cache served.
-    CachedInput,
-    /// Input tokens written to a cache.
-    CacheWrite,
-    /// Input tokens written to a cache that keeps them for an hour.
-    CacheWrite1h,
-    /// Input tokens that were sound, where they have a price of their own.
-    InputAudio,
-    /// Input tokens that were images, where they have a price of their own.
-    InputImage,
-    /// Output tokens.
-    Output,
-    /// Output tokens that were reasoning, where they have a price of their own.
-    Reasoning,
-    /// Output tokens that were sound, where they have a price of their own.
-    OutputAudio,
-    /// Output tokens that were images, where they have a price of their own.
-    OutputImage,
-    /// The call itself.
-    Call,
-    /// A second of sound or video.
-    Second,
-    /// An image.
-    Image,
-}
-
+pub(super) const MILLION: i128 = 1_000_000;
 /// A cost that does not fit in a number of units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the cost is beyond what can be counted")]
 pub struct CostOverflow;
-
-/// A price that is more than tenfold another one, or less than a tenth of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Leap {
-    /// What it is the price of.
-    pub kind: Kind,
-    /// Units for a million, in force.
-    pub from: i128,
-    /// Units for a million, new.
-    pub to: i128,
-}
-
-impl Kind {
-    /// Its stable word.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Input => "input",
-            Self::CachedInput => "cached_input",
-            Self::CacheWrite => "cache_write",
-            Self::CacheWrite1h => "cache_write_1h",
-            Self::InputAudio => "input_audio",
-            Self::InputImage => "input_image",
-            Self::Output => "output",
-            Self::Reasoning => "output_reasoning",
-            Self::OutputAudio => "output_audio",
-            Self::OutputImage => "output_image",
-            Self::Call => "call",
-            Self::Second => "second",
-            Self::Image => "image",
-        }
-    }
-}
 
 impl Price {
     /// What tokens cost in a request with so many input tokens of every kind.
@@ -325,31 +94,6 @@ impl Price {
         )
     }
 
-    /// The first kind whose price here is more than tenfold its price in `live`, or less than a tenth of it. From
-    /// nothing to something, and back, is as far as that.
-    #[must_use]
-    pub fn leap(&self, live: &Self) -> Option<Leap> {
-        let lengths = self.tiers.iter().chain(&live.tiers).map(|tier| tier.above.saturating_add(1));
-        let tokens = iter::once(0).chain(lengths).flat_map(|length| {
-            let (old, new) = (live.rates_at(length).by_kind(), self.rates_at(length).by_kind());
-            old.into_iter()
-                .zip(new)
-                .map(|((kind, old), (_, new))| (kind, i128::from(old.0), i128::from(new.0)))
-        });
-        let call = |price: &Self| i128::from(price.per_call.get()) * MILLION;
-        let others = [
-            (Kind::Call, call(live), call(self)),
-            (Kind::Second, live.per_second.0.into(), self.per_second.0.into()),
-            (Kind::Image, live.per_image.0.into(), self.per_image.0.into()),
-        ];
-        let far = |from: i128, to: i128| from.max(to) > from.min(to) * LEAP;
-        tokens.chain(others).find(|(_, from, to)| far(*from, *to)).map(|(kind, from, to)| Leap {
-            kind,
-            from,
-            to,
-        })
-    }
-
     /// How many output tokens `budget` affords beside `input` tokens of unknown kind, at most `limit`;
     /// `None` when it does not even afford the input.
     #[must_use]
@@ -392,7 +136,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::usage::Parts;
+    use crate::{
+        id::PriceId,
+        price::{ListedRates, Tier},
+        usage::Parts,
+    };
 
     fn of(rates: ListedRates, per_call: i64) -> Price {
         Price {
@@ -469,28 +217,6 @@ mod tests {
         }
         assert_eq!(price.bound(Ratio::ONE, 10, 1), Ok(Units::new(12)));
         assert_eq!(price.bound(Ratio::ONE, 11, 1), Ok(Units::new(37)));
-    }
-
-    #[test]
-    fn finds_a_leap_wherever_it_is() {
-        let live = price(100, 10, 100, 500, 7);
-        let with = |change: fn(&mut Price)| {
-            let mut changed = live.clone();
-            change(&mut changed);
-            changed.leap(&live).map(|leap| (leap.kind, leap.from, leap.to))
-        };
-        assert_eq!(with(|_| {}), None);
-        assert_eq!(with(|price| price.rates.input.0 = 1_000), None, "tenfold is no leap");
-        assert_eq!(with(|price| price.rates.input.0 = 1_001), Some((Kind::Input, 100, 1_001)));
-        assert_eq!(with(|price| price.rates.output.0 = 49), Some((Kind::Output, 500, 49)));
-        assert_eq!(with(|price| price.rates.cached_input.0 = 0), Some((Kind::CachedInput, 10, 0)));
-        assert_eq!(with(|price| price.per_call = Units::new(71)), Some((Kind::Call, 7_000_000, 71_000_000)));
-        assert_eq!(with(|price| price.per_second.0 = 1), Some((Kind::Second, 0, 1)));
-        let tier = |price: &mut Price| {
-            let rates = Rates { reasoning: UnitsPerMillion(5_001), ..price.rates };
-            price.tiers.push(Tier { above: 1_000, rates });
-        };
-        assert_eq!(with(tier), Some((Kind::Reasoning, 500, 5_001)));
     }
 
     #[test]

@@ -1,0 +1,108 @@
+//! Prices and what a use costs. Fixed point, rounded up once at the end. `rates` is what tokens cost, `cost` what a use
+//! does, `leap` whether a new price is more likely a slip.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{id::PriceId, money::Units};
+
+mod cost;
+mod leap;
+mod rates;
+
+pub use cost::CostOverflow;
+pub use leap::Leap;
+pub use rates::{ListedRates, Rates};
+
+/// Quota units for one million of something: tokens, seconds, images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct UnitsPerMillion(pub i64);
+
+/// A price ratio in millionths: 1 000 000 is the listed price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Ratio(pub i64);
+
+impl Ratio {
+    /// The listed price.
+    pub const ONE: Self = Self(1_000_000);
+    /// The largest ratio that is accepted: a thousand times the listed price.
+    pub const MAX: Self = Self(1_000_000_000);
+}
+
+/// What a request costs, all of it, whose input is longer than some length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tier {
+    /// The longest input, in tokens of every kind, that this does not apply to.
+    pub above: u64,
+    /// What it costs then.
+    pub rates: Rates,
+}
+
+/// What one model costs, at the listed price.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
+    /// The version; it stays on every usage record.
+    pub id: PriceId,
+    /// What tokens cost.
+    pub rates: Rates,
+    /// What they cost instead when the input is long.
+    pub tiers: Vec<Tier>,
+    /// Each call, whatever its tokens.
+    pub per_call: Units,
+    /// A million seconds of sound or video.
+    pub per_second: UnitsPerMillion,
+    /// A million images.
+    pub per_image: UnitsPerMillion,
+}
+
+/// A kind of thing that is charged for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// Input tokens that no cache served.
+    Input,
+    /// Input tokens that a cache served.
+    CachedInput,
+    /// Input tokens written to a cache.
+    CacheWrite,
+    /// Input tokens written to a cache that keeps them for an hour.
+    CacheWrite1h,
+    /// Input tokens that were sound, where they have a price of their own.
+    InputAudio,
+    /// Input tokens that were images, where they have a price of their own.
+    InputImage,
+    /// Output tokens.
+    Output,
+    /// Output tokens that were reasoning, where they have a price of their own.
+    Reasoning,
+    /// Output tokens that were sound, where they have a price of their own.
+    OutputAudio,
+    /// Output tokens that were images, where they have a price of their own.
+    OutputImage,
+    /// The call itself.
+    Call,
+    /// A second of sound or video.
+    Second,
+    /// An image.
+    Image,
+}
+
+impl Kind {
+    /// Its stable word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::CachedInput => "cached_input",
+            Self::CacheWrite => "cache_write",
+            Self::CacheWrite1h => "cache_write_1h",
+            Self::InputAudio => "input_audio",
+            Self::InputImage => "input_image",
+            Self::Output => "output",
+            Self::Reasoning => "output_reasoning",
+            Self::OutputAudio => "output_audio",
+            Self::OutputImage => "output_image",
+            Self::Call => "call",
+            Self::Second => "second",
+            Self::Image => "image",
+        }
+    }
+}
