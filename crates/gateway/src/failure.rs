@@ -22,6 +22,9 @@ pub enum Failure {
     /// It would contradict something that is there.
     #[error("{0}")]
     Conflict(String),
+    /// It is more likely a slip than meant; the text says how to say that it is meant.
+    #[error("{0}")]
+    Unconfirmed(String),
     /// A group that the account may not use.
     #[error("no access to group {0}")]
     NoAccessToGroup(String),
@@ -46,6 +49,7 @@ impl Failure {
             Self::NotFound(_) => "not_found",
             Self::Invalid(_) => "invalid_parameter",
             Self::Conflict(_) => "conflict",
+            Self::Unconfirmed(_) => "confirmation_required",
             Self::NoAccessToGroup(_) => "group_not_available",
             Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::Unavailable => "unavailable",
@@ -70,6 +74,7 @@ impl Failure {
             StoreError::NotFound => Self::NotFound(thing),
             StoreError::Invalid(what) => Self::Invalid(what),
             StoreError::Conflict(what) => Self::Conflict(what),
+            StoreError::Leap { .. } => Self::Unconfirmed(error.to_string()),
             StoreError::NoAccessToGroup(group) => Self::NoAccessToGroup(group),
             error => {
                 tracing::error!(%error, thing, "a management call failed");

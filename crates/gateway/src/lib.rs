@@ -47,8 +47,8 @@ pub use admission::Credentials;
 pub use failure::Failure;
 pub use gateway::{Gateway, Parts, Settings};
 pub use store::{
-    Account, AuditFilter, AuditRecord, Channel, ChannelCredential, Group, Imported, KeyView, ModelFacts,
-    ModelPrice, NewChannel, NewPrice, Page, Role, Session, StoreError, Token, TopUp, TopUpFilter, UsageHour,
-    UsageKind, UsageLimits, UsageRecord, UsageSums, UsageWalk,
+    Account, AuditFilter, AuditRecord, Channel, ChannelCredential, Group, Imported, KeyView, Leaps,
+    ModelFacts, ModelPrice, NewChannel, NewPrice, Page, Role, Session, StoreError, Token, TopUp, TopUpFilter,
+    UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums, UsageWalk,
 };
 pub use upstream::{InvalidRoots, Roots};

@@ -1,7 +1,7 @@
 //! Prices: what administrators set.
 
 use model::id::PriceId;
-use store::{ModelPrice, NewPrice, Page, Role};
+use store::{Leaps, ModelPrice, NewPrice, Page, Role};
 
 use crate::{Failure, Gateway, access::Caller};
 
@@ -32,10 +32,10 @@ pub async fn versions(
 /// Sets the price of a model from now or from a later moment on.
 ///
 /// # Errors
-/// [`Failure::Forbidden`]; a value that is not allowed.
-pub async fn put(gateway: &Gateway, caller: &Caller, new: &NewPrice) -> Result<(), Failure> {
+/// [`Failure::Forbidden`]; a value that is not allowed; [`Failure::Unconfirmed`].
+pub async fn put(gateway: &Gateway, caller: &Caller, new: &NewPrice, leaps: Leaps) -> Result<(), Failure> {
     caller.must_be(Role::Administrator)?;
-    let put = gateway.store.acting(&caller.account).put_price(new, gateway.now()).await;
+    let put = gateway.store.acting(&caller.account).put_price(new, leaps, gateway.now()).await;
     put.map_err(|error| Failure::of(error, THING))?;
     gateway.routing_changed().await.map_err(|error| Failure::of(error, THING))
 }

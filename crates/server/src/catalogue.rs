@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context;
 use gateway::catalogue;
 use model::{clock::Timestamp, id::PriceId, price::ListedRates};
-use store::{Imported, ModelFacts, ModelPrice, NewPrice, Store};
+use store::{Imported, Leaps, ModelFacts, ModelPrice, NewPrice, Store};
 
 use crate::{
     admin::{ALL, DONE},
@@ -25,15 +25,18 @@ pub(crate) async fn prices(
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
     match command {
-        Price::Set(new) => drop(store.put_price(&price(*new), now).await?),
+        Price::Set(new) => {
+            let leaps = Leaps::when(new.confirm);
+            store.put_price(&price(*new), leaps, now).await?;
+        }
         Price::List { model: None } => print(store.prices(now).await?, out)?,
         Price::List { model } => print(store.price_versions(model.as_deref(), ALL).await?.0, out)?,
-        Price::Import { file, allow_leaps } => {
+        Price::Import { file, confirm } => {
             let (name, text) = match &file {
                 Some(path) => (path.display().to_string(), read(path)?),
                 None => ("the list that comes with the program".to_owned(), catalogue::SHIPPED.to_owned()),
             };
-            let done = catalogue::import(store, &text, allow_leaps, now).await;
+            let done = catalogue::import(store, &text, Leaps::when(confirm), now).await;
             let Imported { models, prices } = done.with_context(|| format!("{name} is refused"))?;
             writeln!(out, "{models} models and {prices} prices are new")?;
         }
@@ -57,14 +60,14 @@ fn price(new: cli::NewPrice) -> NewPrice {
             output_audio: new.output_audio,
             output_image: new.output_image,
         },
-        tiers: Vec::new(),
+        tiers: new.tiers,
         per_call: new.per_call,
         per_second: new.per_second,
         per_image: new.per_image,
         max_output: new.max_output,
         image_tokens: new.image_tokens,
         reasoning: new.reasoning,
-        effective: new.effective.map(Timestamp::from_secs),
+        effective: new.effective,
     }
 }
 

@@ -16,7 +16,7 @@ use model::{
     money::Units,
     price::ListedRates,
 };
-use store::{Listing, ModelFacts, NewChannel, NewPrice, Store};
+use store::{Leaps, Listing, ModelFacts, NewChannel, NewPrice, Store};
 use testkit::{Provider, Script};
 use zeroize::Zeroizing;
 
@@ -81,7 +81,7 @@ impl Demo {
                 max_output: 4096,
                 ..NewPrice::default()
             };
-            store.import(&[Listing { facts, prices: vec![price] }], now).await?;
+            store.import(&[Listing { facts, prices: vec![price] }], Leaps::Refused, now).await?;
         }
         let key = Credential::generate(Class::ApiKey, getrandom::fill)?;
         let settings = Settings { name: "demo".to_owned(), ..Settings::default() };

@@ -9,7 +9,7 @@ use crate::{
     account::split,
     audit::Entry,
     change::{self, Kind},
-    price::NewPrice,
+    price::{Leaps, NewPrice},
     store::{Store, StoreError, Tx},
 };
 
@@ -220,15 +220,20 @@ impl Store {
     /// Takes a list of models in, all of it or nothing. What the database says already is not written again.
     ///
     /// # Errors
-    /// A fact or a number that may not be stored.
-    pub async fn import(&self, list: &[Listing], now: Timestamp) -> Result<Imported, StoreError> {
+    /// A fact or a number that may not be stored; [`StoreError::Leap`].
+    pub async fn import(
+        &self,
+        list: &[Listing],
+        leaps: Leaps,
+        now: Timestamp,
+    ) -> Result<Imported, StoreError> {
         let mut tx = self.write().await?;
         let mut done = Imported::default();
         for listing in list {
             done.models += usize::from(self.put_model_in(&mut tx, &listing.facts, now).await?);
             for price in &listing.prices {
                 if !Self::has_price(&mut tx, price, now).await? {
-                    self.put_price_in(&mut tx, price, now).await?;
+                    self.put_price_in(&mut tx, price, leaps, now).await?;
                     done.prices += 1;
                 }
             }
@@ -248,7 +253,7 @@ impl Store {
         let known: HashSet<String> = known.into_iter().collect();
         let unknown = |listing: &&Listing| !known.contains(&listing.facts.name);
         let list: Vec<Listing> = list.iter().filter(unknown).cloned().collect();
-        if list.is_empty() { Ok(Imported::default()) } else { self.import(&list, now).await }
+        if list.is_empty() { Ok(Imported::default()) } else { self.import(&list, Leaps::Refused, now).await }
     }
 
     /// Writes facts; `false` when they were the same before.

@@ -34,7 +34,7 @@ pub use channel::{Channel, MAX_WEIGHT, NewChannel};
 pub use credential::{ChannelCredential, Refused};
 pub use group::Group;
 pub use key::{KeyChange, KeyView, Page};
-pub use price::{ModelPrice, NewPrice};
+pub use price::{Leaps, ModelPrice, NewPrice};
 pub use session::{NewSession, Session};
 pub use store::{Store, StoreError};
 pub use token::Token;

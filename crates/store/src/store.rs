@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use model::id::ChannelId;
+use model::{id::ChannelId, price::Leap};
 use parking_lot::Mutex;
 use sqlx::{
     Connection, Sqlite, SqlitePool, Transaction,
@@ -28,6 +28,14 @@ pub enum StoreError {
     /// A value that is not allowed.
     #[error("{0}")]
     Invalid(String),
+    /// A price that is more than tenfold the one that it follows, or less than a tenth of it, and nobody confirmed it.
+    #[error("model {model}: {leap}; confirm it if that is meant")]
+    Leap {
+        /// The model.
+        model: String,
+        /// How far it is.
+        leap: Leap,
+    },
     /// The master key does not open what it sealed.
     #[error(
         "the master key does not fit this database: use the key that it was made with \

@@ -170,7 +170,7 @@ fn price_of(lines: Lines<'_>, model: &Model, price: &Spanned<Price>) -> Result<N
         None => None,
         Some(at) => {
             let not = || wrong(format!("effective must be a date, or a time with an offset, not {at}"));
-            Some(moment(at).ok_or_else(not)?)
+            Some(moment_of(at).ok_or_else(not)?)
         }
     };
     // What gives no tokens, such as an embedding, is bounded by what it takes.
@@ -228,8 +228,13 @@ fn cost(lines: Lines<'_>, price: &Price) -> Result<NewPrice, FileError> {
     })
 }
 
-/// Midnight of a date, or a time, in UTC.
-fn moment(at: Datetime) -> Option<Timestamp> {
+/// Midnight of a date, UTC, or a time with an offset, as RFC 3339 writes them.
+#[must_use]
+pub fn moment(text: &str) -> Option<Timestamp> {
+    text.parse().ok().and_then(moment_of)
+}
+
+fn moment_of(at: Datetime) -> Option<Timestamp> {
     let date = at.date?;
     let midnight = Date { year: date.year.into(), month: date.month.into(), day: date.day.into() }.start();
     let Some(time) = at.time else { return Some(midnight) };

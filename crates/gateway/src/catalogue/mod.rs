@@ -2,12 +2,10 @@
 
 mod file;
 
-use std::collections::HashMap;
-
 use model::clock::Timestamp;
-use store::{Imported, Listing, ModelFacts, ModelPrice, Role, Store, StoreError};
+use store::{Imported, Leaps, Listing, ModelFacts, Role, Store, StoreError};
 
-pub use file::{Entry, FileError, read};
+pub use file::{Entry, FileError, moment, read};
 
 use crate::{Failure, Gateway, access::Caller};
 
@@ -22,6 +20,9 @@ pub enum ImportError {
     /// Something in it is wrong.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A price in it is far from the one that it follows.
+    #[error(transparent)]
+    Leap(FileError),
     /// The database says no.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -44,53 +45,46 @@ pub async fn begin(store: &Store, now: Timestamp) -> Result<Imported, ImportErro
 }
 
 /// Takes a file in, all of it or nothing. A price that is more than tenfold the one in force, or less than a tenth of it, is
-/// refused unless `leaps` are allowed.
+/// refused unless `leaps` are confirmed.
 ///
 /// # Errors
 /// What is wrong with the file, and in which line.
-pub async fn import(store: &Store, file: &str, leaps: bool, now: Timestamp) -> Result<Imported, ImportError> {
+pub async fn import(
+    store: &Store,
+    file: &str,
+    leaps: Leaps,
+    now: Timestamp,
+) -> Result<Imported, ImportError> {
     let entries = read(file)?;
-    if !leaps {
-        let live: HashMap<String, ModelPrice> =
-            store.prices(now).await?.into_iter().map(|price| (price.model.clone(), price)).collect();
-        for entry in &entries {
-            no_leap(entry, &live)?;
+    let list: Vec<Listing> = entries.iter().map(|entry| entry.listing.clone()).collect();
+    store.import(&list, leaps, now).await.map_err(|error| match &error {
+        StoreError::Leap { model, .. } => {
+            let entry = entries.iter().find(|entry| entry.listing.facts.name == *model);
+            ImportError::Leap(FileError {
+                line: entry.map_or(1, |entry| entry.line),
+                what: error.to_string(),
+            })
         }
-    }
-    let list: Vec<Listing> = entries.into_iter().map(|entry| entry.listing).collect();
-    Ok(store.import(&list, now).await?)
-}
-
-fn no_leap(entry: &Entry, live: &HashMap<String, ModelPrice>) -> Result<(), FileError> {
-    let name = &entry.listing.facts.name;
-    let Some(live) = live.get(name) else { return Ok(()) };
-    let leap = entry.listing.prices.iter().find_map(|new| new.price(live.price.id).leap(&live.price));
-    let Some(leap) = leap else { return Ok(()) };
-    let what = format!(
-        "model {name}: {} would go from {} to {} units for a million, which is more than tenfold; allow leaps if that \
-         is meant",
-        leap.kind.word(),
-        leap.from,
-        leap.to
-    );
-    Err(FileError { line: entry.line, what })
+        _ => error.into(),
+    })
 }
 
 /// Takes a file in.
 ///
 /// # Errors
-/// [`Failure::Forbidden`]; [`Failure::Invalid`] with the line of what is wrong.
+/// [`Failure::Forbidden`]; [`Failure::Invalid`] or [`Failure::Unconfirmed`] with the line of what is wrong.
 pub async fn import_file(
     gateway: &Gateway,
     caller: &Caller,
     file: Option<&str>,
-    leaps: bool,
+    leaps: Leaps,
 ) -> Result<Imported, Failure> {
     caller.must_be(Role::Administrator)?;
     let file = file.ok_or_else(|| Failure::Invalid("file is required".to_owned()))?;
     let store = gateway.store.acting(&caller.account);
     let imported = import(&store, file, leaps, gateway.now()).await.map_err(|error| match error {
         ImportError::File(error) => Failure::Invalid(error.to_string()),
+        ImportError::Leap(error) => Failure::Unconfirmed(error.to_string()),
         ImportError::Store(error) => Failure::of(error, THING),
     })?;
     gateway.routing_changed().await.map_err(|error| Failure::of(error, THING))?;

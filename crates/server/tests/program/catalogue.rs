@@ -43,18 +43,22 @@ async fn a_file_of_prices_is_live_within_a_second_and_a_wrong_one_changes_nothin
     let listed = printed(&["price", "list", "--model", "mine"], &data);
     assert_eq!(listed.lines().count(), 2, "the last good one stays: {listed}");
     std::fs::write(&file, text.replacen("1.25", "12.6", 1)).unwrap();
-    assert_eq!(
-        printed(&["price", "import", &path, "--allow-leaps"], &data),
-        "0 models and 1 prices are new\n"
-    );
+    assert_eq!(printed(&["price", "import", &path, "--confirm"], &data), "0 models and 1 prices are new\n");
     while !shown("mine").await.contains("\"input\":12.6") {}
 
-    // A price that is to come, and is taken back.
-    let price = ["--input", "1", "--output", "2", "--max-output", "9", "--effective", "4102444800"];
-    printed(&[["price", "set", "mine"].as_slice(), price.as_slice()].concat(), &data);
+    // A price that is to come, with all that can be said of one, and is taken back.
+    let price = ["--input", "1", "--output", "2", "--max-output", "9", "--effective", "2100-01-01"];
+    let tiers =
+        ["--tier", "above=1000,input=3,output=4", "--tier", "above=2000,input=5,output=6,cached_input=1"];
+    let set = [["price", "set", "mine"].as_slice(), &price, &tiers].concat();
+    let said = refused(&set, &data);
+    assert!(said.contains("model mine: input would go from 6300000 to 1 units"), "{said}");
+    printed(&[set.as_slice(), &["--confirm"]].concat(), &data);
     let listed = printed(&["price", "list", "--model", "mine"], &data);
     let version = listed.lines().nth(1).unwrap().split('\t').next().unwrap().to_owned();
-    assert!(listed.contains(&format!("{version}\t4102444800\tmine\t0\t1\t")), "{listed}");
+    for start in ["0\t1\t1\t", "1000\t3\t3\t", "2000\t5\t1\t"] {
+        assert!(listed.contains(&format!("{version}\t4102444800\tmine\t{start}")), "{listed}");
+    }
     printed(&["price", "withdraw", &version], &data);
     assert!(refused(&["price", "withdraw", &version], &data).contains("not found"));
 

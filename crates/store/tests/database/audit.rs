@@ -8,8 +8,8 @@ use model::{
 };
 use serde_json::json;
 use store::{
-    AccountChange, Actor, AuditFilter, AuditRecord, Group, NewAccount, NewChannel, NewPrice, Page, Role,
-    Store,
+    AccountChange, Actor, AuditFilter, AuditRecord, Group, Leaps, NewAccount, NewChannel, NewPrice, Page,
+    Role, Store,
 };
 use zeroize::Zeroizing;
 
@@ -61,7 +61,7 @@ async fn every_change_is_recorded_with_who_and_what() {
         max_output: 9,
         ..NewPrice::default()
     };
-    store.put_price(&price, at(13)).await.unwrap();
+    store.put_price(&price, Leaps::Confirmed, at(13)).await.unwrap();
     let member = NewAccount {
         username: "ada".to_owned(),
         display_name: String::new(),

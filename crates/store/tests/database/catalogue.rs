@@ -1,7 +1,7 @@
 //! What is known of models, lists of models, and prices to come.
 
 use model::{id::PriceId, price::ListedRates};
-use store::{Imported, Listing, ModelFacts, NewPrice, Page, StoreError};
+use store::{Imported, Leaps, Listing, ModelFacts, NewPrice, Page, StoreError};
 
 use crate::fixture::{self, at};
 
@@ -60,10 +60,17 @@ async fn a_list_is_taken_in_once_and_whole() {
     let store = &fixture.store;
     let later = NewPrice { effective: Some(at(50)), ..price("a", 3) };
     let list = [listing("a", vec![price("a", 1), later]), listing("b", vec![price("b", 1)])];
-    assert_eq!(store.import(&list, at(10)).await.unwrap(), Imported { models: 2, prices: 3 });
-    assert_eq!(store.import(&list, at(20)).await.unwrap(), Imported::default(), "nothing is new");
+    assert_eq!(
+        store.import(&list, Leaps::Confirmed, at(10)).await.unwrap(),
+        Imported { models: 2, prices: 3 }
+    );
+    assert_eq!(
+        store.import(&list, Leaps::Confirmed, at(20)).await.unwrap(),
+        Imported::default(),
+        "nothing is new"
+    );
     let wrong = [listing("c", vec![price("c", 1)]), listing("a", vec![price("a", -1)])];
-    assert!(matches!(store.import(&wrong, at(20)).await, Err(StoreError::Invalid(_))));
+    assert!(matches!(store.import(&wrong, Leaps::Confirmed, at(20)).await, Err(StoreError::Invalid(_))));
     assert_eq!(store.model("c").await.unwrap(), None);
     let known = [listing("a", vec![price("a", 7)]), listing("d", vec![price("d", 1)])];
     assert_eq!(store.import_unknown(&known, at(20)).await.unwrap(), Imported { models: 1, prices: 1 });
@@ -99,7 +106,7 @@ async fn a_price_keeps_what_its_columns_do_not_say() {
         image_tokens: Some(14),
         ..price("a", 0)
     };
-    let id = fixture.store.put_price(&new, at(1)).await.unwrap();
+    let id = fixture.store.put_price(&new, Leaps::Confirmed, at(1)).await.unwrap();
     let prices = fixture.store.prices(at(1)).await.unwrap();
     let [known] = prices.as_slice() else { panic!("{prices:?}") };
     assert_eq!((&known.price, known.image_tokens, known.effective), (&new.price(id), Some(14), at(1)));
@@ -110,10 +117,10 @@ async fn a_price_to_come_is_known_and_may_be_taken_back() {
     let fixture = fixture::open().await;
     let store = &fixture.store;
     let from = |effective, input| NewPrice { effective: Some(at(effective)), ..price("a", input) };
-    let past = store.put_price(&from(5, 1), at(10)).await.unwrap();
-    let next = store.put_price(&from(30, 2), at(10)).await.unwrap();
-    let last = store.put_price(&from(40, 3), at(10)).await.unwrap();
-    store.put_price(&price("b", 1), at(20)).await.unwrap();
+    let past = store.put_price(&from(5, 1), Leaps::Confirmed, at(10)).await.unwrap();
+    let next = store.put_price(&from(30, 2), Leaps::Confirmed, at(10)).await.unwrap();
+    let last = store.put_price(&from(40, 3), Leaps::Confirmed, at(10)).await.unwrap();
+    store.put_price(&price("b", 1), Leaps::Confirmed, at(20)).await.unwrap();
     let page = Page { number: 1, size: 10 };
     let (versions, total) = store.price_versions(Some("a"), page).await.unwrap();
     assert_eq!(total, 3);
@@ -127,4 +134,36 @@ async fn a_price_to_come_is_known_and_may_be_taken_back() {
     store.withdraw_price(next, at(29)).await.unwrap();
     assert!(matches!(store.withdraw_price(PriceId(99), at(1)).await, Err(StoreError::NotFound)));
     assert_eq!(store.next_price(at(20)).await.unwrap(), Some(at(40)));
+}
+
+/// A slip of the pen is refused against the version that the new one follows, whenever it begins, and nothing is written.
+#[tokio::test]
+async fn a_price_that_leaps_must_be_confirmed() {
+    let fixture = fixture::open().await;
+    let store = &fixture.store;
+    let price = |input: i64, from: Option<i64>| NewPrice {
+        model: "m".to_owned(),
+        rates: ListedRates::of(input, 7),
+        max_output: 100,
+        effective: from.map(at),
+        ..NewPrice::default()
+    };
+    let put = async |input, from, leaps| store.put_price(&price(input, from), leaps, at(10)).await;
+    put(100, None, Leaps::Refused).await.expect("the first price follows none");
+    put(1_000, Some(50), Leaps::Refused).await.expect("tenfold is no leap");
+    put(10_000, Some(60), Leaps::Refused).await.expect("it follows the one from 50 on");
+    for (input, from) in [(1_001, None), (9, None), (99, Some(55)), (0, Some(70))] {
+        let refused = put(input, from, Leaps::Refused).await.unwrap_err();
+        assert!(matches!(&refused, StoreError::Leap { model, .. } if model == "m"), "{refused}");
+    }
+    let said = put(1_001, None, Leaps::Refused).await.unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "model m: input would go from 100 to 1001 units for a million, which is more than tenfold; confirm it if that is meant"
+    );
+    assert_eq!(store.price_versions(None, Page { number: 1, size: 10 }).await.unwrap().1, 3);
+    put(1_001, None, Leaps::Confirmed).await.unwrap();
+    let list = [Listing { facts: facts("m"), prices: vec![price(1, None)] }];
+    assert!(matches!(store.import(&list, Leaps::Refused, at(20)).await, Err(StoreError::Leap { .. })));
+    assert_eq!(store.model("m").await.unwrap(), None, "a list is taken in whole or not at all");
 }

@@ -9,7 +9,7 @@ use model::{
     money::Units,
     price::{ListedRates, Ratio, UnitsPerMillion},
 };
-use store::{AccountChange, Group, Kind, NewChannel, NewPrice, StoreError};
+use store::{AccountChange, Group, Kind, Leaps, NewChannel, NewPrice, StoreError};
 use zeroize::Zeroizing;
 
 const SECRET: &str = "upstream-credential-in-the-clear";
@@ -275,9 +275,9 @@ async fn a_channel_that_cannot_be_is_refused_and_leaves_nothing() {
 #[tokio::test]
 async fn a_price_is_in_force_until_the_next() {
     let fixture = fixture::open().await;
-    let first = fixture.store.put_price(&price("gpt", 800), at(10)).await.unwrap();
-    let second = fixture.store.put_price(&price("gpt", 900), at(20)).await.unwrap();
-    fixture.store.put_price(&price("another", 1), at(20)).await.unwrap();
+    let first = fixture.store.put_price(&price("gpt", 800), Leaps::Confirmed, at(10)).await.unwrap();
+    let second = fixture.store.put_price(&price("gpt", 900), Leaps::Confirmed, at(20)).await.unwrap();
+    fixture.store.put_price(&price("another", 1), Leaps::Confirmed, at(20)).await.unwrap();
     let in_force = async |now| {
         let prices = fixture.store.prices(at(now)).await.unwrap();
         prices.into_iter().map(|one| (one.model, one.price.id, one.price.rates.output)).collect::<Vec<_>>()
@@ -294,8 +294,8 @@ async fn a_price_is_in_force_until_the_next() {
 #[tokio::test]
 async fn of_two_prices_at_one_moment_the_later_counts() {
     let fixture = fixture::open().await;
-    fixture.store.put_price(&price("gpt", 800), at(10)).await.unwrap();
-    let second = fixture.store.put_price(&price("gpt", 900), at(10)).await.unwrap();
+    fixture.store.put_price(&price("gpt", 800), Leaps::Confirmed, at(10)).await.unwrap();
+    let second = fixture.store.put_price(&price("gpt", 900), Leaps::Confirmed, at(10)).await.unwrap();
     let prices = fixture.store.prices(at(10)).await.unwrap();
     assert_eq!(prices.iter().map(|one| one.price.id).collect::<Vec<_>>(), [second]);
 }
@@ -303,7 +303,7 @@ async fn of_two_prices_at_one_moment_the_later_counts() {
 #[tokio::test]
 async fn a_price_keeps_its_numbers() {
     let fixture = fixture::open().await;
-    fixture.store.put_price(&price("gpt", 800), at(10)).await.unwrap();
+    fixture.store.put_price(&price("gpt", 800), Leaps::Confirmed, at(10)).await.unwrap();
     let prices = fixture.store.prices(at(10)).await.unwrap();
     let [found] = prices.as_slice() else { panic!("{prices:?}") };
     assert_eq!(found.price.rates.input, UnitsPerMillion(100));
@@ -344,7 +344,7 @@ async fn a_price_that_cannot_be_is_refused() {
         price(&"x".repeat(257), 1),
     ];
     for new in refused {
-        assert!(is_invalid(fixture.store.put_price(&new, at(1)).await), "{new:?}");
+        assert!(is_invalid(fixture.store.put_price(&new, Leaps::Confirmed, at(1)).await), "{new:?}");
     }
     assert_eq!(fixture.store.prices(at(1)).await.unwrap(), []);
 }

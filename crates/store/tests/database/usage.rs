@@ -12,7 +12,7 @@ use model::{
 };
 use sqlx::{Connection, Row, SqliteConnection, migrate::Migrator, sqlite::SqliteConnectOptions};
 use store::{
-    MasterKey, NewPrice, Store, UsageFilter, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums,
+    Leaps, MasterKey, NewPrice, Store, UsageFilter, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums,
 };
 
 const UNLIMITED: LeaseId = LeaseId(0);
@@ -55,7 +55,7 @@ async fn a_record_keeps_what_happened_and_explains_its_charge() {
         max_output: 10,
         ..NewPrice::default()
     };
-    let price = fixture.store.put_price(&new, at(1)).await.unwrap();
+    let price = fixture.store.put_price(&new, Leaps::Confirmed, at(1)).await.unwrap();
     let mut failed = of(1, &ada, 0);
     failed.outcome.error = Some("upstream_error".to_owned());
     failed.outcome.status = 502;
@@ -64,7 +64,11 @@ async fn a_record_keeps_what_happened_and_explains_its_charge() {
     good.context.price = price;
     apply(&fixture, vec![failed.clone(), good]).await;
     // A later price does not change what the record says.
-    fixture.store.put_price(&NewPrice { rates: ListedRates::of(1, 1), ..new }, at(2)).await.unwrap();
+    fixture
+        .store
+        .put_price(&NewPrice { rates: ListedRates::of(1, 1), ..new }, Leaps::Confirmed, at(2))
+        .await
+        .unwrap();
 
     let records = list(&fixture, &UsageFilter::default()).await;
     let [good, record] = records.as_slice() else { panic!("{records:?}") };

@@ -347,6 +347,7 @@ messages! {
     group_put: "Make or change a group", "新建或修改分组";
     prices_intro: "A price is in force from the moment it is set. Requests keep the price that they began with.", "价格自设置起生效。请求保持其开始时的价格。";
     prices_none: "No prices yet: a model without one is refused.", "还没有价格：没有价格的模型会被拒绝。";
+    price_confirm: "The price is meant, although it is more than tenfold the present one or less than a tenth of it", "价格无误，尽管它超过当前价格的十倍或不足其十分之一";
     price_put: "Set the price of a model", "设置模型价格";
     actor: "Who", "操作者";
     what: "What", "操作";

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use gateway::{Failure, ModelPrice, NewPrice, prices};
+use gateway::{Failure, Leaps, ModelPrice, NewPrice, prices};
 use http::{StatusCode, Uri};
 use model::price::ListedRates;
 
@@ -36,13 +36,15 @@ struct ListPage {
     lines: Vec<Fields>,
     fields: Fields,
     error: Option<String>,
+    /// Whether the price is one that must be confirmed.
+    unconfirmed: bool,
 }
 
 async fn page(
     state: &AppState,
     signed: SignedIn,
     fields: impl FnOnce(&[Fields]) -> Fields,
-    error: Option<String>,
+    failure: Option<Failure>,
 ) -> Result<Response, Oops> {
     signed.must_administer()?;
     let found = prices::list(&state.gateway).await?;
@@ -59,9 +61,11 @@ async fn page(
             model: one.model,
         })
         .collect();
+    let unconfirmed = matches!(failure, Some(Failure::Unconfirmed(_)));
+    let error = failure.map(|failure| failure.to_string());
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let fields = fields(&lines);
-    Ok(frame::page(status, &ListPage { f: signed.frame, lines, fields, error }))
+    Ok(frame::page(status, &ListPage { f: signed.frame, lines, fields, error, unconfirmed }))
 }
 
 /// All prices, and one of them to be changed.
@@ -123,7 +127,10 @@ pub(crate) async fn put(
     let in_force = prices::list(&state.gateway).await?;
     let before = in_force.iter().find(|price| price.model == form.text("model")).map(ModelPrice::again);
     let put = match price(&form, before) {
-        Ok(new) => prices::put(&state.gateway, &signed.caller, &new).await,
+        Ok(new) => {
+            let leaps = Leaps::when(form.is_checked("confirm"));
+            prices::put(&state.gateway, &signed.caller, &new, leaps).await
+        }
         Err(failure) => Err(failure),
     };
     match put {
@@ -141,7 +148,7 @@ pub(crate) async fn put(
                 max_output: text("max_output"),
                 reasoning: form.is_checked("reasoning"),
             };
-            page(&state, signed, typed, Some(failure.to_string())).await
+            page(&state, signed, typed, Some(failure)).await
         }
     }
 }

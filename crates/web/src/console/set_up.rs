@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::{extract::State, response::Response};
 use gateway::{
-    Failure, NewChannel, NewPrice,
+    Failure, Leaps, ModelPrice, NewChannel, NewPrice,
     channel_test::{self, Finding, Trial},
     channels, keys,
     keys::KeyInput,
@@ -88,6 +88,8 @@ struct ChannelPage {
     providers: &'static [Provider],
     error: Option<String>,
     finding: Option<Finding>,
+    /// Whether the price is one that must be confirmed.
+    unconfirmed: bool,
 }
 
 /// Where the first channel is described.
@@ -102,7 +104,8 @@ pub(crate) async fn show_channel(signed: SignedIn) -> Result<Response, Oops> {
         output: "2.00".to_owned(),
         max_output: "128000".to_owned(),
     };
-    Ok(frame::ok(&ChannelPage { f: signed.frame, fields, providers: PROVIDERS, error: None, finding: None }))
+    let f = signed.frame;
+    Ok(frame::ok(&ChannelPage { f, fields, providers: PROVIDERS, error: None, finding: None, unconfirmed: false }))
 }
 
 /// Makes the first channel with the price of its model, and asks it something. One that does not answer is removed
@@ -113,11 +116,15 @@ pub(crate) async fn channel(
     form: Form,
 ) -> Result<Response, Oops> {
     signed.must_administer()?;
+    let mut unconfirmed = false;
     let (error, finding) = match try_channel(&state, &signed, &form).await {
         Ok(finding) if finding.healthy => return Ok(go("/console/set-up/key?done=channel_answers")),
         Ok(finding) => (None, Some(finding)),
         Err(Failure::Unavailable) => return Err(Failure::Unavailable.into()),
-        Err(failure) => (Some(failure.to_string()), None),
+        Err(failure) => {
+            unconfirmed = matches!(failure, Failure::Unconfirmed(_));
+            (Some(failure.to_string()), None)
+        }
     };
     let text = |name: &str| form.text(name).to_owned();
     let fields = ChannelFields {
@@ -129,7 +136,7 @@ pub(crate) async fn channel(
         output: text("output"),
         max_output: text("max_output"),
     };
-    let page = ChannelPage { f: signed.frame, fields, providers: PROVIDERS, error, finding };
+    let page = ChannelPage { f: signed.frame, fields, providers: PROVIDERS, error, finding, unconfirmed };
     Ok(frame::page(StatusCode::UNPROCESSABLE_ENTITY, &page))
 }
 
@@ -138,15 +145,20 @@ async fn try_channel(state: &AppState, signed: &SignedIn, form: &Form) -> Result
     let missing = |name: &str| Failure::Invalid(format!("{name} is required"));
     let model = Some(form.text("model")).filter(|model| !model.is_empty()).ok_or_else(|| missing("model"))?;
     let longest = form.number("max_output")?.and_then(|number| u64::try_from(number).ok());
+    // What the page does not ask for stays as the catalogue that comes along says it.
+    let in_force = prices::list(gateway).await?;
+    let known = in_force.iter().find(|price| price.model == model).map(ModelPrice::again);
+    let known = known.unwrap_or_default();
     let price = NewPrice {
         model: model.to_owned(),
-        rates: ListedRates::of(
-            show::units("input", form.text("input"))?,
-            show::units("output", form.text("output"))?,
-        ),
+        rates: ListedRates {
+            input: show::units("input", form.text("input"))?,
+            output: show::units("output", form.text("output"))?,
+            ..known.rates
+        },
         max_output: longest.ok_or_else(|| missing("max_output"))?,
         reasoning: form.is_checked("reasoning"),
-        ..NewPrice::default()
+        ..known
     };
     let channel = NewChannel {
         name: form.text("name").to_owned(),
@@ -163,7 +175,13 @@ async fn try_channel(state: &AppState, signed: &SignedIn, form: &Form) -> Result
     let made = channels::create(gateway, caller, &channel).await?;
     let finding = channel_test::run(gateway, caller, made.id, &Trial::default()).await;
     match &finding {
-        Ok(finding) if finding.healthy => prices::put(gateway, caller, &price).await?,
+        Ok(finding) if finding.healthy => {
+            let leaps = Leaps::when(form.is_checked("confirm"));
+            if let Err(failure) = prices::put(gateway, caller, &price, leaps).await {
+                channels::delete(gateway, caller, made.id).await?;
+                return Err(failure);
+            }
+        }
         Ok(_) | Err(_) => channels::delete(gateway, caller, made.id).await?,
     }
     finding

@@ -1,7 +1,7 @@
 //! Prices, for administrators. Everybody reads those in force in the catalogue.
 
 use axum::extract::State;
-use gateway::{Failure, ModelPrice, NewPrice, catalogue, prices};
+use gateway::{Failure, Leaps, ModelPrice, NewPrice, catalogue, prices};
 use model::{
     clock::Timestamp,
     id::PriceId,
@@ -96,6 +96,9 @@ pub(crate) struct Body {
     reasoning: Option<bool>,
     /// From when on, in Unix seconds; now when absent or past.
     effective: Option<i64>,
+    /// Whether it is meant although it is more than tenfold the price that it follows, or less than a tenth of it; false
+    /// when absent.
+    confirm: Option<bool>,
 }
 
 fn missing(name: &str) -> Failure {
@@ -249,7 +252,8 @@ pub(crate) async fn put(
     Authenticated(caller): Authenticated,
     Input(body): Input<Body>,
 ) -> Result<Done, Problem> {
-    prices::put(&state.gateway, &caller, &body.price()?).await?;
+    let leaps = Leaps::when(body.confirm.unwrap_or(false));
+    prices::put(&state.gateway, &caller, &body.price()?, leaps).await?;
     done()
 }
 
@@ -272,8 +276,9 @@ pub(crate) async fn withdraw(
 pub(crate) struct FileBody {
     /// Its text, TOML; docs/api.md says what stands in it.
     file: Option<String>,
-    /// Whether a price may be more than tenfold the one in force, or less than a tenth of it; false when absent.
-    allow_leaps: Option<bool>,
+    /// Whether prices are meant although they are more than tenfold those that they follow, or less than a tenth of them;
+    /// false when absent.
+    confirm: Option<bool>,
 }
 
 /// What came of a file.
@@ -294,7 +299,7 @@ pub(crate) async fn import(
     Authenticated(caller): Authenticated,
     Input(body): Input<FileBody>,
 ) -> Reply<ImportedRecord> {
-    let leaps = body.allow_leaps.unwrap_or(false);
+    let leaps = Leaps::when(body.confirm.unwrap_or(false));
     let done = catalogue::import_file(&state.gateway, &caller, body.file.as_deref(), leaps).await?;
     ok(ImportedRecord { models: done.models, prices: done.prices })
 }

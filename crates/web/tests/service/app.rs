@@ -203,7 +203,8 @@ impl App {
     }
 
     pub(crate) async fn price(&self, model: &str, input: i64, output: i64, per_call: i64) {
-        let body = json!({"model": model, "input": input, "output": output, "per_call": per_call, "max_output": 1000});
+        let body = json!({"model": model, "input": input, "output": output, "per_call": per_call,
+            "max_output": 1000, "confirm": true});
         let put = self.manage("PUT", "/api/price/", Some(body)).await;
         assert_eq!(put.json()["success"], true, "{}", put.text());
     }

@@ -120,7 +120,7 @@ async fn each_kind_is_charged_at_its_price_and_the_record_says_so() {
     });
     app.provider.script("m", Script { body: Some(answer.to_string()), ..Script::default() });
     let price = json!({"model": "m", "input": 1_000_000, "cached_input": 100_000, "input_audio": 4_000_000,
-        "output": 2_000_000, "output_reasoning": 3_000_000, "max_output": 1000,
+        "output": 2_000_000, "output_reasoning": 3_000_000, "max_output": 1000, "confirm": true,
         "tiers": [{"above": 99, "input": 10_000_000, "output": 0}]});
     let short = |above: u64| {
         let mut price = price.clone();
@@ -154,7 +154,10 @@ async fn a_later_price_begins_by_itself_and_may_be_taken_back_before() {
     let app = App::start().await;
     let later = |input: i64, at: Timestamp| json!({"model": "m", "input": input, "output": 0, "max_output": 9, "effective": at.secs()});
     let far = Timestamp::from_secs(now().secs() + 3_600);
-    done(&app, "PUT", "/api/price", later(5, far)).await;
+    let mut slip = later(5, far);
+    assert!(refused(&app, "PUT", "/api/price", slip.clone()).await.contains("confirm it if that is meant"));
+    slip["confirm"] = json!(true);
+    done(&app, "PUT", "/api/price", slip).await;
     assert_eq!(entry(&app, "m").await["pricing"]["input"], 2.0, "not yet");
     let versions = done(&app, "GET", "/api/price?model=m", Value::Null).await;
     assert_eq!((&versions["total"], &versions["items"][0]["input"]), (&json!(2), &json!(5)));
@@ -168,11 +171,37 @@ async fn a_later_price_begins_by_itself_and_may_be_taken_back_before() {
     );
     // It begins within two seconds, and nobody touches anything.
     let soon = Timestamp::from_secs(now().secs() + 1);
-    done(&app, "PUT", "/api/price", later(500_000, soon)).await;
+    let mut half = later(500_000, soon);
+    half["confirm"] = json!(true);
+    done(&app, "PUT", "/api/price", half).await;
     let before = app.gateway.routing();
     assert!(!before.has_ended(now()) || now() >= soon);
     while entry(&app, "m").await["pricing"]["input"] != 1.0 {}
     assert!(now() >= soon && !Arc::ptr_eq(&before, &app.gateway.routing()));
+}
+
+/// One slip of the pen is refused, with a word that a program can act on, and nothing changes.
+#[tokio::test]
+async fn a_single_price_that_leaps_must_be_confirmed() {
+    let app = App::start().await;
+    let mut price = json!({"model": "m", "input": 10_000_001, "output": 1_000_000, "max_output": 1000});
+    for confirm in [Value::Null, json!(false)] {
+        price["confirm"] = confirm;
+        let reply = app.manage("PUT", "/api/price", Some(price.clone())).await.json();
+        assert_eq!((&reply["success"], &reply["code"]), (&json!(false), &json!("confirmation_required")));
+        let message = reply["message"].as_str().unwrap();
+        assert_eq!(
+            message,
+            "model m: input would go from 1000000 to 10000001 units for a million, which is more than tenfold; confirm it if \
+             that is meant"
+        );
+        assert_eq!(entry(&app, "m").await["pricing"]["input"], 2.0);
+    }
+    price["confirm"] = json!(true);
+    done(&app, "PUT", "/api/price", price.clone()).await;
+    assert_eq!(entry(&app, "m").await["pricing"]["input"], 20.000002);
+    price["confirm"] = json!("yes");
+    assert!(refused(&app, "PUT", "/api/price", price).await.contains("confirm"));
 }
 
 #[tokio::test]
@@ -200,7 +229,7 @@ async fn a_file_is_taken_in_whole_or_refused_with_its_line() {
     assert_eq!(taken, json!({"models": 2, "prices": 1}), "the price of m is the same as before");
     assert_eq!(entry(&app, "new").await["pricing"]["output"], 10.0);
     let leap = file.replacen("input = 2", "input = 20.1", 1);
-    let taken = done(&app, "POST", "/api/price/import", json!({"file": leap, "allow_leaps": true})).await;
+    let taken = done(&app, "POST", "/api/price/import", json!({"file": leap, "confirm": true})).await;
     assert_eq!(taken, json!({"models": 0, "prices": 1}));
     assert_eq!(entry(&app, "m").await["pricing"]["input"], 20.1);
 }
@@ -232,7 +261,7 @@ async fn an_image_is_held_at_the_most_that_its_model_makes_of_it() {
     let app = App::start().await;
     let image = json!({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}});
     let body = json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [image]}]});
-    let price = |image_tokens: Value| json!({"model": "m", "input": 1_000_000, "output": 0, "max_output": 9, "image_tokens": image_tokens});
+    let price = |image_tokens: Value| json!({"model": "m", "input": 1_000_000, "output": 0, "max_output": 9, "image_tokens": image_tokens, "confirm": true});
     for (tokens, status) in [(Value::Null, 403), (json!(2_000), 200), (json!(5_000), 403)] {
         done(&app, "PUT", "/api/price", price(tokens.clone())).await;
         let key = app.key_of(app.root, 3_000).await;

@@ -1,103 +1,16 @@
 //! The console over a socket: who gets in, what a form must carry, what a page may do and must not show.
 
 use http::header;
-use model::{clock::Timestamp, id::AccountId};
+use model::clock::Timestamp;
 use serde_json::json;
 use store::Role;
 
-use crate::app::{App, Reply, question};
+use crate::{
+    app::{App, question},
+    browser::{Browser, PASSWORD, csrf, location, password, root, signed_in},
+};
 
-const PASSWORD: &str = "a horse, a battery";
 const HOSTILE: &str = r#"<script>alert(1)</script>"'><img src=x onerror=alert(2)>"#;
-
-/// A browser, as far as cookies go.
-#[derive(Clone, Default)]
-struct Browser {
-    cookies: Vec<(String, String)>,
-}
-
-impl Browser {
-    fn cookie(&self) -> String {
-        let pairs = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
-        pairs.collect::<Vec<_>>().join("; ")
-    }
-
-    fn keep(&mut self, reply: &Reply) {
-        for set in reply.headers.get_all(header::SET_COOKIE) {
-            let pair = set.to_str().unwrap().split(';').next().unwrap();
-            let (name, value) = pair.split_once('=').unwrap();
-            self.cookies.retain(|(known, _)| known != name);
-            if !value.is_empty() {
-                self.cookies.push((name.to_owned(), value.to_owned()));
-            }
-        }
-    }
-
-    async fn get(&mut self, app: &App, path: &str) -> Reply {
-        let cookie = self.cookie();
-        let reply = app.call("GET", path, &[("cookie", &cookie)], "").await;
-        self.keep(&reply);
-        reply
-    }
-
-    /// Sends a form with the token of the page at `page`.
-    async fn send(&mut self, app: &App, page: &str, path: &str, fields: &[(&str, &str)]) -> Reply {
-        let token = csrf(&self.get(app, page).await);
-        let fields = [&[("csrf", token.as_str())], fields].concat();
-        let origin = format!("http://{}", app.address);
-        self.post(app, path, &[("origin", &origin)], &fields).await
-    }
-
-    async fn post(
-        &mut self,
-        app: &App,
-        path: &str,
-        headers: &[(&str, &str)],
-        fields: &[(&str, &str)],
-    ) -> Reply {
-        let cookie = self.cookie();
-        let kind = ("content-type", "application/x-www-form-urlencoded");
-        let headers = [&[("cookie", cookie.as_str()), kind], headers].concat();
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let reply = app.call("POST", path, &headers, body).await;
-        self.keep(&reply);
-        reply
-    }
-
-    async fn sign_in(&mut self, app: &App, username: &str, password: &str) -> Reply {
-        let fields = [("username", username), ("password", password)];
-        self.send(app, "/console/sign-in", "/console/sign-in", &fields).await
-    }
-}
-
-fn csrf(page: &Reply) -> String {
-    let text = page.text();
-    let (_, rest) = text.split_once("name=\"csrf\" value=\"").unwrap_or_else(|| panic!("no form: {text}"));
-    rest.split('"').next().unwrap().to_owned()
-}
-
-fn location(reply: &Reply) -> &str {
-    assert_eq!(reply.status, 303, "{}", reply.text());
-    reply.header("location").unwrap()
-}
-
-async fn password(app: &App, account: AccountId) {
-    let hash = gateway::passwords::hash_new(PASSWORD.to_owned().into()).await.unwrap();
-    app.store.set_password(account, &hash, None, crate::app::now()).await.unwrap();
-}
-
-/// Root, signed in.
-async fn root(app: &App) -> Browser {
-    password(app, app.root).await;
-    signed_in(app, "root").await
-}
-
-async fn signed_in(app: &App, username: &str) -> Browser {
-    let mut browser = Browser::default();
-    let entered = browser.sign_in(app, username, PASSWORD).await;
-    assert_eq!(location(&entered), "/console");
-    browser
-}
 
 const PAGES: [&str; 12] = [
     "/console",
@@ -427,49 +340,6 @@ async fn a_member_sees_own_things_alone() {
     }
     assert!(app.store.account(app.root).await.unwrap().unwrap().role == Role::Root);
     assert_eq!(app.chat(&app.key, &question("m")).await.status, 200);
-}
-
-#[tokio::test]
-async fn the_first_run_leads_to_an_answer() {
-    let app = App::start().await;
-    // The service of the tests has a token already, which ended the set-up; a fresh one has not.
-    let fresh = App::fresh().await;
-    assert!(Browser::default().get(&app, "/console/set-up").await.text().contains("is set up already"));
-    let mut browser = Browser::default();
-    let path = "/console/set-up";
-    let wrong = [("token", "pat_wrong"), ("password", PASSWORD), ("again", PASSWORD)];
-    assert_eq!(browser.send(&fresh, path, path, &wrong).await.status, 422);
-    let short = [("token", "setup"), ("password", "short"), ("again", "short")];
-    assert_eq!(browser.send(&fresh, path, path, &short).await.status, 422);
-    let differs = [("token", "setup"), ("password", PASSWORD), ("again", "something else")];
-    assert_eq!(browser.send(&fresh, path, path, &differs).await.status, 422);
-    let right = [("token", "setup"), ("password", PASSWORD), ("again", PASSWORD)];
-    assert_eq!(location(&browser.send(&fresh, path, path, &right).await), "/console/set-up/channel");
-    // Used once.
-    let mut thief = Browser::default();
-    let reply = thief.get(&fresh, path).await;
-    assert!(reply.text().contains("is set up already"));
-
-    let path = "/console/set-up/channel";
-    let url = fresh.provider.url();
-    let price = [("model", "m"), ("input", "1"), ("output", "2"), ("max_output", "100")];
-    let dead =
-        [&[("name", "c"), ("kind", "openai"), ("base_url", "http://127.0.0.1:9"), ("key", "k")][..], &price]
-            .concat();
-    let refused = browser.send(&fresh, path, path, &dead).await;
-    assert_eq!(refused.status, 422);
-    assert!(fresh.store.list_channels().await.unwrap().is_empty(), "what does not answer is not kept");
-    let alive =
-        [&[("name", "c"), ("kind", "openai"), ("base_url", url.as_str()), ("key", "k")][..], &price].concat();
-    let kept = browser.send(&fresh, path, path, &alive).await;
-    assert_eq!(location(&kept), "/console/set-up/key?done=channel_answers");
-    let path = "/console/set-up/key";
-    let made = browser.send(&fresh, path, path, &[("name", "first"), ("quota", "1.00")]).await;
-    let text = made.text();
-    let key = text.split("Bearer ").nth(1).unwrap().split('"').next().unwrap();
-    let answer = fresh.chat(key, &question("m")).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    fresh.verified().await;
 }
 
 #[tokio::test]

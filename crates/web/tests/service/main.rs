@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod app;
+mod browser;
 mod catalogue;
 mod connections;
 mod console;
+mod console_prices;
 mod dialects;
 mod edges;
 mod exactness;

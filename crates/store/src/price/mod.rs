@@ -1,13 +1,18 @@
 //! Prices: versions of what a model costs, each in force from a moment on.
 
+mod new;
+mod row;
+
 use model::{
     clock::Timestamp,
     id::PriceId,
-    money::Units,
-    price::{ListedRates, Price, Rates, Tier, UnitsPerMillion},
+    price::{Price, Tier},
 };
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+pub use new::{Leaps, NewPrice};
+pub(crate) use row::Columns;
+use row::{Row, further};
 
 use crate::{
     audit::Entry,
@@ -15,9 +20,6 @@ use crate::{
     key::Page,
     store::{Store, StoreError, Tx},
 };
-
-/// The most lengths of input at which a price may change.
-const MOST_TIERS: usize = 8;
 
 /// What a model costs, and how much it can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,215 +55,6 @@ impl ModelPrice {
             reasoning: self.reasoning,
             effective: None,
         }
-    }
-}
-
-/// A price to be set. Units for a million tokens, seconds or images, or for a call.
-#[derive(Clone, Debug, Default)]
-pub struct NewPrice {
-    /// The model.
-    pub model: String,
-    /// What tokens cost.
-    pub rates: ListedRates,
-    /// What they cost instead above a length of the input, in ascending order.
-    pub tiers: Vec<(u64, ListedRates)>,
-    /// A call.
-    pub per_call: i64,
-    /// A million seconds.
-    pub per_second: i64,
-    /// A million images.
-    pub per_image: i64,
-    /// The most output tokens that one answer can have.
-    pub max_output: u64,
-    /// The most tokens that one image of a request can be; `None` for what is assumed of every model.
-    pub image_tokens: Option<u64>,
-    /// Whether output may hide reasoning.
-    pub reasoning: bool,
-    /// From when on; now when absent or past.
-    pub effective: Option<Timestamp>,
-}
-
-impl NewPrice {
-    /// Whether every number is one that may be set.
-    ///
-    /// # Errors
-    /// A sentence that names the first that is not.
-    pub fn check(&self) -> Result<(), String> {
-        let others =
-            [("per_call", self.per_call), ("per_second", self.per_second), ("per_image", self.per_image)];
-        for (name, number) in others {
-            if !(0..=Units::MAX.get()).contains(&number) {
-                return Err(format!("{name} must be between 0 and {}", Units::MAX));
-            }
-        }
-        for rates in std::iter::once(&self.rates).chain(self.tiers.iter().map(|(_, rates)| rates)) {
-            for (kind, rate) in rates.rates().by_kind() {
-                if !(0..=Units::MAX.get()).contains(&rate.0) {
-                    return Err(format!("{} must be between 0 and {}", kind.word(), Units::MAX));
-                }
-            }
-        }
-        if self.tiers.len() > MOST_TIERS || !self.tiers.is_sorted_by(|(before, _), (after, _)| before < after)
-        {
-            return Err(format!(
-                "there may be {MOST_TIERS} tiers, each above a longer input than the one before it"
-            ));
-        }
-        if self.tiers.iter().any(|(above, _)| *above == 0 || *above > u64::from(u32::MAX)) {
-            return Err(format!("above must be between 1 and {}", u32::MAX));
-        }
-        if self.model.is_empty() || self.model.len() > 256 || self.model.contains(',') {
-            return Err("a model's name must have 1 to 256 bytes and no comma".to_owned());
-        }
-        for (name, count) in [("max_output", Some(self.max_output)), ("image_tokens", self.image_tokens)] {
-            if count.is_some_and(|count| !(1..=u64::from(u32::MAX)).contains(&count)) {
-                return Err(format!("{name} must be between 1 and {}", u32::MAX));
-            }
-        }
-        Ok(())
-    }
-
-    /// The price that it will be.
-    #[must_use]
-    pub fn price(&self, id: PriceId) -> Price {
-        let tier = |(above, rates): &(u64, ListedRates)| Tier { above: *above, rates: rates.rates() };
-        Price {
-            id,
-            rates: self.rates.rates(),
-            tiers: self.tiers.iter().map(tier).collect(),
-            per_call: Units::new(self.per_call),
-            per_second: UnitsPerMillion(self.per_second),
-            per_image: UnitsPerMillion(self.per_image),
-        }
-    }
-
-    /// Whether `known` says the same of the same model.
-    fn is(&self, known: &ModelPrice) -> bool {
-        self.price(known.price.id) == known.price
-            && (self.max_output, self.image_tokens, self.reasoning)
-                == (known.max_output, known.image_tokens, known.reasoning)
-    }
-}
-
-/// What a price says beyond its columns.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Further {
-    cache_write_1h: UnitsPerMillion,
-    input_audio: UnitsPerMillion,
-    input_image: UnitsPerMillion,
-    reasoning: UnitsPerMillion,
-    output_audio: UnitsPerMillion,
-    output_image: UnitsPerMillion,
-    per_second: UnitsPerMillion,
-    per_image: UnitsPerMillion,
-    tiers: Vec<Tier>,
-}
-
-/// The columns of a price.
-pub(crate) struct Columns<'a> {
-    pub(crate) id: i64,
-    pub(crate) input: i64,
-    pub(crate) cached_input: i64,
-    pub(crate) cache_write: i64,
-    pub(crate) output: i64,
-    pub(crate) per_call: i64,
-    pub(crate) further: Option<&'a str>,
-}
-
-impl Columns<'_> {
-    pub(crate) fn price(&self) -> Result<Price, StoreError> {
-        let listed = ListedRates {
-            cached_input: Some(self.cached_input),
-            cache_write: Some(self.cache_write),
-            ..ListedRates::of(self.input, self.output)
-        };
-        let mut price = Price {
-            id: PriceId(self.id),
-            rates: listed.rates(),
-            tiers: Vec::new(),
-            per_call: Units::new(self.per_call),
-            per_second: UnitsPerMillion(0),
-            per_image: UnitsPerMillion(0),
-        };
-        if let Some(further) = self.further {
-            let further: Further = serde_json::from_str(further)
-                .map_err(|_| StoreError::Corrupt("the further part of a price"))?;
-            price.rates = Rates {
-                cache_write_1h: further.cache_write_1h,
-                input_audio: further.input_audio,
-                input_image: further.input_image,
-                reasoning: further.reasoning,
-                output_audio: further.output_audio,
-                output_image: further.output_image,
-                ..price.rates
-            };
-            (price.per_second, price.per_image) = (further.per_second, further.per_image);
-            price.tiers = further.tiers;
-        }
-        Ok(price)
-    }
-}
-
-/// What its columns do not say of a price, if anything.
-fn further(price: &Price) -> Option<String> {
-    let rates = &price.rates;
-    let (input, output) = (rates.input, rates.output);
-    let said = rates.cache_write_1h == rates.cache_write
-        && (rates.input_audio, rates.input_image) == (input, input)
-        && (rates.reasoning, rates.output_audio, rates.output_image) == (output, output, output)
-        && (price.per_second.0, price.per_image.0) == (0, 0)
-        && price.tiers.is_empty();
-    let further = Further {
-        cache_write_1h: rates.cache_write_1h,
-        input_audio: rates.input_audio,
-        input_image: rates.input_image,
-        reasoning: rates.reasoning,
-        output_audio: rates.output_audio,
-        output_image: rates.output_image,
-        per_second: price.per_second,
-        per_image: price.per_image,
-        tiers: price.tiers.clone(),
-    };
-    (!said).then(|| json!(further).to_string())
-}
-
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: i64,
-    model: String,
-    effective: i64,
-    input: i64,
-    cached_input: i64,
-    cache_write: i64,
-    output: i64,
-    per_call: i64,
-    max_output: i64,
-    image_tokens: Option<i64>,
-    reasoning: i64,
-    further: Option<String>,
-}
-
-impl TryFrom<Row> for ModelPrice {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self, StoreError> {
-        let columns = Columns {
-            id: row.id,
-            input: row.input,
-            cached_input: row.cached_input,
-            cache_write: row.cache_write,
-            output: row.output,
-            per_call: row.per_call,
-            further: row.further.as_deref(),
-        };
-        Ok(Self {
-            price: columns.price()?,
-            model: row.model,
-            max_output: row.max_output.unsigned_abs(),
-            image_tokens: row.image_tokens.map(i64::unsigned_abs),
-            reasoning: row.reasoning != 0,
-            effective: Timestamp::from_millis(row.effective),
-        })
     }
 }
 
@@ -307,10 +100,15 @@ impl Store {
     /// Sets the price of a model from now or from a later moment on. Earlier versions stay for the records that name them.
     ///
     /// # Errors
-    /// A number that is not allowed.
-    pub async fn put_price(&self, new: &NewPrice, now: Timestamp) -> Result<PriceId, StoreError> {
+    /// A number that is not allowed; [`StoreError::Leap`].
+    pub async fn put_price(
+        &self,
+        new: &NewPrice,
+        leaps: Leaps,
+        now: Timestamp,
+    ) -> Result<PriceId, StoreError> {
         let mut tx = self.write().await?;
-        let id = self.put_price_in(&mut tx, new, now).await?;
+        let id = self.put_price_in(&mut tx, new, leaps, now).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -319,11 +117,17 @@ impl Store {
         &self,
         tx: &mut Tx,
         new: &NewPrice,
+        leaps: Leaps,
         now: Timestamp,
     ) -> Result<PriceId, StoreError> {
         new.check().map_err(StoreError::Invalid)?;
         let effective = new.effective.map_or(now, |effective| effective.max(now));
         let price = new.price(PriceId(0));
+        let before = followed(tx, new, now).await?;
+        let leap = before.and_then(|before| price.leap(&before.price)).filter(|_| leaps == Leaps::Refused);
+        if let Some(leap) = leap {
+            return Err(StoreError::Leap { model: new.model.clone(), leap });
+        }
         let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let id: i64 = sqlx::query_scalar(
             "INSERT INTO price (model, effective, input, cached_input, cache_write, output, per_call,
@@ -366,15 +170,7 @@ impl Store {
 
     /// Whether a version that `new` asks for is there: the one in force, or the one that begins at the same moment.
     pub(crate) async fn has_price(tx: &mut Tx, new: &NewPrice, now: Timestamp) -> Result<bool, StoreError> {
-        let from = new.effective.map_or(now, |effective| effective.max(now));
-        let row: Option<Row> = sqlx::query_as(select!(
-            "WHERE model = $1 AND effective <= $2 ORDER BY effective DESC, id DESC LIMIT 1"
-        ))
-        .bind(&new.model)
-        .bind(from.millis())
-        .fetch_optional(&mut **tx)
-        .await?;
-        Ok(row.map(ModelPrice::try_from).transpose()?.is_some_and(|known| new.is(&known)))
+        Ok(followed(tx, new, now).await?.is_some_and(|known| new.is(&known)))
     }
 
     /// The prices in force at `now`, in the order of their models.
@@ -458,4 +254,17 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// The version that `new` follows: the one in force, or the one that is when it begins.
+async fn followed(tx: &mut Tx, new: &NewPrice, now: Timestamp) -> Result<Option<ModelPrice>, StoreError> {
+    let from = new.effective.map_or(now, |effective| effective.max(now));
+    let row: Option<Row> = sqlx::query_as(select!(
+        "WHERE model = $1 AND effective <= $2 ORDER BY effective DESC, id DESC LIMIT 1"
+    ))
+    .bind(&new.model)
+    .bind(from.millis())
+    .fetch_optional(&mut **tx)
+    .await?;
+    row.map(ModelPrice::try_from).transpose()
 }

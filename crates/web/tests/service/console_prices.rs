@@ -1,0 +1,73 @@
+//! What a price is asked for in the console: the first one, and a slip of the pen.
+
+use serde_json::json;
+
+use crate::{
+    app::{App, question},
+    browser::{Browser, PASSWORD, location, root},
+};
+
+#[tokio::test]
+async fn the_first_run_leads_to_an_answer() {
+    let app = App::start().await;
+    // The service of the tests has a token already, which ended the set-up; a fresh one has not.
+    let fresh = App::fresh().await;
+    assert!(Browser::default().get(&app, "/console/set-up").await.text().contains("is set up already"));
+    let mut browser = Browser::default();
+    let path = "/console/set-up";
+    let wrong = [("token", "pat_wrong"), ("password", PASSWORD), ("again", PASSWORD)];
+    assert_eq!(browser.send(&fresh, path, path, &wrong).await.status, 422);
+    let short = [("token", "setup"), ("password", "short"), ("again", "short")];
+    assert_eq!(browser.send(&fresh, path, path, &short).await.status, 422);
+    let differs = [("token", "setup"), ("password", PASSWORD), ("again", "something else")];
+    assert_eq!(browser.send(&fresh, path, path, &differs).await.status, 422);
+    let right = [("token", "setup"), ("password", PASSWORD), ("again", PASSWORD)];
+    assert_eq!(location(&browser.send(&fresh, path, path, &right).await), "/console/set-up/channel");
+    // Used once.
+    let mut thief = Browser::default();
+    let reply = thief.get(&fresh, path).await;
+    assert!(reply.text().contains("is set up already"));
+
+    let path = "/console/set-up/channel";
+    let url = fresh.provider.url();
+    let price = [("model", "m"), ("input", "1"), ("output", "2"), ("max_output", "100")];
+    let dead = [&[("name", "c"), ("kind", "openai"), ("base_url", "http://127.0.0.1:9"), ("key", "k")][..], &price].concat();
+    let refused = browser.send(&fresh, path, path, &dead).await;
+    assert_eq!(refused.status, 422);
+    assert!(fresh.store.list_channels().await.unwrap().is_empty(), "what does not answer is not kept");
+    let alive = [&[("name", "c"), ("kind", "openai"), ("base_url", url.as_str()), ("key", "k")][..], &price].concat();
+    // Somebody has priced the model already, far from this.
+    let before = json!({"model": "m", "input": 1, "output": 1, "max_output": 100});
+    let set = fresh.manage_as(&fresh.token(fresh.root).await, "PUT", "/api/price", Some(before)).await;
+    assert_eq!(set.json()["success"], true);
+    let leap = browser.send(&fresh, path, path, &alive).await;
+    assert!(leap.status == 422 && leap.text().contains("name=\"confirm\""), "{}", leap.text());
+    assert!(fresh.store.list_channels().await.unwrap().is_empty(), "a channel without a price is not kept");
+    let alive = [&alive[..], &[("confirm", "1")]].concat();
+    let kept = browser.send(&fresh, path, path, &alive).await;
+    assert_eq!(location(&kept), "/console/set-up/key?done=channel_answers");
+    let path = "/console/set-up/key";
+    let made = browser.send(&fresh, path, path, &[("name", "first"), ("quota", "1.00")]).await;
+    let text = made.text();
+    let key = text.split("Bearer ").nth(1).unwrap().split('"').next().unwrap();
+    let answer = fresh.chat(key, &question("m")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    fresh.verified().await;
+}
+
+#[tokio::test]
+async fn a_price_that_leaps_is_asked_about_once_more() {
+    let app = App::start().await;
+    let mut browser = root(&app).await;
+    let path = "/console/prices";
+    assert!(!browser.get(&app, path).await.text().contains("name=\"confirm\""));
+    let slip = [("model", "m"), ("input", "20.01"), ("output", "2"), ("max_output", "1000")];
+    let asked = browser.send(&app, path, path, &slip).await;
+    assert_eq!(asked.status, 422);
+    let page = asked.text();
+    assert!(page.contains("name=\"confirm\"") && page.contains("value=\"20.01\""), "{page}");
+    assert!(page.contains("input would go from 1000000 to 10005000 units"), "{page}");
+    let meant = [&slip[..], &[("confirm", "1")]].concat();
+    assert_eq!(location(&browser.send(&app, path, path, &meant).await), "/console/prices?done=saved");
+    assert!(browser.get(&app, path).await.text().contains("$20.01"));
+}
