@@ -105,7 +105,14 @@ pub(crate) async fn show_channel(signed: SignedIn) -> Result<Response, Oops> {
         max_output: "128000".to_owned(),
     };
     let f = signed.frame;
-    Ok(frame::ok(&ChannelPage { f, fields, providers: PROVIDERS, error: None, finding: None, unconfirmed: false }))
+    Ok(frame::ok(&ChannelPage {
+        f,
+        fields,
+        providers: PROVIDERS,
+        error: None,
+        finding: None,
+        unconfirmed: false,
+    }))
 }
 
 /// Makes the first channel with the price of its model, and asks it something. One that does not answer is removed
