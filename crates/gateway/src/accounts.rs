@@ -1,6 +1,6 @@
 //! Accounts: what administrators do with them.
 
-use model::{id::AccountId, key, money::Units};
+use model::{credential::Class, id::AccountId, key, money::Units};
 use store::{Account, AccountChange, NewAccount, Page, Role};
 
 use crate::{Failure, Gateway, access::Caller};
@@ -39,6 +39,24 @@ pub async fn list(gateway: &Gateway, caller: &Caller, page: Page) -> Result<(Vec
     gateway.ledger.flush().await?;
     let offset = page.number.saturating_sub(1).saturating_mul(page.size);
     gateway.store.list_accounts(offset, page.size).await.map_err(|error| Failure::of(error, THING))
+}
+
+/// Whether an account has this username or e-mail address. Only administrators may ask: anybody else could find out who has
+/// an account.
+///
+/// # Errors
+/// [`Failure::Forbidden`]; nothing that is asked for, or a credential, which has no business in an address.
+pub async fn exists(gateway: &Gateway, caller: &Caller, key: Option<&str>) -> Result<bool, Failure> {
+    caller.must_be(Role::Administrator)?;
+    let key = key.map(str::trim).filter(|key| !key.is_empty());
+    let key =
+        key.ok_or_else(|| Failure::Invalid("key is required: a username or an e-mail address".to_owned()))?;
+    if [Class::ApiKey, Class::PersonalAccessToken].iter().any(|class| key.starts_with(class.prefix())) {
+        let what =
+            "key is a username or an e-mail address, never a credential: those do not belong in an address";
+        return Err(Failure::Invalid(what.to_owned()));
+    }
+    gateway.store.has_account(key).await.map_err(|error| Failure::of(error, THING))
 }
 
 /// What an administrator says about an account; what is `None` was not said.

@@ -179,13 +179,6 @@ impl Row {
     }
 }
 
-/// How long a set-up token works, in milliseconds: an hour.
-pub const SETUP_MILLIS: i64 = 3_600_000;
-
-const fn setup_ends(now: Timestamp) -> i64 {
-    now.millis().saturating_add(SETUP_MILLIS)
-}
-
 pub(crate) fn split(list: &str) -> Vec<String> {
     list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
 }
@@ -230,78 +223,6 @@ impl Store {
         Ok(made)
     }
 
-    /// Makes the root account of an empty database, with the digest of a one-time set-up token. `None` when there
-    /// is an account already.
-    ///
-    /// The token works for [`SETUP_MILLIS`], and until root has a personal access token.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn create_root(
-        &self,
-        setup_token: &str,
-        now: Timestamp,
-    ) -> Result<Option<AccountId>, StoreError> {
-        let mut tx = self.write().await?;
-        let accounts: i64 = sqlx::query_scalar("SELECT count(*) FROM account").fetch_one(&mut *tx).await?;
-        if accounts > 0 {
-            return Ok(None);
-        }
-        let root = NewAccount {
-            username: "root".to_owned(),
-            display_name: "Root".to_owned(),
-            email: String::new(),
-            role: Role::Root,
-            group: "default".to_owned(),
-            balance: None,
-        };
-        let id = insert(&mut tx, &root, now).await?;
-        sqlx::query("INSERT INTO setup_token (digest, account, expires) VALUES ($1, $2, $3)")
-            .bind(self.vault().digest(setup_token).as_slice())
-            .bind(id.0)
-            .bind(setup_ends(now))
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(Some(id))
-    }
-
-    /// Puts a new set-up token in the place of one that nobody has used. `false` when there is none.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn renew_setup_token(&self, setup_token: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let mut tx = self.write().await?;
-        let renewed = sqlx::query("UPDATE setup_token SET digest = $1, expires = $2")
-            .bind(self.vault().digest(setup_token).as_slice())
-            .bind(setup_ends(now))
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(renewed.rows_affected() > 0)
-    }
-
-    /// Uses up the set-up token. `None` when it is not the one, or was used, or has ended.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn take_setup_token(
-        &self,
-        setup_token: &str,
-        now: Timestamp,
-    ) -> Result<Option<AccountId>, StoreError> {
-        let mut tx = self.write().await?;
-        let account: Option<i64> = sqlx::query_scalar(
-            "DELETE FROM setup_token WHERE digest = $1 AND expires > $2 RETURNING account",
-        )
-        .bind(self.vault().digest(setup_token).as_slice())
-        .bind(now.millis())
-        .fetch_optional(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(account.map(AccountId))
-    }
-
     /// One account.
     ///
     /// # Errors
@@ -321,6 +242,20 @@ impl Store {
             .fetch_optional(self.reader())
             .await?;
         row.map(Row::account).transpose()
+    }
+
+    /// Whether an account has this name or this address.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn has_account(&self, name_or_address: &str) -> Result<bool, StoreError> {
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM account WHERE username = $1 OR (email <> '' AND lower(email) = lower($1)) LIMIT 1",
+        )
+        .bind(name_or_address)
+        .fetch_optional(self.reader())
+        .await?;
+        Ok(found.is_some())
     }
 
     /// Accounts, newest first, and how many there are.
@@ -414,7 +349,7 @@ impl Store {
     }
 }
 
-async fn insert(tx: &mut Tx, new: &NewAccount, now: Timestamp) -> Result<AccountId, StoreError> {
+pub(crate) async fn insert(tx: &mut Tx, new: &NewAccount, now: Timestamp) -> Result<AccountId, StoreError> {
     if new.username.is_empty() || new.username.chars().count() > 64 {
         return Err(StoreError::Invalid("username must have 1 to 64 characters".to_owned()));
     }

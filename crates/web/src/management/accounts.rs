@@ -5,7 +5,7 @@ use gateway::Account;
 use gateway::accounts::{self, AccountInput};
 use model::id::AccountId;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{Authenticated, Input, Listed, PageQuery, Paging, Segment, id, required};
 use crate::{
@@ -121,6 +121,34 @@ pub(crate) async fn list(
 ) -> Reply<Listed<Record>> {
     let (accounts, total) = accounts::list(&state.gateway, &caller, paging.page).await?;
     ok(Listed::new(paging.page, total, accounts.into_iter().map(Record::from).collect()))
+}
+
+/// Which name.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the shape of the query in the OpenAPI document; Paging reads it leniently")]
+pub(crate) struct CheckQuery {
+    /// A username or an e-mail address. Never a credential.
+    key: String,
+}
+
+/// Whether there is such an account.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AccountCheck {
+    /// Whether an account has this username or e-mail address.
+    exists: bool,
+}
+
+/// Whether an account has this username or e-mail address.
+#[utoipa::path(get, path = "/api/user/check", tag = "Operators", params(CheckQuery),
+    responses((status = 200, body = Envelope<AccountCheck>), (status = 401, body = Failed)), security(("personal_access_token" = [])))]
+pub(crate) async fn check(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    Paging { query, .. }: Paging,
+) -> Reply<AccountCheck> {
+    let key = query.get("key").map(String::as_str);
+    ok(AccountCheck { exists: accounts::exists(&state.gateway, &caller, key).await? })
 }
 
 /// One account.

@@ -1,6 +1,7 @@
 //! The service over a real socket: the contract row by row, and the books whatever happens.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod accounts;
 mod app;
 mod browser;
 mod catalogue;
