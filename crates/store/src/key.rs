@@ -51,7 +51,7 @@ pub struct Page {
 }
 
 impl Page {
-    const fn offset(self) -> i64 {
+    pub(crate) const fn offset(self) -> i64 {
         self.number.saturating_sub(1).saturating_mul(self.size)
     }
 }
@@ -81,8 +81,10 @@ macro_rules! select_key {
     };
 }
 
+pub(crate) use {key_columns, select_key};
+
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(crate) struct Row {
     id: i64,
     account: i64,
     pool: i64,
@@ -115,7 +117,7 @@ const fn place(row: i64, account: i64) -> Place {
 }
 
 impl Row {
-    fn view(self, store: &Store) -> Result<KeyView, StoreError> {
+    pub(crate) fn view(self, store: &Store) -> Result<KeyView, StoreError> {
         let secret = store.vault().open_sealed(place(self.id, self.account), &self.sealed)?;
         let (used, remaining) = (Units::new(self.used), Units::new(self.granted - self.used));
         Ok(KeyView { key: self.key()?, secret, used, remaining })
@@ -263,7 +265,8 @@ impl Store {
         .fetch_one(self.reader())
         .await?;
         let rows: Vec<Row> = sqlx::query_as(select_key!(
-            "WHERE k.account = $1 AND k.name_folded LIKE $2 ESCAPE '\\' ORDER BY k.id DESC LIMIT $3 OFFSET $4"
+            "WHERE k.id IN (SELECT id FROM api_key WHERE account = $1 AND name_folded LIKE $2 ESCAPE '\\'
+                ORDER BY id DESC LIMIT $3 OFFSET $4) ORDER BY k.id DESC"
         ))
         .bind(account.0)
         .bind(&pattern)
@@ -284,12 +287,16 @@ impl Store {
             .fetch_one(self.reader())
             .await?;
         let rows: Vec<Row> =
-            sqlx::query_as(select_key!("WHERE k.account = $1 ORDER BY k.id DESC LIMIT $2 OFFSET $3"))
-                .bind(account.0)
-                .bind(page.size)
-                .bind(page.offset())
-                .fetch_all(self.reader())
-                .await?;
+            // The places before the page are passed in the index alone, without a row.
+            sqlx::query_as(select_key!(
+                "WHERE k.id IN (SELECT id FROM api_key WHERE account = $1 ORDER BY id DESC LIMIT $2 OFFSET $3)
+                 ORDER BY k.id DESC"
+            ))
+            .bind(account.0)
+            .bind(page.size)
+            .bind(page.offset())
+            .fetch_all(self.reader())
+            .await?;
         Ok((rows.into_iter().map(|row| row.view(self)).collect::<Result<_, _>>()?, total))
     }
 
@@ -418,11 +425,11 @@ async fn set(tx: &mut Tx, id: i64, settings: &Settings, status: Status) -> Resul
 
 /// A text in the one form that all cases of its letters share, character by character: the lower case of a whole text
 /// has another sigma at the end of a word than inside of it, and then a part of a name is not found in the name.
-fn fold(text: &str) -> String {
+pub(crate) fn fold(text: &str) -> String {
     text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 /// A text that stands for itself in a LIKE pattern.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.chars().flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c])).collect()
 }

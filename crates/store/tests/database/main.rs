@@ -8,6 +8,7 @@ mod credential;
 mod erasure;
 mod fixture;
 mod identity;
+mod key_list;
 mod routing;
 mod session;
 mod usage;

@@ -1,0 +1,207 @@
+//! Lists of an account's keys, as people look at them: by a part of the name, by status, in an order of their own.
+//!
+//! None reads all keys of an account that has very many: an index has each order, and counting stops at [`COUNTED`].
+
+use model::{
+    clock::Timestamp,
+    id::{AccountId, KeyId},
+    key::Status,
+};
+use sqlx::{QueryBuilder, Sqlite};
+
+use crate::{
+    key::{KeyView, Page, Row, escape, fold, key_columns, select_key},
+    store::{Store, StoreError},
+};
+
+/// Keys behind a page that are counted at most.
+const COUNTED: i64 = 1_000;
+/// An account with more keys has no orders that no index keeps.
+pub const SORTED: i64 = 20_000;
+
+/// What keys are in order of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyOrder {
+    /// When they were made.
+    #[default]
+    Created,
+    /// Their name.
+    Name,
+    /// When they end; those that never do come last.
+    Expires,
+    /// What they have used.
+    Used,
+    /// What remains; what has no limit comes last.
+    Remaining,
+    /// When they were last used.
+    Accessed,
+}
+
+impl KeyOrder {
+    /// Whether an index keeps it, so that it is there for any number of keys.
+    #[must_use]
+    pub const fn is_kept(self) -> bool {
+        matches!(self, Self::Created | Self::Name | Self::Expires)
+    }
+
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Created => "k.id",
+            Self::Name => "k.name_folded",
+            Self::Expires => "coalesce(k.expires, 9007199254740991)",
+            Self::Used => "p.used",
+            Self::Remaining => "CASE WHEN p.unlimited <> 0 THEN 9007199254740991 ELSE p.granted - p.used END",
+            Self::Accessed => "k.accessed",
+        }
+    }
+}
+
+/// Which keys are asked for, and in which order.
+#[derive(Clone, Debug, Default)]
+pub struct KeyFilter {
+    /// A part of the name, in any case; empty for all.
+    pub keyword: String,
+    /// The status that the wire shows.
+    pub status: Option<Status>,
+    /// The order.
+    pub order: KeyOrder,
+    /// Whether the order is turned round.
+    pub descending: bool,
+}
+
+/// A page of keys.
+#[derive(Clone)]
+pub struct FoundKeys {
+    /// The keys of the page.
+    pub keys: Vec<KeyView>,
+    /// How many there are in all, as far as they were counted.
+    pub total: i64,
+    /// Whether there are more than that.
+    pub more: bool,
+}
+
+type Sql = QueryBuilder<Sqlite>;
+
+/// Keys of `status` at `now`, by their ids.
+///
+/// A `+` before a column says that its index is not the way: without statistics a database takes it for the shorter one.
+fn push_status(sql: &mut Sql, account: AccountId, status: Status, now: Timestamp) {
+    let set = |sql: &mut Sql, number: i64| {
+        sql.push("SELECT id FROM api_key WHERE account = ").push_bind(account.0);
+        sql.push(" AND status <> 1 AND status = ").push_bind(number);
+    };
+    match status {
+        Status::Disabled => {
+            sql.push(" AND k.id IN (");
+            set(sql, status.number());
+        }
+        Status::Expired => {
+            sql.push(" AND k.id IN (");
+            set(sql, status.number());
+            sql.push(" UNION ALL SELECT id FROM api_key WHERE account = ").push_bind(account.0);
+            sql.push(" AND status = 1 AND coalesce(expires, 9007199254740991) <= ").push_bind(now.millis());
+        }
+        Status::Exhausted => {
+            sql.push(" AND k.id IN (");
+            set(sql, status.number());
+            sql.push(
+                " UNION ALL SELECT id FROM api_key WHERE status = 1
+                  AND pool IN (SELECT id FROM pool WHERE unlimited = 0 AND granted <= used) AND +account = ",
+            );
+            sql.push_bind(account.0).push(" AND (expires IS NULL OR expires > ");
+            sql.push_bind(now.millis()).push(")");
+        }
+        Status::Enabled => {
+            sql.push(" AND k.status = 1 AND (k.expires IS NULL OR k.expires > ").push_bind(now.millis());
+            sql.push(") AND +k.pool NOT IN (SELECT id FROM pool WHERE unlimited = 0 AND granted <= used");
+        }
+    }
+    sql.push(")");
+}
+
+impl KeyFilter {
+    /// The ids of the keys from `offset` on.
+    fn ids(&self, account: AccountId, offset: i64, now: Timestamp) -> Sql {
+        let mut sql = Sql::new("SELECT k.id FROM api_key k");
+        if matches!(self.order, KeyOrder::Used | KeyOrder::Remaining) {
+            sql.push(" JOIN pool p ON p.id = k.pool");
+        }
+        sql.push(" WHERE k.account = ").push_bind(account.0);
+        if !self.keyword.is_empty() {
+            let pattern = format!("%{}%", escape(&fold(&self.keyword)));
+            sql.push(" AND k.name_folded LIKE ").push_bind(pattern).push(" ESCAPE '\\'");
+        }
+        if let Some(status) = self.status {
+            push_status(&mut sql, account, status, now);
+        }
+        let way = if self.descending { " DESC" } else { "" };
+        sql.push(" ORDER BY ").push(self.order.column()).push(way);
+        if self.order != KeyOrder::Created {
+            sql.push(", k.id").push(way);
+        }
+        sql.push(" LIMIT ").push_bind(COUNTED + 1).push(" OFFSET ").push_bind(offset);
+        sql
+    }
+}
+
+impl Store {
+    /// A page of an account's keys that `filter` wants. An order that no index keeps, of an account with more than
+    /// [`SORTED`] keys, is that in which they were made.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn find_keys(
+        &self,
+        account: AccountId,
+        filter: &KeyFilter,
+        page: Page,
+        now: Timestamp,
+    ) -> Result<FoundKeys, StoreError> {
+        let mut filter = filter.clone();
+        if !filter.order.is_kept() && self.has_very_many_keys(account).await? {
+            filter = KeyFilter { order: KeyOrder::Created, descending: true, ..filter };
+        }
+        let mut ids: Vec<i64> =
+            filter.ids(account, page.offset(), now).build_query_scalar().fetch_all(self.reader()).await?;
+        let found = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+        ids.truncate(usize::try_from(page.size).unwrap_or(0));
+        let before = if found > 0 || page.number == 1 { page.offset() } else { 0 };
+        Ok(FoundKeys {
+            keys: self.keys_in_order(account, &ids).await?,
+            total: before.saturating_add(found.min(COUNTED)),
+            more: found > COUNTED,
+        })
+    }
+
+    /// Whether an account has more keys than are sorted for a page.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn has_very_many_keys(&self, account: AccountId) -> Result<bool, StoreError> {
+        let counted: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM (SELECT 1 FROM api_key WHERE account = $1 LIMIT $2) AS counted",
+        )
+        .bind(account.0)
+        .bind(SORTED + 1)
+        .fetch_one(self.reader())
+        .await?;
+        Ok(counted > SORTED)
+    }
+
+    async fn keys_in_order(&self, account: AccountId, ids: &[i64]) -> Result<Vec<KeyView>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut sql = Sql::new(select_key!("WHERE k.account = "));
+        sql.push_bind(account.0).push(" AND k.id IN (");
+        let mut list = sql.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        sql.push(")");
+        let rows: Vec<Row> = sql.build_query_as().fetch_all(self.reader()).await?;
+        let mut keys = rows.into_iter().map(|row| row.view(self)).collect::<Result<Vec<_>, _>>()?;
+        keys.sort_by_key(|view: &KeyView| ids.iter().position(|id| KeyId(*id) == view.key.id));
+        Ok(keys)
+    }
+}
