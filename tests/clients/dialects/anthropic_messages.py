@@ -123,20 +123,20 @@ def counted(way):
 
 
 def errors(way):
-    def ask(act, stream=False):
+    def ask(model, stream=False):
         return lambda: list(
-            client(way).messages.create(model=way.model(act), max_tokens=100, messages=ASKED, stream=stream)
+            client(way).messages.create(model=model, max_tokens=100, messages=ASKED, stream=stream)
         )
 
-    way.refused(anthropic.BadRequestError, ask("bad"), 400)
-    way.refused(anthropic.RateLimitError, ask("busy", stream=True), 429)
-    way.refused(anthropic.InternalServerError, ask("broken"), 500)
-    way.refused(anthropic.APIStatusError, ask("overloaded"), 529)
+    way.refused(anthropic.BadRequestError, ask(way.model("bad")), 400)
+    way.refused(anthropic.RateLimitError, ask(way.busy("messages"), stream=True), 429)
+    way.refused(anthropic.InternalServerError, ask(way.model("broken")), 500)
+    way.refused(anthropic.APIStatusError, ask(way.model("overloaded")), 529)
     other = anthropic.Anthropic(base_url=way.origin, api_key="sk-nonsense", max_retries=0)
     call = lambda: other.messages.create(model=way.model("plain"), max_tokens=100, messages=ASKED)
     way.refused(anthropic.AuthenticationError, call, 401)
     try:
-        kinds = [event.type for event in ask("torn", stream=True)()]
+        kinds = [event.type for event in ask(way.model("torn"), stream=True)()]
     except anthropic.APIError:
         pass
     else:

@@ -115,16 +115,16 @@ def counted(way):
 
 
 def errors(way):
-    def ask(act):
-        return lambda: list(client(way).models.generate_content_stream(model=way.model(act), contents=QUESTION))
+    def ask(model):
+        return lambda: list(client(way).models.generate_content_stream(model=model, contents=QUESTION))
 
-    refused = way.refused(raised.ClientError, ask("bad"), 400)
+    refused = way.refused(raised.ClientError, ask(way.model("bad")), 400)
     assert refused.status == "INVALID_ARGUMENT" and "one thing is wrong" in refused.message, refused
-    refused = way.refused(raised.ClientError, ask("busy"), 429)
+    refused = way.refused(raised.ClientError, ask(way.busy("google")), 429)
     assert refused.status == "RESOURCE_EXHAUSTED", refused
-    way.refused(raised.ServerError, ask("broken"), 500)
+    way.refused(raised.ServerError, ask(way.model("broken")), 500)
     try:
-        ask("torn")()
+        ask(way.model("torn"))()
     except raised.APIError:
         pass
     else:

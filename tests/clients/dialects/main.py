@@ -7,14 +7,24 @@ import time
 
 from way import Way
 
-CLIENTS = ["openai_chat", "openai_responses", "openai_media", "anthropic_messages", "google_generate", "langchain_agents"]
+CLIENTS = [
+    "openai_chat",
+    "openai_responses",
+    "openai_vectors",
+    "openai_media",
+    "anthropic_messages",
+    "google_generate",
+    "langchain_agents",
+]
+# What only some upstreams have.
+ONLY = {"openai_vectors": {None, "openai", "azure", "compatible"}, "openai_media": {None}}
 
 origin, key, *rest = sys.argv[1:]
 token, kinds = (rest[0], rest[1:]) if rest else (None, [None])
 failed = 0
 for kind in kinds:
     way = Way(origin, key, kind, token)
-    for name in CLIENTS:
+    for name in (name for name in CLIENTS if kind in ONLY.get(name, kinds)):
         begun = time.monotonic()
         module = importlib.import_module(name)
         for case in module.CASES:

@@ -94,7 +94,9 @@ def thinking(way):
         model=way.model("thinker"), messages=ASKED, reasoning_effort="low", max_completion_tokens=4000
     )
     assert answer.choices[0].message.content == ANSWER, answer
-    assert answer.choices[0].message.reasoning_content == THOUGHT, answer
+    # The words of thoughts are not of this dialect; where they come by themselves they are passed on.
+    thought = THOUGHT if way.kind not in ("responses", "gemini") else None
+    assert getattr(answer.choices[0].message, "reasoning_content", None) == thought, answer
     assert answer.usage.completion_tokens_details.reasoning_tokens == 3, answer
     assert tokens(answer.usage) == (3, 8), answer
     way.books((3, 8), reasoning_tokens=3)
@@ -132,17 +134,17 @@ def refusal(way):
 
 
 def errors(way):
-    def ask(act, **more):
-        return lambda: list(client(way).chat.completions.create(model=way.model(act), messages=ASKED, stream=True, **more))
+    def ask(model, **more):
+        return lambda: list(client(way).chat.completions.create(model=model, messages=ASKED, stream=True, **more))
 
-    refused = way.refused(openai.BadRequestError, ask("bad"), 400)
+    refused = way.refused(openai.BadRequestError, ask(way.model("bad")), 400)
     assert "one thing is wrong" in str(refused), refused
-    way.refused(openai.RateLimitError, ask("busy"), 429)
-    way.refused(openai.InternalServerError, ask("broken"), 500)
-    way.refused(openai.InternalServerError, ask("overloaded"), 529)
+    way.refused(openai.RateLimitError, ask(way.busy("chat")), 429)
+    way.refused(openai.InternalServerError, ask(way.model("broken")), 500)
+    way.refused(openai.InternalServerError, ask(way.model("overloaded")), 529)
     # After the first byte an error is an event, and no answer pretends to be whole.
     try:
-        ask("torn")()
+        ask(way.model("torn"))()
     except openai.APIError as error:
         assert not isinstance(error, openai.APIStatusError), error
     else:

@@ -1,4 +1,4 @@
-"""The official OpenAI client for Python on what is no text alone: embeddings, moderations, images, sound, videos."""
+"""The official OpenAI client for Python on what is no text: images, sound, videos."""
 
 import base64
 import io
@@ -6,28 +6,6 @@ import io
 import openai
 from openai_chat import client
 from way import PIXEL, QUESTION
-
-
-def embeddings(way):
-    for format in ["float", "base64"]:
-        answer = client(way).embeddings.create(model=way.model("plain"), input=[QUESTION, QUESTION], encoding_format=format)
-        assert len(answer.data) == 2 and answer.usage.prompt_tokens == 6, answer
-        way.books((6, 0))
-
-
-def completions(way):
-    answer = client(way).completions.create(model=way.model("plain"), prompt=QUESTION)
-    assert (answer.choices[0].text, answer.usage.completion_tokens) == ("w0 w1 w2 w3 w4", 5), answer
-    way.books((3, 5))
-    chunks = list(client(way).completions.create(model=way.model("plain"), prompt=QUESTION, stream=True))
-    assert "".join(chunk.choices[0].text for chunk in chunks) == "w0 w1 w2 w3 w4", chunks
-    way.books((3, 5))
-
-
-def moderations(way):
-    answer = client(way).moderations.create(model=way.model("plain"), input=["peace", "violence"])
-    assert [result.flagged for result in answer.results] == [False, True], answer
-    assert answer.results[1].categories.violence, answer
 
 
 def images(way):
@@ -71,4 +49,4 @@ def videos(way):
     way.refused(openai.NotFoundError, lambda: client(way).videos.retrieve("video_0"), 404)
 
 
-CASES = [embeddings, completions, moderations, images, speech, transcriptions, videos]
+CASES = [images, speech, transcriptions, videos]

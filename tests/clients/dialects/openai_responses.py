@@ -88,13 +88,13 @@ def limited(way):
 
 
 def errors(way):
-    def ask(act, stream=False):
-        return lambda: list(client(way).responses.create(model=way.model(act), input=QUESTION, store=False, stream=stream))
+    def ask(model, stream=False):
+        return lambda: list(client(way).responses.create(model=model, input=QUESTION, store=False, stream=stream))
 
-    way.refused(openai.BadRequestError, ask("bad"), 400)
-    way.refused(openai.RateLimitError, ask("busy", stream=True), 429)
-    way.refused(openai.InternalServerError, ask("overloaded"), 529)
-    events = ask("torn", stream=True)
+    way.refused(openai.BadRequestError, ask(way.model("bad")), 400)
+    way.refused(openai.RateLimitError, ask(way.busy("responses"), stream=True), 429)
+    way.refused(openai.InternalServerError, ask(way.model("overloaded")), 529)
+    events = ask(way.model("torn"), stream=True)
     try:
         kinds = [event.type for event in events()]
     except openai.APIError as error:

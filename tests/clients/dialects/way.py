@@ -31,6 +31,10 @@ class Way:
         """The model that plays this act."""
         return f"{act}-{self.kind}" if self.kind else act
 
+    def busy(self, client):
+        """The model that is busy. Each client has its own, because a busy upstream rests for a while."""
+        return f"busy-{client}-{self.kind}" if self.kind else "busy"
+
     def books(self, tokens, counted_by="reported", **other):
         """Sees to it that the books say the same of the last request as its client was told, and who said so."""
         self.checked += 1

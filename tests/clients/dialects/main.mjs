@@ -1,0 +1,25 @@
+// Runs every client for Node in every way that it is told: `main.mjs ORIGIN KEY [TOKEN KIND…]`, as main.py does.
+import * as anthropic from "./anthropic.mjs";
+import * as google from "./google.mjs";
+import * as openai from "./openai.mjs";
+import { Way } from "./way.mjs";
+
+const [origin, key, token, ...kinds] = process.argv.slice(2);
+let failed = 0;
+for (const kind of token ? kinds : [undefined]) {
+  const way = new Way(origin, key, kind, token);
+  for (const [name, { cases }] of Object.entries({ openai, anthropic, google })) {
+    const begun = performance.now();
+    for (const [title, run] of Object.entries(cases)) {
+      try {
+        await run(way);
+      } catch (error) {
+        failed += 1;
+        console.log(`FAILED ${name} for Node ${title} ${way}: ${error.stack ?? error}`);
+      }
+    }
+    const seconds = ((performance.now() - begun) / 1000).toFixed(1);
+    console.log(`${name} for Node ${way}: ${Object.keys(cases).length} cases, ${seconds} s`);
+  }
+}
+process.exit(failed ? 1 : 0);
