@@ -36,6 +36,8 @@ pub enum Door {
 
 /// What Google's paths begin with; the model and what is done with it follow.
 const GOOGLE: &str = "/v1beta/models/";
+/// What they begin with as well: its own client for Python asks there unless it is told otherwise.
+const GOOGLE_STABLE: &str = "/v1/models/";
 
 /// A door, and what the address of a request says beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +55,7 @@ impl Entrance {
     #[must_use]
     pub fn at(path: &str, query: Option<&str>) -> Option<Self> {
         let sse = || query.unwrap_or_default().split('&').any(|pair| pair == "alt=sse");
-        if let Some(rest) = path.strip_prefix(GOOGLE) {
+        if let Some(rest) = path.strip_prefix(GOOGLE).or_else(|| path.strip_prefix(GOOGLE_STABLE)) {
             let (model, action) = rest.rsplit_once(':')?;
             let door = Door::ALL.into_iter().find(|door| door.action() == Some(action))?;
             let model = percent_encoding::percent_decode_str(model).decode_utf8().ok()?;
@@ -250,6 +252,8 @@ mod tests {
                 Some("key=x&alt=sse"),
                 Some((Door::StreamGenerate, named("a/b:c"), true)),
             ),
+            ("/v1/models/m:countTokens", None, Some((Door::CountContents, named("m"), false))),
+            ("/v1/models/ft:m:other", None, None),
             ("/v1beta/models/m:other", None, None),
             ("/v1beta/models/m", None, None),
             ("/v1beta/models/%ff:generateContent", None, None),

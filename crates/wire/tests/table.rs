@@ -335,6 +335,7 @@ fn google_probes(schema: &Value) -> Vec<(&'static str, Value)> {
     let config = |name: &str, value: Value| json!({"generationConfig": {name: value}});
     let inline = |mime: &str| google_user(json!({"inlineData": {"mimeType": mime, "data": "AAAA"}}));
     let tools = json!([{"functionDeclarations": [{"name": "f", "parametersJsonSchema": schema}]}]);
+    let described = json!([{"functionDeclarations": [{"name": "f", "response_json_schema": schema}]}]);
     let choice = |more: Value| json!({"tools": tools, "toolConfig": {"functionCallingConfig": more}});
     let call = json!({"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}}]});
     let response = |value: Value| json!({"contents": [call, {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": value}}]}]});
@@ -371,6 +372,7 @@ fn google_probes(schema: &Value) -> Vec<(&'static str, Value)> {
             google_user(json!({"executableCode": {"code": "1"}})),
         ),
         ("`tools`: `functionDeclarations`", json!({"tools": tools})),
+        ("`response`, `responseJsonSchema` of a function", json!({"tools": described})),
         ("`tools`: built-in", json!({"tools": [{"googleSearch": {}}]})),
         (
             "`functionCallingConfig`: AUTO, ANY, NONE, one name",

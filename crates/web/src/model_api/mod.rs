@@ -30,6 +30,7 @@ pub(crate) fn refuse_at(path: &str, refusal: &Refusal, state: &AppState, operati
     let dialect = match path {
         path if path.starts_with("/v1beta") => Dialect::Google,
         path if path.starts_with("/v1/messages") => Dialect::Anthropic,
+        path if path.starts_with("/v1/models/") && path.contains(':') => Dialect::Google,
         _ => Dialect::OpenAi,
     };
     refuse_in(dialect, refusal, state, operation)

@@ -64,6 +64,8 @@ features! {
     Citations: "messages[].annotations", "input[].content[].annotations", "messages[].content[].citations", "-";
     /// A system message behind the first turn, which moves to the front.
     SystemPosition: "messages[].role", "input[].role", "messages[].role", "-";
+    /// What a function returns, described beside what it takes.
+    Returned: "-", "-", "-", "tools[].functionDeclarations[].response";
     OutputLimit: "max_completion_tokens", "max_output_tokens", "max_tokens", "generationConfig.maxOutputTokens";
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{schema::to_json_schema, write_request::NO_SIGNATURE};
 use crate::{
     conversation::{
-        feature::Losses,
+        feature::{Feature, Losses},
         part::{Call, CallResult, Media, MediaKind, Part, Seal, SealKind, Source, Thinking},
         request::{Amount, Effort, Format, Reasoning, Request, Role, Sampling, Tool, ToolChoice, Turn},
     },
@@ -181,6 +181,8 @@ fn read_tools(members: &mut Members, losses: &mut Losses) -> Result<Vec<Tool>, C
                 strict: None,
                 cache: None,
             });
+            let described = ["response", "responseJsonSchema"].map(|name| function.take(name).is_some());
+            losses.drop_if(described.contains(&true), Feature::Returned);
             function.rest().for_each(|member| losses.refuse_member(member));
         }
         tool.rest().for_each(|member| losses.refuse_member(member));
