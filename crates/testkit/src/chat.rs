@@ -60,10 +60,10 @@ fn asked(request: &Value) -> Asked {
 }
 
 fn usage(tokens: Tokens) -> Value {
-    let Tokens { input, cached, output, reasoning, .. } = tokens;
+    let Tokens { input, cached, written, output, reasoning } = tokens;
     json!({
         "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output,
-        "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": reasoning, "audio_tokens": 0},
     })
 }

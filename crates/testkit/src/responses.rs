@@ -78,9 +78,10 @@ fn asked(request: &Value) -> Asked {
 }
 
 fn usage(tokens: Tokens) -> Value {
-    let Tokens { input, cached, output, reasoning, .. } = tokens;
+    let Tokens { input, cached, written, output, reasoning } = tokens;
     json!({
-        "input_tokens": input, "input_tokens_details": {"cached_tokens": cached}, "output_tokens": output,
+        "input_tokens": input, "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written},
+        "output_tokens": output,
         "output_tokens_details": {"reasoning_tokens": reasoning}, "total_tokens": input + output,
     })
 }

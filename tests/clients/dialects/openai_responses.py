@@ -78,6 +78,14 @@ def thinking(way):
     way.books((3, 8), reasoning_tokens=3)
 
 
+def cached(way):
+    answer = client(way).responses.create(model=way.model("cacher"), input=QUESTION, store=False)
+    details = answer.usage.input_tokens_details
+    written = 0 if way.kind == "gemini" else 1
+    assert (details.cached_tokens, details.cache_write_tokens) == (1, written), answer
+    way.books(TOKENS, cache_tokens=1, cache_write_tokens=written)
+
+
 def limited(way):
     answer = client(way).responses.create(
         model=way.model("plain"), input=QUESTION, max_output_tokens=3, store=False
@@ -103,4 +111,4 @@ def errors(way):
         assert kinds[-1] in ("error", "response.failed") and "response.completed" not in kinds, kinds
 
 
-CASES = [whole, streamed, tools, structured, thinking, limited, errors]
+CASES = [whole, streamed, tools, structured, thinking, cached, limited, errors]

@@ -320,7 +320,7 @@ mod tests {
             let end = r#""delta":{},"finish_reason":"length"}"#;
             let mut expected = format!("data: {head}{{\"index\":0,{end},{{\"index\":1,{end}]{null}}}\n\n");
             if asked {
-                let usage = r#"{"prompt_tokens":8,"completion_tokens":4,"total_tokens":12,"prompt_tokens_details":{"cached_tokens":2,"cache_creation_tokens":1},"completion_tokens_details":{"reasoning_tokens":3}}"#;
+                let usage = r#"{"prompt_tokens":8,"completion_tokens":4,"total_tokens":12,"prompt_tokens_details":{"cached_tokens":2,"cache_write_tokens":1},"completion_tokens_details":{"reasoning_tokens":3}}"#;
                 expected += &format!("data: {head}],\"usage\":{usage}}}\n\n");
             }
             expected += "data: [DONE]\n\n";

@@ -60,7 +60,7 @@ pub(crate) fn report(used: Tokens) -> Value {
     json!({
         "prompt_tokens": prompt, "completion_tokens": used.output,
         "total_tokens": prompt.saturating_add(used.output),
-        "prompt_tokens_details": {"cached_tokens": used.cached_input, "cache_creation_tokens": used.cache_write},
+        "prompt_tokens_details": {"cached_tokens": used.cached_input, "cache_write_tokens": used.cache_write},
         "completion_tokens_details": {"reasoning_tokens": used.reasoning},
     })
 }
@@ -101,7 +101,7 @@ impl Counts {
                 b"prompt_tokens_details" if walk.is_object() => walk.object(|name, walk| {
                     match name {
                         b"cached_tokens" => counts.cached_input = counts.cached_input.max(count(walk)?),
-                        b"cache_creation_tokens" | b"cached_creation_tokens" => {
+                        b"cache_write_tokens" | b"cache_creation_tokens" | b"cached_creation_tokens" => {
                             counts.cache_write = counts.cache_write.max(count(walk)?);
                         }
                         b"audio_tokens" => counts.parts.input_audio = count(walk)?,
@@ -263,6 +263,12 @@ mod tests {
             (
                 r#"{"prompt_tokens":40,"completion_tokens":5,"prompt_tokens_details":{"cached_creation_tokens":30}}"#,
                 (10, 0, 30, 5, 0),
+            ),
+            // As OpenAI's own reference has it.
+            (
+                r#"{"prompt_tokens":40,"completion_tokens":5,"total_tokens":45,
+                    "prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":30}}"#,
+                (6, 4, 30, 5, 0),
             ),
             (
                 r#"{"prompt_tokens":40,"completion_tokens":5,"total_tokens":45,"prompt_cache_hit_tokens":25,

@@ -86,8 +86,10 @@ pub(crate) fn read_stop(body: &Value, called: bool, refused: bool) -> Stop {
 /// Writes usage.
 pub(crate) fn write_usage(usage: &Usage) -> Value {
     let all = usage.all_input();
+    let written = usage.cache_write.saturating_add(usage.cache_write_hour);
     json!({
-        "input_tokens": all, "input_tokens_details": {"cached_tokens": usage.cached_input},
+        "input_tokens": all,
+        "input_tokens_details": {"cached_tokens": usage.cached_input, "cache_write_tokens": written},
         "output_tokens": usage.output, "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": all.saturating_add(usage.output),
     })

@@ -24,7 +24,7 @@ fn counts(usage: &[u8]) -> Result<Report, Malformed> {
             b"input_tokens_details" if walk.is_object() => walk.object(|name, walk| {
                 match name {
                     b"cached_tokens" => counts.cached_input = count(walk)?,
-                    b"cache_creation_tokens" => counts.cache_write = count(walk)?,
+                    b"cache_write_tokens" | b"cache_creation_tokens" => counts.cache_write = count(walk)?,
                     b"audio_tokens" => counts.audio_input = count(walk)?,
                     b"image_tokens" => counts.image_input = count(walk)?,
                     _ => drop(walk.value()?),
@@ -57,8 +57,15 @@ mod tests {
 
     #[test]
     fn splits_parts_from_their_whole() {
-        let expected = Usage { input: 30, cached_input: 60, output: 40, reasoning: 12, ..Usage::default() };
-        let usage = br#"{"input_tokens":90,"input_tokens_details":{"cached_tokens":60},"output_tokens":40,
+        let expected = Usage {
+            input: 20,
+            cached_input: 60,
+            cache_write: 10,
+            output: 40,
+            reasoning: 12,
+            ..Usage::default()
+        };
+        let usage = br#"{"input_tokens":90,"input_tokens_details":{"cached_tokens":60,"cache_write_tokens":10},"output_tokens":40,
             "output_tokens_details":{"reasoning_tokens":12},"total_tokens":130}"#;
         assert_eq!(read(usage), Report::Good(expected));
     }
