@@ -62,7 +62,8 @@ async fn the_list_that_comes_along_is_shown_with_all_that_clients_read() {
 
     let bearer = format!("Bearer {}", app.key);
     let one = app.call("GET", "/v1/models/gpt-4.1-nano", &[("authorization", &bearer)], "").await.json();
-    assert_eq!((&one["owned_by"], &one["supported_endpoint_types"]), (&json!("OpenAI"), &json!(["openai"])));
+    let text = json!(["openai", "openai-response", "anthropic", "gemini"]);
+    assert_eq!((&one["owned_by"], &one["supported_endpoint_types"]), (&json!("OpenAI"), &text));
     let none = app.call("GET", "/v1/models/gpt-6-astra", &[("authorization", &bearer)], "").await;
     assert_eq!(none.status, 404, "no channel serves it");
     // Another start brings nothing new, and takes nothing back.

@@ -146,7 +146,8 @@ async fn a_caller_that_reads_slowly_holds_up_nobody_else_on_a_shared_connection(
     let (pem, tls) = certified(&["h2"]);
     let provider = Provider::start_secure(tls).await.unwrap();
     let app = app(&provider.url(), Some(&pem)).await;
-    let price = json!({"model": "s", "input": 0, "output": 1_000_000, "max_output": 1_000_000});
+    let price =
+        json!({"model": "s", "input": 0, "output": 1_000_000, "max_output": 1_000_000, "confirm": true});
     assert_eq!(app.manage("PUT", "/api/price/", Some(price)).await.json()["success"], true);
     let mut body = question("s");
     (body["stream"], body["metadata"]) = (json!(true), json!({"script": {"words": 40_000}}));

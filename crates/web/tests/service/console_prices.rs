@@ -31,11 +31,14 @@ async fn the_first_run_leads_to_an_answer() {
     let path = "/console/set-up/channel";
     let url = fresh.provider.url();
     let price = [("model", "m"), ("input", "1"), ("output", "2"), ("max_output", "100")];
-    let dead = [&[("name", "c"), ("kind", "openai"), ("base_url", "http://127.0.0.1:9"), ("key", "k")][..], &price].concat();
+    let dead =
+        [&[("name", "c"), ("kind", "openai"), ("base_url", "http://127.0.0.1:9"), ("key", "k")][..], &price]
+            .concat();
     let refused = browser.send(&fresh, path, path, &dead).await;
     assert_eq!(refused.status, 422);
     assert!(fresh.store.list_channels().await.unwrap().is_empty(), "what does not answer is not kept");
-    let alive = [&[("name", "c"), ("kind", "openai"), ("base_url", url.as_str()), ("key", "k")][..], &price].concat();
+    let alive =
+        [&[("name", "c"), ("kind", "openai"), ("base_url", url.as_str()), ("key", "k")][..], &price].concat();
     // Somebody has priced the model already, far from this.
     let before = json!({"model": "m", "input": 1, "output": 1, "max_output": 100});
     let set = fresh.manage_as(&fresh.token(fresh.root).await, "PUT", "/api/price", Some(before)).await;
