@@ -20,7 +20,7 @@ const USUAL: usize = 384;
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 /// What every open hold reserves, so that its settlement always has room. An outcome without its error word has at
 /// most 162 bytes; [`crate::journal`] cuts the word to 64.
-pub(crate) const SETTLEMENT: u64 = 256;
+pub(crate) const SETTLEMENT: u64 = 288;
 
 /// What a hold is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,14 +98,15 @@ pub(crate) fn find(bytes: &[u8], nonce: u32) -> Option<Found<'_>> {
     })
 }
 
-/// Bytes of an outcome's last members, all of them 0: what an older version did not write.
-const NOT_WRITTEN: [u8; 5] = [0; 5];
+/// How many bytes older versions did not write of an outcome's last members, all of them 0: first the pieces, then the
+/// parts too.
+const NOT_WRITTEN: [usize; 2] = [2, 7];
 
 /// Reads a body. In every record that has an outcome it stands last, and what it has grown by stands at its end: what an
 /// older version did not write reads as nothing.
 pub(crate) fn read(body: &[u8]) -> Option<Record> {
-    let older = || postcard::from_bytes(&[body, &NOT_WRITTEN].concat()).ok();
-    postcard::from_bytes(body).ok().or_else(older)
+    let grown = |by: usize| postcard::from_bytes(&[body, &vec![0; by]].concat()).ok();
+    postcard::from_bytes(body).ok().or_else(|| NOT_WRITTEN.into_iter().find_map(grown))
 }
 
 fn checksum(nonce: u32, length: u32, seq: u64, durable: u64, body: &[u8]) -> u32 {
@@ -143,8 +144,11 @@ mod tests {
     fn reads_what_an_older_version_wrote() {
         let settled = |parts| Record::Settle { hold: 4, outcome: outcome(parts) };
         let older = body(&settled(Parts::default())).unwrap();
-        let older = older.strip_suffix(&NOT_WRITTEN).unwrap();
-        assert_eq!(read(older), Some(settled(Parts::default())));
+        for missing in NOT_WRITTEN {
+            let older = older.strip_suffix(vec![0; missing].as_slice()).unwrap();
+            assert_eq!(read(older), Some(settled(Parts::default())));
+        }
+        let older = older.strip_suffix(&[0; 7]).unwrap();
         let parts = Parts { cache_write_1h: 5, input_audio: 200, ..Parts::default() };
         assert_eq!(read(&body(&settled(parts)).unwrap()), Some(settled(parts)));
         assert_eq!(read(older.split_last().unwrap().1), None, "a part is missing that every version wrote");
@@ -158,6 +162,8 @@ mod tests {
             input_image: u64::MAX,
             output_audio: u64::MAX,
             output_image: u64::MAX,
+            seconds: u64::MAX,
+            images: u64::MAX,
         };
         let (most, all) = (u64::MAX, i64::MIN);
         let largest = UsageOutcome {

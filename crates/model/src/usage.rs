@@ -28,7 +28,7 @@ pub struct Tokens {
     pub parts: Parts,
 }
 
-/// Parts of the kinds that may have a price of their own.
+/// Parts of the kinds that may have a price of their own, and what is counted beside tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parts {
     /// The part of what was written to a cache that it keeps for an hour.
@@ -41,6 +41,12 @@ pub struct Parts {
     pub output_audio: u64,
     /// The part of output that was images.
     pub output_image: u64,
+    /// Seconds of sound or video, begun ones whole.
+    #[serde(default)]
+    pub seconds: u64,
+    /// Images that were made.
+    #[serde(default)]
+    pub images: u64,
 }
 
 impl Tokens {

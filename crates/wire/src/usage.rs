@@ -67,6 +67,7 @@ impl Usage {
             input_image: self.image_input.min(self.input.saturating_sub(input_audio)),
             output_audio,
             output_image: self.image_output.min(seen.saturating_sub(output_audio)),
+            ..Parts::default()
         };
         Tokens {
             input: self.input,

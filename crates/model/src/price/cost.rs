@@ -12,6 +12,19 @@ pub(super) const MILLION: i128 = 1_000_000;
 #[error("the cost is beyond what can be counted")]
 pub struct CostOverflow;
 
+/// The most that a request may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Most {
+    /// Input tokens of whatever kind.
+    pub input: u64,
+    /// Output tokens of whatever kind.
+    pub output: u64,
+    /// Seconds of sound or video.
+    pub seconds: u64,
+    /// Images.
+    pub images: u64,
+}
+
 impl Price {
     /// What tokens cost in a request with so many input tokens of every kind.
     #[must_use]
@@ -29,10 +42,10 @@ impl Price {
             || self.rates.by_kind().iter().any(|(_, rate)| rate.0 > 0)
     }
 
-    /// Each kind with its quantity and its price: units per million tokens, or units per million calls. A part that
-    /// costs what its whole costs is counted there.
+    /// Each kind with its quantity and its price: units per million tokens, calls, seconds or images. A part that costs
+    /// what its whole costs is counted there.
     #[must_use]
-    pub fn lines(&self, tokens: &Tokens) -> [(Kind, u64, i128); 11] {
+    pub fn lines(&self, tokens: &Tokens) -> [(Kind, u64, i128); 13] {
         let rates = self.rates_at(tokens.all_input());
         let own =
             |part: u64, rate: UnitsPerMillion, whole: UnitsPerMillion| if rate == whole { 0 } else { part };
@@ -57,7 +70,10 @@ impl Price {
             spoken,
             drawn,
         ];
-        let mut lines = [(Kind::Call, 1, i128::from(self.per_call.get()) * MILLION); 11];
+        let mut lines = [(Kind::Call, 1, i128::from(self.per_call.get()) * MILLION); 13];
+        let [.., second, image] = &mut lines;
+        *second = (Kind::Second, parts.seconds, self.per_second.0.into());
+        *image = (Kind::Image, parts.images, self.per_image.0.into());
         for (line, ((kind, rate), quantity)) in
             lines.iter_mut().zip(rates.by_kind().into_iter().zip(quantities))
         {
@@ -79,6 +95,15 @@ impl Price {
     /// # Errors
     /// [`CostOverflow`] beyond [`Units::MAX`].
     pub fn bound(&self, ratio: Ratio, input: u64, output: u64) -> Result<Units, CostOverflow> {
+        self.bound_of(ratio, &Most { input, output, ..Most::default() })
+    }
+
+    /// The most that a request can cost which uses no more than `most`.
+    ///
+    /// # Errors
+    /// [`CostOverflow`] beyond [`Units::MAX`].
+    pub fn bound_of(&self, ratio: Ratio, most: &Most) -> Result<Units, CostOverflow> {
+        let Most { input, output, seconds, images } = *most;
         // What is really used may be less than the bound, so every tier up to it is possible.
         let possible = self.tiers.iter().filter(|tier| input > tier.above).map(|tier| &tier.rates);
         let possible = iter::once(&self.rates).chain(possible);
@@ -90,7 +115,14 @@ impl Price {
         let call = i128::from(self.per_call.get()) * MILLION;
         total(
             ratio,
-            [(input, dearest_input.0.into()), (output, dearest_output.0.into()), (1, call)].into_iter(),
+            [
+                (input, dearest_input.0.into()),
+                (output, dearest_output.0.into()),
+                (1, call),
+                (seconds, self.per_second.0.into()),
+                (images, self.per_image.0.into()),
+            ]
+            .into_iter(),
         )
     }
 
@@ -181,8 +213,14 @@ mod tests {
 
     #[test]
     fn a_part_is_charged_once_at_its_own_price() {
-        let parts =
-            Parts { cache_write_1h: 2, input_audio: 3, input_image: 4, output_audio: 5, output_image: 6 };
+        let parts = Parts {
+            cache_write_1h: 2,
+            input_audio: 3,
+            input_image: 4,
+            output_audio: 5,
+            output_image: 6,
+            ..Parts::default()
+        };
         let tokens = Tokens { input: 10, cached_input: 1, cache_write: 8, output: 20, reasoning: 7, parts };
         let million = |units: i64| Some(units * 1_000_000);
         let listed = ListedRates::of(1_000_000, 2_000_000);
@@ -226,6 +264,19 @@ mod tests {
         let by_image = Price { per_image: UnitsPerMillion(1), ..free };
         assert!(!by_image.counts_tokens());
         assert!(Price { per_call: Units::new(1), ..by_image }.counts_tokens());
+    }
+
+    #[test]
+    fn counts_seconds_and_images() {
+        let price = Price {
+            per_second: UnitsPerMillion(500_000),
+            per_image: UnitsPerMillion(2_000_000),
+            ..of(ListedRates::default(), 1)
+        };
+        let parts = Parts { seconds: 3, images: 4, ..Parts::default() };
+        let cost = price.cost(Ratio::ONE, &Tokens { parts, ..Tokens::default() });
+        assert_eq!(cost, Ok(Units::new(1 + 2 + 8)), "1.5 is rounded up");
+        assert_eq!(price.bound_of(Ratio::ONE, &Most { seconds: 3, images: 4, ..Most::default() }), cost);
     }
 
     #[test]
@@ -278,7 +329,9 @@ mod tests {
             let tiers = tiers.into_iter().map(|(above, rates)| Tier { above, rates }).collect();
             let price = Price { rates, tiers, ..of(ListedRates::default(), call) };
             let [text, input_audio, input_image, cached_input, write, cache_write_1h, output_audio, output_image] = counts;
-            let parts = Parts { cache_write_1h, input_audio, input_image, output_audio, output_image };
+            let parts = Parts {
+                cache_write_1h, input_audio, input_image, output_audio, output_image, ..Parts::default()
+            };
             let tokens = Tokens {
                 input: text + input_audio + input_image,
                 cached_input,

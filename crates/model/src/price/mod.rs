@@ -9,7 +9,7 @@ mod cost;
 mod leap;
 mod rates;
 
-pub use cost::CostOverflow;
+pub use cost::{CostOverflow, Most};
 pub use leap::Leap;
 pub use rates::{ListedRates, Rates};
 

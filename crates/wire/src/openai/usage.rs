@@ -230,6 +230,7 @@ mod tests {
                     input_image,
                     output_audio,
                     output_image,
+                    ..Parts::default()
                 });
             let found = match read(usage.as_bytes()) {
                 Reported::Good(tokens) => Some(tokens.parts),
