@@ -58,7 +58,7 @@ pub(crate) const DONE: ExitCode = ExitCode::SUCCESS;
 /// Opens the database for reading alone: a proof changes nothing, and needs no secret.
 async fn verify(config: &Config) -> anyhow::Result<ExitCode> {
     let path = DataDir::database(config)?;
-    let found = store::verify(&path).await.with_context(|| format!("cannot read {}", path.display()))?;
+    let found = store::verify_file(&path).await.with_context(|| format!("cannot read {}", path.display()))?;
     let mut out = io::stdout().lock();
     for difference in &found {
         match difference.pool {

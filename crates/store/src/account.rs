@@ -6,13 +6,14 @@ use model::{
     money::Units,
 };
 use serde_json::{Value, json};
-use sqlx::SqliteConnection;
 
 use crate::{
     audit::Entry,
     change::{self, Kind},
+    database::Tx,
     pool,
-    store::{Store, StoreError, Tx, unique},
+    sql::Run,
+    store::{Store, StoreError, unique},
 };
 
 /// What an account may do.
@@ -200,9 +201,9 @@ macro_rules! select_account {
     };
 }
 
-async fn one(connection: &mut SqliteConnection, id: AccountId) -> Result<Option<Account>, StoreError> {
+async fn one(connection: &mut impl Run, id: AccountId) -> Result<Option<Account>, StoreError> {
     let row: Option<Row> =
-        sqlx::query_as(select_account!("WHERE a.id = $1")).bind(id.0).fetch_optional(connection).await?;
+        connection.query(select_account!("WHERE a.id = $1")).bind(id.0).fetch_optional().await?;
     row.map(Row::account).transpose()
 }
 
@@ -228,7 +229,7 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
-        let mut connection = self.reader().acquire().await?;
+        let mut connection = self.read().await?;
         one(&mut connection, id).await
     }
 
@@ -237,9 +238,12 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn account_by_username(&self, username: &str) -> Result<Option<Account>, StoreError> {
-        let row: Option<Row> = sqlx::query_as(select_account!("WHERE a.username = $1"))
+        let row: Option<Row> = self
+            .read()
+            .await?
+            .query(select_account!("WHERE a.username = $1"))
             .bind(username)
-            .fetch_optional(self.reader())
+            .fetch_optional()
             .await?;
         row.map(Row::account).transpose()
     }
@@ -249,12 +253,17 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn has_account(&self, name_or_address: &str) -> Result<bool, StoreError> {
-        let found: Option<i64> = sqlx::query_scalar(
-            "SELECT 1 FROM account WHERE username = $1 OR (email <> '' AND lower(email) = lower($1)) LIMIT 1",
-        )
-        .bind(name_or_address)
-        .fetch_optional(self.reader())
-        .await?;
+        let found: Option<i64> = self
+            .read()
+            .await?
+            .query(
+                "SELECT id FROM account WHERE username = $1 OR (email <> '' AND lower(email) = $2) LIMIT 1",
+            )
+            .bind(name_or_address)
+            // Neither database lowers other letters here.
+            .bind(name_or_address.to_ascii_lowercase())
+            .optional_scalar()
+            .await?;
         Ok(found.is_some())
     }
 
@@ -263,11 +272,14 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn list_accounts(&self, offset: i64, limit: i64) -> Result<(Vec<Account>, i64), StoreError> {
-        let total = sqlx::query_scalar("SELECT count(*) FROM account").fetch_one(self.reader()).await?;
-        let rows: Vec<Row> = sqlx::query_as(select_account!("ORDER BY a.id DESC LIMIT $1 OFFSET $2"))
+        let total = self.read().await?.query("SELECT count(*) FROM account").scalar().await?;
+        let rows: Vec<Row> = self
+            .read()
+            .await?
+            .query(select_account!("ORDER BY a.id DESC LIMIT $1 OFFSET $2"))
             .bind(limit)
             .bind(offset)
-            .fetch_all(self.reader())
+            .fetch_all()
             .await?;
         Ok((rows.into_iter().map(Row::account).collect::<Result<_, _>>()?, total))
     }
@@ -284,33 +296,32 @@ impl Store {
     ) -> Result<Account, StoreError> {
         let mut tx = self.write().await?;
         let before = one(&mut tx, id).await?;
-        let pool: Option<i64> = sqlx::query_scalar(
-            "UPDATE account SET display_name = coalesce($2, display_name), email = coalesce($3, email),
+        let pool: Option<i64> = tx
+            .query(
+                "UPDATE account SET display_name = coalesce($2, display_name), email = coalesce($3, email),
                 role = coalesce($4, role), disabled = coalesce($5, disabled),
                 own_group = coalesce($6, own_group), usable_groups = coalesce($7, usable_groups),
                 auto_groups = coalesce($8, auto_groups)
              WHERE id = $1 RETURNING pool",
-        )
-        .bind(id.0)
-        .bind(change.display_name)
-        .bind(change.email)
-        .bind(change.role.map(Role::number))
-        .bind(change.disabled.map(i64::from))
-        .bind(change.group.clone())
-        .bind(change.groups.as_ref().map(|groups| groups.join(",")))
-        .bind(change.auto_groups.as_ref().map(|groups| groups.join(",")))
-        .fetch_optional(&mut *tx)
-        .await?;
+            )
+            .bind(id.0)
+            .bind(change.display_name)
+            .bind(change.email)
+            .bind(change.role.map(Role::number))
+            .bind(change.disabled.map(i64::from))
+            .bind(change.group.clone())
+            .bind(change.groups.as_ref().map(|groups| groups.join(",")))
+            .bind(change.auto_groups.as_ref().map(|groups| groups.join(",")))
+            .optional_scalar()
+            .await?;
         let pool = PoolId(pool.ok_or(StoreError::NotFound)?);
         let own = change.group.as_slice();
         let lists = [&change.groups, &change.auto_groups].map(|list| list.as_deref().unwrap_or_default());
         for group in [own, lists.concat().as_slice()].concat() {
             crate::group::must_exist(&mut tx, &group).await?;
         }
-        let unlimited: i64 = sqlx::query_scalar("SELECT unlimited FROM pool WHERE id = $1")
-            .bind(pool.0)
-            .fetch_one(&mut *tx)
-            .await?;
+        let unlimited: i64 =
+            tx.query("SELECT unlimited FROM pool WHERE id = $1").bind(pool.0).scalar().await?;
         // A lease is voided only when something really changes: what is admitted on a void lease is not deducted.
         let flips = change.unlimited.is_some_and(|wanted| wanted != (unlimited != 0));
         if change.remaining.is_some() || flips {
@@ -355,7 +366,7 @@ pub(crate) async fn insert(tx: &mut Tx, new: &NewAccount, now: Timestamp) -> Res
     }
     crate::group::must_exist(tx, &new.group).await?;
     let pool = pool::create(tx, new.balance.unwrap_or(Units::ZERO), new.balance.is_none()).await?;
-    let id = sqlx::query_scalar(
+    let id = tx.query(
         "INSERT INTO account (username, display_name, email, role, disabled, own_group, usable_groups, pool, created)
          VALUES ($1, $2, $3, $4, 0, $5, '', $6, $7) RETURNING id",
     )
@@ -366,7 +377,7 @@ pub(crate) async fn insert(tx: &mut Tx, new: &NewAccount, now: Timestamp) -> Res
     .bind(&new.group)
     .bind(pool.0)
     .bind(now.millis())
-    .fetch_one(&mut **tx)
+    .scalar()
     .await
     .map_err(unique(|| format!("the username {} is taken", new.username)))?;
     change::record(tx, Kind::Account, id, now).await?;

@@ -12,8 +12,10 @@ use serde_json::Value;
 
 use crate::{
     account::Account,
+    database::Tx,
     key::Page,
-    store::{Store, StoreError, Tx},
+    sql::Run,
+    store::{Store, StoreError},
 };
 
 /// On whose behalf a store changes things.
@@ -129,7 +131,7 @@ impl Store {
         if entry.before.is_some() && entry.before == entry.after {
             return Ok(());
         }
-        sqlx::query(
+        tx.query(
             "INSERT INTO audit (at, account, actor, action, object, object_id, state_before, state_after)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
@@ -141,7 +143,7 @@ impl Store {
         .bind(entry.id)
         .bind(entry.before.map(|state| state.to_string()))
         .bind(entry.after.map(|state| state.to_string()))
-        .execute(&mut **tx)
+        .execute()
         .await?;
         Ok(())
     }
@@ -167,17 +169,20 @@ impl Store {
         filter: &AuditFilter,
         page: Page,
     ) -> Result<(Vec<AuditRecord>, i64), StoreError> {
-        let total = sqlx::query_scalar(
-            "SELECT count(*) FROM audit WHERE (CAST($1 AS TEXT) IS NULL OR object = $1)
+        let total = self
+            .read()
+            .await?
+            .query(
+                "SELECT count(*) FROM audit WHERE (CAST($1 AS TEXT) IS NULL OR object = $1)
                 AND (CAST($2 AS TEXT) IS NULL OR object_id = $2)
                 AND (CAST($3 AS BIGINT) IS NULL OR account = $3)",
-        )
-        .bind(filter.object.as_deref())
-        .bind(filter.object_id.as_deref())
-        .bind(filter.account.map(|account| account.0))
-        .fetch_one(self.reader())
-        .await?;
-        let rows: Vec<Row> = sqlx::query_as(
+            )
+            .bind(filter.object.as_deref())
+            .bind(filter.object_id.as_deref())
+            .bind(filter.account.map(|account| account.0))
+            .scalar()
+            .await?;
+        let rows: Vec<Row> = self.read().await?.query(
             "SELECT id, at, account, actor, action, object, object_id, state_before, state_after FROM audit
              WHERE (CAST($1 AS TEXT) IS NULL OR object = $1) AND (CAST($2 AS TEXT) IS NULL OR object_id = $2)
                 AND (CAST($3 AS BIGINT) IS NULL OR account = $3)
@@ -188,7 +193,7 @@ impl Store {
         .bind(filter.account.map(|account| account.0))
         .bind(page.size)
         .bind(page.number.saturating_sub(1).saturating_mul(page.size))
-        .fetch_all(self.reader())
+        .fetch_all()
         .await?;
         Ok((rows.into_iter().map(Row::record).collect::<Result<_, _>>()?, total))
     }

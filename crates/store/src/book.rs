@@ -12,8 +12,10 @@ use model::{
 };
 
 use crate::{
+    database::Tx,
     rows::ManyRows,
-    store::{Store, StoreError, Tx},
+    sql::Run,
+    store::{Store, StoreError},
     usage,
 };
 
@@ -49,22 +51,24 @@ impl Book for Store {
 impl Store {
     async fn register(&self, journal: JournalId) -> Result<u64, StoreError> {
         let mut tx = self.write().await?;
-        let applied: i64 = sqlx::query_scalar(
-            "INSERT INTO journal (name, epoch, applied) VALUES ($1, 1, 0)
+        let applied: i64 = tx
+            .query(
+                "INSERT INTO journal (name, epoch, applied) VALUES ($1, 1, 0)
              ON CONFLICT (name) DO UPDATE SET epoch = journal.epoch + 1 RETURNING applied",
-        )
-        .bind(journal.to_string())
-        .fetch_one(&mut *tx)
-        .await?;
+            )
+            .bind(journal.to_string())
+            .scalar()
+            .await?;
         tx.commit().await?;
         Ok(applied.unsigned_abs())
     }
 
     async fn extend_lease(&self, journal: JournalId, pool: PoolId) -> Result<Option<LeaseState>, StoreError> {
         let mut tx = self.write().await?;
-        let found: Option<(i64, i64)> = sqlx::query_as("SELECT available, unlimited FROM pool WHERE id = $1")
+        let found: Option<(i64, i64)> = tx
+            .query("SELECT available, unlimited FROM pool WHERE id = $1")
             .bind(pool.0)
-            .fetch_optional(&mut *tx)
+            .fetch_optional()
             .await?;
         let Some((available, unlimited)) = found else { return Ok(None) };
         if unlimited != 0 {
@@ -77,21 +81,22 @@ impl Store {
             }));
         }
         let journal = journal_row(&mut tx, journal).await?;
-        sqlx::query("UPDATE pool SET available = 0, leased = leased + $2 WHERE id = $1")
+        tx.query("UPDATE pool SET available = 0, leased = leased + $2 WHERE id = $1")
             .bind(pool.0)
             .bind(available)
-            .execute(&mut *tx)
+            .execute()
             .await?;
-        let (lease, amount): (i64, i64) = sqlx::query_as(
-            "INSERT INTO lease (pool, journal, amount, spent, state) VALUES ($1, $2, $3, 0, 'open')
+        let (lease, amount): (i64, i64) = tx
+            .query(
+                "INSERT INTO lease (pool, journal, amount, spent, state) VALUES ($1, $2, $3, 0, 'open')
              ON CONFLICT (pool, journal) WHERE state = 'open'
              DO UPDATE SET amount = lease.amount + excluded.amount RETURNING id, amount",
-        )
-        .bind(pool.0)
-        .bind(journal)
-        .bind(available)
-        .fetch_one(&mut *tx)
-        .await?;
+            )
+            .bind(pool.0)
+            .bind(journal)
+            .bind(available)
+            .fetch_one()
+            .await?;
         tx.commit().await?;
         Ok(Some(LeaseState {
             lease: LeaseId(lease),
@@ -104,16 +109,18 @@ impl Store {
     async fn apply_batch(&self, batch: &Batch) -> Result<Applied, StoreError> {
         let mut tx = self.write().await?;
         let number = |seq| i64::try_from(seq).unwrap_or(i64::MAX);
-        let moved = sqlx::query("UPDATE journal SET applied = $3 WHERE name = $1 AND applied = $2")
+        let moved = tx
+            .query("UPDATE journal SET applied = $3 WHERE name = $1 AND applied = $2")
             .bind(batch.journal.to_string())
             .bind(number(batch.from))
             .bind(number(batch.to))
-            .execute(&mut *tx)
+            .execute()
             .await?;
-        if moved.rows_affected() == 0 {
-            let cursor: i64 = sqlx::query_scalar("SELECT applied FROM journal WHERE name = $1")
+        if moved == 0 {
+            let cursor: i64 = tx
+                .query("SELECT applied FROM journal WHERE name = $1")
                 .bind(batch.journal.to_string())
-                .fetch_one(&mut *tx)
+                .scalar()
                 .await?;
             return Ok(Applied::Already(cursor.unsigned_abs()));
         }
@@ -146,28 +153,28 @@ impl Store {
         let mut tx = self.write().await?;
         let journal = journal_row(&mut tx, journal).await?;
         let mut rests = Vec::with_capacity(leases.len());
-        for (sql, rows) in CLOSE.split(leases) {
-            let mut query = sqlx::query_as::<_, (i64, i64)>(sql);
+        for (sql, rows) in CLOSE.split(tx.engine(), leases) {
+            let mut query = tx.query(sql);
             for draw in rows {
                 query = query.bind(draw.pool.0).bind(draw.lease.0).bind(journal);
             }
-            rests.extend(query.fetch_all(&mut *tx).await?);
+            rests.extend(query.fetch_all::<(i64, i64)>().await?);
         }
-        for (sql, rows) in GIVE_BACK.split(&rests) {
-            let mut query = sqlx::query(sql);
+        for (sql, rows) in GIVE_BACK.split(tx.engine(), &rests) {
+            let mut query = tx.query(sql);
             for (pool, rest) in rows {
                 query = query.bind(*pool).bind(*rest);
             }
-            query.execute(&mut *tx).await?;
+            query.execute().await?;
         }
         // The newest closed lease of a pool is kept, so that a charge that came too late would be named for what it is;
         // those before it would only grow in number.
-        for (sql, rows) in OUTLIVED.split(leases) {
-            let mut query = sqlx::query(sql);
+        for (sql, rows) in OUTLIVED.split(tx.engine(), leases) {
+            let mut query = tx.query(sql);
             for draw in rows {
                 query = query.bind(draw.pool.0).bind(draw.lease.0).bind(journal);
             }
-            query.execute(&mut *tx).await?;
+            query.execute().await?;
         }
         tx.commit().await?;
         Ok(())
@@ -176,7 +183,7 @@ impl Store {
     async fn return_all(&self, journal: JournalId) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         let journal = journal_row(&mut tx, journal).await?;
-        sqlx::query(
+        tx.query(
             "UPDATE pool SET
                 leased = leased - (SELECT amount - spent FROM lease
                     WHERE lease.pool = pool.id AND journal = $1 AND state = 'open'),
@@ -185,11 +192,11 @@ impl Store {
              WHERE id IN (SELECT pool FROM lease WHERE journal = $1 AND state = 'open')",
         )
         .bind(journal)
-        .execute(&mut *tx)
+        .execute()
         .await?;
-        sqlx::query("UPDATE lease SET state = 'closed' WHERE journal = $1 AND state = 'open'")
+        tx.query("UPDATE lease SET state = 'closed' WHERE journal = $1 AND state = 'open'")
             .bind(journal)
-            .execute(&mut *tx)
+            .execute()
             .await?;
         tx.commit().await?;
         Ok(())
@@ -197,10 +204,7 @@ impl Store {
 }
 
 async fn journal_row(tx: &mut Tx, journal: JournalId) -> Result<i64, StoreError> {
-    Ok(sqlx::query_scalar("SELECT id FROM journal WHERE name = $1")
-        .bind(journal.to_string())
-        .fetch_one(&mut **tx)
-        .await?)
+    Ok(tx.query("SELECT id FROM journal WHERE name = $1").bind(journal.to_string()).scalar().await?)
 }
 
 fn add(draws: &mut BTreeMap<(PoolId, LeaseId), i64>, charge: &Charge) -> Result<(), StoreError> {
@@ -286,12 +290,12 @@ async fn draw(tx: &mut Tx, draws: &BTreeMap<(PoolId, LeaseId), i64>) -> Result<(
     let mut states = HashMap::with_capacity(rows.len());
     // A pool without a limit is only counted: 0 is never a lease.
     let leased: Vec<_> = rows.iter().filter(|(_, lease, _)| lease.0 != 0).copied().collect();
-    for (sql, rows) in SPEND.split(&leased) {
-        let mut query = sqlx::query_as::<_, (i64, i64, String)>(sql);
+    for (sql, rows) in SPEND.split(tx.engine(), &leased) {
+        let mut query = tx.query(sql);
         for (pool, lease, units) in rows {
             query = query.bind(pool.0).bind(lease.0).bind(*units);
         }
-        for (lease, pool, state) in query.fetch_all(&mut **tx).await? {
+        for (lease, pool, state) in query.fetch_all::<(i64, i64, String)>().await? {
             states.insert((PoolId(pool), LeaseId(lease)), state);
         }
     }
@@ -318,12 +322,12 @@ async fn draw(tx: &mut Tx, draws: &BTreeMap<(PoolId, LeaseId), i64>) -> Result<(
         to.used = sum(to.used)?;
     }
     let moves: Vec<(PoolId, Move)> = moves.into_iter().collect();
-    for (sql, rows) in MOVE.split(&moves) {
-        let mut query = sqlx::query_scalar::<_, i64>(sql);
+    for (sql, rows) in MOVE.split(tx.engine(), &moves) {
+        let mut query = tx.query(sql);
         for (pool, to) in rows {
             query = query.bind(pool.0).bind(to.used).bind(to.leased).bind(to.suspense).bind(to.granted);
         }
-        let there = query.fetch_all(&mut **tx).await?;
+        let there: Vec<i64> = query.scalars().await?;
         if there.len() < rows.len() {
             for (pool, to) in rows.iter().filter(|(pool, _)| !there.contains(&pool.0)) {
                 // Refusing it would stop every later charge; the record is kept, and `verify` names the difference.
@@ -338,12 +342,12 @@ async fn draw(tx: &mut Tx, draws: &BTreeMap<(PoolId, LeaseId), i64>) -> Result<(
 /// more than the records.
 async fn touch(tx: &mut Tx, used: BTreeMap<i64, i64>) -> Result<(), StoreError> {
     let used: Vec<(i64, i64)> = used.into_iter().collect();
-    for (sql, rows) in TOUCH.split(&used) {
-        let mut query = sqlx::query(sql);
+    for (sql, rows) in TOUCH.split(tx.engine(), &used) {
+        let mut query = tx.query(sql);
         for (key, at) in rows {
             query = query.bind(*key).bind(*at);
         }
-        query.execute(&mut **tx).await?;
+        query.execute().await?;
     }
     Ok(())
 }

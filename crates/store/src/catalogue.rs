@@ -9,8 +9,10 @@ use crate::{
     account::split,
     audit::Entry,
     change::{self, Kind},
+    database::Tx,
     price::{Leaps, NewPrice},
-    store::{Store, StoreError, Tx},
+    sql::Run,
+    store::{Store, StoreError},
 };
 
 /// The longest text of a fact, in bytes.
@@ -176,7 +178,7 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn models(&self) -> Result<Vec<ModelFacts>, StoreError> {
-        let rows: Vec<Row> = sqlx::query_as(select!("ORDER BY name")).fetch_all(self.reader()).await?;
+        let rows: Vec<Row> = self.read().await?.query(select!("ORDER BY name")).fetch_all().await?;
         Ok(rows.into_iter().map(ModelFacts::from).collect())
     }
 
@@ -186,7 +188,7 @@ impl Store {
     /// The database.
     pub async fn model(&self, name: &str) -> Result<Option<ModelFacts>, StoreError> {
         let row: Option<Row> =
-            sqlx::query_as(select!("WHERE name = $1")).bind(name).fetch_optional(self.reader()).await?;
+            self.read().await?.query(select!("WHERE name = $1")).bind(name).fetch_optional().await?;
         Ok(row.map(ModelFacts::from))
     }
 
@@ -208,7 +210,7 @@ impl Store {
     pub async fn forget_model(&self, name: &str, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         let before = model_in(&mut tx, name).await?.ok_or(StoreError::NotFound)?;
-        sqlx::query("DELETE FROM model WHERE name = $1").bind(name).execute(&mut *tx).await?;
+        tx.query("DELETE FROM model WHERE name = $1").bind(name).execute().await?;
         let (id, before) = (name.to_owned(), Some(before.state()));
         self.audit(&mut tx, Entry { action: "delete", object: "model", id, before, after: None }, now)
             .await?;
@@ -247,8 +249,11 @@ impl Store {
     /// # Errors
     /// A fact or a number that may not be stored.
     pub async fn import_unknown(&self, list: &[Listing], now: Timestamp) -> Result<Imported, StoreError> {
-        let known: Vec<String> = sqlx::query_scalar("SELECT name FROM model UNION SELECT model FROM price")
-            .fetch_all(self.reader())
+        let known: Vec<String> = self
+            .read()
+            .await?
+            .query("SELECT name FROM model UNION SELECT model FROM price")
+            .scalars()
             .await?;
         let known: HashSet<String> = known.into_iter().collect();
         let unknown = |listing: &&Listing| !known.contains(&listing.facts.name);
@@ -268,7 +273,7 @@ impl Store {
         if before.as_ref() == Some(facts) {
             return Ok(false);
         }
-        let id: i64 = sqlx::query_scalar(
+        let id: i64 = tx.query(
             "INSERT INTO model (name, provider, kind, description, features, input_modalities, output_modalities,
                 endpoints, context_length, doc_url, source, as_of, listed)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
@@ -292,7 +297,7 @@ impl Store {
         .bind(&facts.source)
         .bind(&facts.as_of)
         .bind(i64::from(facts.listed))
-        .fetch_one(&mut **tx)
+        .scalar()
         .await?;
         let entry = Entry {
             action: if before.is_some() { "update" } else { "create" },
@@ -308,7 +313,6 @@ impl Store {
 }
 
 async fn model_in(tx: &mut Tx, name: &str) -> Result<Option<ModelFacts>, StoreError> {
-    let row: Option<Row> =
-        sqlx::query_as(select!("WHERE name = $1")).bind(name).fetch_optional(&mut **tx).await?;
+    let row: Option<Row> = tx.query(select!("WHERE name = $1")).bind(name).fetch_optional().await?;
     Ok(row.map(ModelFacts::from))
 }

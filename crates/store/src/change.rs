@@ -2,7 +2,11 @@
 
 use model::clock::Timestamp;
 
-use crate::store::{Store, StoreError, Tx};
+use crate::{
+    database::Tx,
+    sql::Run,
+    store::{Store, StoreError},
+};
 
 /// Changes are kept this long; every server asks far more often.
 const KEPT_MILLIS: i64 = 3_600_000;
@@ -40,15 +44,15 @@ pub struct Change {
 }
 
 pub(crate) async fn record(tx: &mut Tx, kind: Kind, id: i64, now: Timestamp) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO change (kind, id, at) VALUES ($1, $2, $3)")
+    tx.query("INSERT INTO change (kind, id, at) VALUES ($1, $2, $3)")
         .bind(kind.number())
         .bind(id)
         .bind(now.millis())
-        .execute(&mut **tx)
+        .execute()
         .await?;
-    sqlx::query("DELETE FROM change WHERE at < $1")
+    tx.query("DELETE FROM change WHERE at < $1")
         .bind(now.millis().saturating_sub(KEPT_MILLIS))
-        .execute(&mut **tx)
+        .execute()
         .await?;
     Ok(())
 }
@@ -59,7 +63,7 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn last_change(&self) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM change").fetch_one(self.reader()).await?)
+        Ok(self.read().await?.query("SELECT coalesce(max(seq), 0) FROM change").scalar().await?)
     }
 
     /// What has changed after `seq`, in order.
@@ -67,11 +71,13 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn changes_since(&self, seq: i64) -> Result<Vec<Change>, StoreError> {
-        let rows: Vec<(i64, i64, i64)> =
-            sqlx::query_as("SELECT seq, kind, id FROM change WHERE seq > $1 ORDER BY seq")
-                .bind(seq)
-                .fetch_all(self.reader())
-                .await?;
+        let rows: Vec<(i64, i64, i64)> = self
+            .read()
+            .await?
+            .query("SELECT seq, kind, id FROM change WHERE seq > $1 ORDER BY seq")
+            .bind(seq)
+            .fetch_all()
+            .await?;
         let kinds = [Kind::Key, Kind::Account, Kind::Routing];
         let known = |number| kinds.into_iter().find(|kind| kind.number() == number);
         Ok(rows

@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, net::Ipv6Addr};
 
 use model::{clock::Timestamp, id::ChannelId};
 use serde_json::{Value, json};
-use sqlx::SqliteConnection;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -12,8 +11,10 @@ use crate::{
     audit::Entry,
     change::{self, Kind},
     credential::{self, ChannelCredential},
+    database::Tx,
     group,
-    store::{Store, StoreError, Tx},
+    sql::Run,
+    store::{Store, StoreError},
     vault::Place,
 };
 
@@ -147,14 +148,15 @@ pub(crate) const fn place(row: i64) -> Place {
 }
 
 /// One channel, or all, with their credentials.
-async fn read(connection: &mut SqliteConnection, id: Option<ChannelId>) -> Result<Vec<Channel>, StoreError> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT id, name, kind, base_url, models, mapping, groups, priority, weight, enabled FROM channel
+async fn read(connection: &mut impl Run, id: Option<ChannelId>) -> Result<Vec<Channel>, StoreError> {
+    let rows: Vec<Row> = connection
+        .query(
+            "SELECT id, name, kind, base_url, models, mapping, groups, priority, weight, enabled FROM channel
          WHERE CAST($1 AS BIGINT) IS NULL OR id = $1 ORDER BY id",
-    )
-    .bind(id.map(|id| id.0))
-    .fetch_all(&mut *connection)
-    .await?;
+        )
+        .bind(id.map(|id| id.0))
+        .fetch_all()
+        .await?;
     let channels: Result<Vec<Channel>, StoreError> = rows.into_iter().map(Row::channel).collect();
     let mut channels = channels?;
     for credential in credential::read(connection, id).await? {
@@ -177,7 +179,7 @@ impl Store {
     /// The database; [`StoreError::CorruptMapping`] when one of them cannot be read.
     pub async fn list_channels(&self) -> Result<Vec<Channel>, StoreError> {
         // In one transaction, so that no credential is missing that was replaced in between.
-        let mut tx = self.reader().begin().await?;
+        let mut tx = self.snapshot().await?;
         let channels = read(&mut tx, None).await?;
         tx.commit().await?;
         Ok(channels)
@@ -188,7 +190,7 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn channel(&self, id: ChannelId) -> Result<Option<Channel>, StoreError> {
-        let mut tx = self.reader().begin().await?;
+        let mut tx = self.snapshot().await?;
         let found = read(&mut tx, Some(id)).await?.pop();
         tx.commit().await?;
         Ok(found)
@@ -201,12 +203,13 @@ impl Store {
     pub async fn create_channel(&self, new: &NewChannel, now: Timestamp) -> Result<Channel, StoreError> {
         check(new)?;
         let mut tx = self.write().await?;
-        let id: i64 = sqlx::query_scalar(
-            "INSERT INTO channel (name, base_url, models, mapping, groups, priority, weight, enabled)
+        let id: i64 = tx
+            .query(
+                "INSERT INTO channel (name, base_url, models, mapping, groups, priority, weight, enabled)
              VALUES ('', '', '', '', '', 0, 0, 0) RETURNING id",
-        )
-        .fetch_one(&mut *tx)
-        .await?;
+            )
+            .scalar()
+            .await?;
         let made = self.write_channel(&mut tx, ChannelId(id), new, None, now).await?;
         tx.commit().await?;
         Ok(made)
@@ -261,7 +264,7 @@ impl Store {
             group::must_exist(tx, name).await?;
         }
         let mapping = serde_json::to_string(&new.mapping).map_err(|_| StoreError::Corrupt("a mapping"))?;
-        sqlx::query(
+        tx.query(
             "UPDATE channel SET name = $2, base_url = $3, models = $4, mapping = $5, groups = $6, priority = $7,
                 weight = $8, enabled = $9, kind = $10 WHERE id = $1",
         )
@@ -275,13 +278,10 @@ impl Store {
         .bind(i64::from(new.weight))
         .bind(i64::from(new.enabled))
         .bind(&new.kind)
-        .execute(&mut **tx)
+        .execute()
         .await?;
         if let Some(text) = &new.credential {
-            sqlx::query("DELETE FROM channel_credential WHERE channel = $1")
-                .bind(id.0)
-                .execute(&mut **tx)
-                .await?;
+            tx.query("DELETE FROM channel_credential WHERE channel = $1").bind(id.0).execute().await?;
             if !text.is_empty() {
                 self.insert_credential(tx, id, "", text).await?;
             }
@@ -317,7 +317,7 @@ impl Store {
         for statement in
             ["DELETE FROM channel_credential WHERE channel = $1", "DELETE FROM channel WHERE id = $1"]
         {
-            sqlx::query(statement).bind(id.0).execute(&mut *tx).await?;
+            tx.query(statement).bind(id.0).execute().await?;
         }
         let entry = Entry { action: "delete", object: "channel", id: id.to_string(), before, after: None };
         self.audit(&mut tx, entry, now).await?;

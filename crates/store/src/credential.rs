@@ -8,14 +8,15 @@ use model::{
     id::{ChannelId, CredentialId},
 };
 use serde_json::{Value, json};
-use sqlx::SqliteConnection;
 use zeroize::Zeroizing;
 
 use crate::{
     audit::Entry,
     change::{self, Kind},
     channel,
-    store::{Store, StoreError, Tx},
+    database::Tx,
+    sql::Run,
+    store::{Store, StoreError},
 };
 
 /// A refusal of a credential by its provider.
@@ -90,25 +91,26 @@ impl From<Row> for ChannelCredential {
 
 /// The credentials of one channel, or of all.
 pub(crate) async fn read(
-    connection: &mut SqliteConnection,
+    connection: &mut impl Run,
     channel: Option<ChannelId>,
 ) -> Result<Vec<ChannelCredential>, StoreError> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT id, channel, name, enabled, refused, refused_status FROM channel_credential
+    let rows: Vec<Row> = connection
+        .query(
+            "SELECT id, channel, name, enabled, refused, refused_status FROM channel_credential
          WHERE CAST($1 AS BIGINT) IS NULL OR channel = $1 ORDER BY id",
-    )
-    .bind(channel.map(|channel| channel.0))
-    .fetch_all(connection)
-    .await?;
+        )
+        .bind(channel.map(|channel| channel.0))
+        .fetch_all()
+        .await?;
     Ok(rows.into_iter().map(ChannelCredential::from).collect())
 }
 
 async fn one(tx: &mut Tx, id: CredentialId) -> Result<ChannelCredential, StoreError> {
-    let row: Option<Row> = sqlx::query_as(
+    let row: Option<Row> = tx.query(
         "SELECT id, channel, name, enabled, refused, refused_status FROM channel_credential WHERE id = $1",
     )
     .bind(id.0)
-    .fetch_optional(&mut **tx)
+    .fetch_optional()
     .await?;
     row.map(ChannelCredential::from).ok_or(StoreError::NotFound)
 }
@@ -132,13 +134,13 @@ impl Store {
             ));
         }
         let sealed = self.vault().seal(channel::place(channel.0), text)?;
-        let id = sqlx::query_scalar(
+        let id = tx.query(
             "INSERT INTO channel_credential (channel, name, sealed, enabled) VALUES ($1, $2, $3, 1) RETURNING id",
         )
         .bind(channel.0)
         .bind(name)
         .bind(sealed)
-        .fetch_one(&mut **tx)
+        .scalar()
         .await?;
         Ok(CredentialId(id))
     }
@@ -151,13 +153,16 @@ impl Store {
         &self,
         channel: ChannelId,
     ) -> Result<Vec<(CredentialId, Zeroizing<String>)>, StoreError> {
-        let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(
-            "SELECT id, sealed FROM channel_credential
+        let rows: Vec<(i64, Vec<u8>)> = self
+            .read()
+            .await?
+            .query(
+                "SELECT id, sealed FROM channel_credential
              WHERE channel = $1 AND enabled <> 0 AND refused IS NULL ORDER BY id",
-        )
-        .bind(channel.0)
-        .fetch_all(self.reader())
-        .await?;
+            )
+            .bind(channel.0)
+            .fetch_all()
+            .await?;
         let open = |(id, sealed): (i64, Vec<u8>)| {
             let text = self.vault().open_sealed(channel::place(channel.0), &sealed)?;
             Ok((CredentialId(id), text))
@@ -180,10 +185,8 @@ impl Store {
             return Err(StoreError::Invalid("a credential must not be empty".to_owned()));
         }
         let mut tx = self.write().await?;
-        let found: Option<i64> = sqlx::query_scalar("SELECT id FROM channel WHERE id = $1")
-            .bind(channel.0)
-            .fetch_optional(&mut *tx)
-            .await?;
+        let found: Option<i64> =
+            tx.query("SELECT id FROM channel WHERE id = $1").bind(channel.0).optional_scalar().await?;
         found.ok_or(StoreError::NotFound)?;
         let id = self.insert_credential(&mut tx, channel, name, text).await?;
         let made = one(&mut tx, id).await?;
@@ -211,7 +214,7 @@ impl Store {
         }
         let mut tx = self.write().await?;
         let before = one(&mut tx, id).await?;
-        sqlx::query(
+        tx.query(
             "UPDATE channel_credential SET name = $2, enabled = $3, refused = $4, refused_status = $5 WHERE id = $1",
         )
         .bind(id.0)
@@ -219,7 +222,7 @@ impl Store {
         .bind(i64::from(enabled.unwrap_or(before.enabled)))
         .bind(before.refused.filter(|_| enabled != Some(true)).map(|refused| refused.at.millis()))
         .bind(before.refused.filter(|_| enabled != Some(true)).map(|refused| i64::from(refused.status)))
-        .execute(&mut *tx)
+        .execute()
         .await?;
         let after = one(&mut tx, id).await?;
         self.credential_changed(&mut tx, "update", id, Some(&before), Some(&after), now).await?;
@@ -246,11 +249,11 @@ impl Store {
         if before.refused.is_some() {
             return Ok(false);
         }
-        sqlx::query("UPDATE channel_credential SET refused = $2, refused_status = $3 WHERE id = $1")
+        tx.query("UPDATE channel_credential SET refused = $2, refused_status = $3 WHERE id = $1")
             .bind(id.0)
             .bind(now.millis())
             .bind(i64::from(status))
-            .execute(&mut *tx)
+            .execute()
             .await?;
         let after = one(&mut tx, id).await?;
         self.credential_changed(&mut tx, "refuse", id, Some(&before), Some(&after), now).await?;
@@ -265,7 +268,7 @@ impl Store {
     pub async fn delete_credential(&self, id: CredentialId, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         let before = one(&mut tx, id).await?;
-        sqlx::query("DELETE FROM channel_credential WHERE id = $1").bind(id.0).execute(&mut *tx).await?;
+        tx.query("DELETE FROM channel_credential WHERE id = $1").bind(id.0).execute().await?;
         self.credential_changed(&mut tx, "delete", id, Some(&before), None, now).await?;
         tx.commit().await?;
         Ok(())

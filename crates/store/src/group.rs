@@ -2,13 +2,14 @@
 
 use model::{clock::Timestamp, id::AccountId, key::AUTO, price::Ratio};
 use serde_json::{Value, json};
-use sqlx::SqliteConnection;
 
 use crate::{
     account::split,
     audit::Entry,
     change::{self, Kind},
-    store::{Store, StoreError, Tx},
+    database::Tx,
+    sql::Run,
+    store::{Store, StoreError},
 };
 
 /// A group.
@@ -29,20 +30,18 @@ impl Group {
     }
 }
 
-async fn one(connection: &mut SqliteConnection, name: &str) -> Result<Option<Group>, StoreError> {
-    let row: Option<(String, String, i64)> =
-        sqlx::query_as("SELECT name, description, ratio FROM price_group WHERE name = $1")
-            .bind(name)
-            .fetch_optional(connection)
-            .await?;
+async fn one(connection: &mut impl Run, name: &str) -> Result<Option<Group>, StoreError> {
+    let row: Option<(String, String, i64)> = connection
+        .query("SELECT name, description, ratio FROM price_group WHERE name = $1")
+        .bind(name)
+        .fetch_optional()
+        .await?;
     Ok(row.map(|(name, description, ratio)| Group { name, description, ratio: Ratio(ratio) }))
 }
 
 pub(crate) async fn must_exist(tx: &mut Tx, group: &str) -> Result<(), StoreError> {
-    let found: Option<i64> = sqlx::query_scalar("SELECT id FROM price_group WHERE name = $1")
-        .bind(group)
-        .fetch_optional(&mut **tx)
-        .await?;
+    let found: Option<i64> =
+        tx.query("SELECT id FROM price_group WHERE name = $1").bind(group).optional_scalar().await?;
     match found {
         Some(_) => Ok(()),
         None => Err(StoreError::Invalid(format!("there is no group {group}"))),
@@ -55,12 +54,12 @@ pub(crate) async fn must_be_usable(tx: &mut Tx, account: AccountId, group: &str)
     if group.is_empty() || group == AUTO {
         return Ok(());
     }
-    let lists: Option<(String, String)> = sqlx::query_as(
+    let lists: Option<(String, String)> = tx.query(
         "SELECT a.own_group, a.usable_groups FROM account a JOIN price_group g ON g.name = $2 WHERE a.id = $1",
     )
     .bind(account.0)
     .bind(group)
-    .fetch_optional(&mut **tx)
+    .fetch_optional()
     .await?;
     match lists {
         Some((own, usable)) if own == group || split(&usable).iter().any(|name| name == group) => Ok(()),
@@ -71,21 +70,23 @@ pub(crate) async fn must_be_usable(tx: &mut Tx, account: AccountId, group: &str)
 /// How many accounts, keys and channels name a group. Lists are compared here and not with LIKE, which takes `_` for
 /// any character and, in SQLite, `a` for `A`.
 async fn users_of(tx: &mut Tx, group: &str) -> Result<usize, StoreError> {
-    let owners: i64 = sqlx::query_scalar(
-        "SELECT (SELECT count(*) FROM account WHERE own_group = $1)
+    let owners: i64 = tx
+        .query(
+            "SELECT (SELECT count(*) FROM account WHERE own_group = $1)
               + (SELECT count(*) FROM api_key WHERE own_group = $1)",
-    )
-    .bind(group)
-    .fetch_one(&mut **tx)
-    .await?;
-    let lists: Vec<String> = sqlx::query_scalar(
-        "SELECT usable_groups FROM account WHERE usable_groups <> '' AND own_group <> $1
+        )
+        .bind(group)
+        .scalar()
+        .await?;
+    let lists: Vec<String> = tx
+        .query(
+            "SELECT usable_groups FROM account WHERE usable_groups <> '' AND own_group <> $1
          UNION ALL SELECT auto_groups FROM account WHERE auto_groups <> ''
          UNION ALL SELECT groups FROM channel",
-    )
-    .bind(group)
-    .fetch_all(&mut **tx)
-    .await?;
+        )
+        .bind(group)
+        .scalars()
+        .await?;
     let naming = lists.iter().filter(|list| split(list).iter().any(|name| name == group)).count();
     Ok(usize::try_from(owners).unwrap_or(0) + naming)
 }
@@ -96,10 +97,12 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn list_groups(&self) -> Result<Vec<Group>, StoreError> {
-        let rows: Vec<(String, String, i64)> =
-            sqlx::query_as("SELECT name, description, ratio FROM price_group ORDER BY name")
-                .fetch_all(self.reader())
-                .await?;
+        let rows: Vec<(String, String, i64)> = self
+            .read()
+            .await?
+            .query("SELECT name, description, ratio FROM price_group ORDER BY name")
+            .fetch_all()
+            .await?;
         let group = |(name, description, ratio)| Group { name, description, ratio: Ratio(ratio) };
         Ok(rows.into_iter().map(group).collect())
     }
@@ -125,16 +128,17 @@ impl Store {
         }
         let mut tx = self.write().await?;
         let before = one(&mut tx, &group.name).await?;
-        let id: i64 = sqlx::query_scalar(
-            "INSERT INTO price_group (name, description, ratio) VALUES ($1, $2, $3)
+        let id: i64 = tx
+            .query(
+                "INSERT INTO price_group (name, description, ratio) VALUES ($1, $2, $3)
              ON CONFLICT (name) DO UPDATE SET description = excluded.description, ratio = excluded.ratio
              RETURNING id",
-        )
-        .bind(&group.name)
-        .bind(&group.description)
-        .bind(group.ratio.0)
-        .fetch_one(&mut *tx)
-        .await?;
+            )
+            .bind(&group.name)
+            .bind(&group.description)
+            .bind(group.ratio.0)
+            .scalar()
+            .await?;
         let entry = Entry {
             action: if before.is_some() { "update" } else { "create" },
             object: "group",
@@ -153,7 +157,7 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn group(&self, name: &str) -> Result<Option<Group>, StoreError> {
-        let mut connection = self.reader().acquire().await?;
+        let mut connection = self.read().await?;
         one(&mut connection, name).await
     }
 
@@ -170,9 +174,10 @@ impl Store {
                 "group {name} is named by {users} accounts, keys or channels"
             )));
         }
-        let id: Option<i64> = sqlx::query_scalar("DELETE FROM price_group WHERE name = $1 RETURNING id")
+        let id: Option<i64> = tx
+            .query("DELETE FROM price_group WHERE name = $1 RETURNING id")
             .bind(name)
-            .fetch_optional(&mut *tx)
+            .optional_scalar()
             .await?;
         let id = id.ok_or(StoreError::NotFound)?;
         let before = before.as_ref().map(Group::state);

@@ -7,18 +7,21 @@ use std::collections::HashSet;
 
 use model::id::KeyId;
 use parking_lot::RwLock;
-use sqlx::SqlitePool;
 
-use crate::store::{Store, StoreError};
+use crate::{
+    database::Database,
+    sql::Run,
+    store::{Store, StoreError},
+};
 
 /// The digests of imported keys, each shortened to eight bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Imported(RwLock<HashSet<u64>>);
 
 impl Imported {
-    pub(crate) async fn load(database: &SqlitePool) -> Result<Self, StoreError> {
+    pub(crate) async fn load(database: &Database) -> Result<Self, StoreError> {
         let digests: Vec<Vec<u8>> =
-            sqlx::query_scalar("SELECT digest FROM api_key WHERE imported = 1").fetch_all(database).await?;
+            database.read().await?.query("SELECT digest FROM api_key WHERE imported = 1").scalars().await?;
         Ok(Self(RwLock::new(digests.iter().map(|digest| short(digest)).collect())))
     }
 
@@ -45,11 +48,13 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn notice_key(&self, id: KeyId) -> Result<(), StoreError> {
-        let digest: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT digest FROM api_key WHERE id = $1 AND imported = 1")
-                .bind(id.0)
-                .fetch_optional(self.reader())
-                .await?;
+        let digest: Option<Vec<u8>> = self
+            .read()
+            .await?
+            .query("SELECT digest FROM api_key WHERE id = $1 AND imported = 1")
+            .bind(id.0)
+            .optional_scalar()
+            .await?;
         if let Some(digest) = digest {
             self.imported().add(&digest);
         }

@@ -12,8 +12,10 @@ use zeroize::Zeroizing;
 use crate::{
     account::{self, Account, account_columns},
     change::{self, Kind},
+    database::Tx,
     group, pool,
-    store::{Store, StoreError, Tx, unique},
+    sql::Run,
+    store::{Store, StoreError, unique},
     vault::Place,
 };
 
@@ -176,7 +178,7 @@ impl Store {
         let mut tx = self.write().await?;
         group::must_be_usable(&mut tx, account, &settings.group).await?;
         let pool = pool::create(&mut tx, quota, settings.unlimited_quota).await?;
-        let id: i64 = sqlx::query_scalar(
+        let id: i64 = tx.query(
             "INSERT INTO api_key (account, pool, digest, sealed, status, name, name_folded, expires,
                 model_limits_enabled, model_limits, allow_ips, own_group, cross_group_retry, created, accessed,
                 imported)
@@ -188,15 +190,11 @@ impl Store {
         .bind([].as_slice())
         .bind(now.millis())
         .bind(i64::from(imported))
-        .fetch_one(&mut *tx)
+        .scalar()
         .await
         .map_err(unique(|| "this key exists already".to_owned()))?;
         let sealed = self.vault().seal(place(id, account.0), credential.expose())?;
-        sqlx::query("UPDATE api_key SET sealed = $1 WHERE id = $2")
-            .bind(sealed)
-            .bind(id)
-            .execute(&mut *tx)
-            .await?;
+        tx.query("UPDATE api_key SET sealed = $1 WHERE id = $2").bind(sealed).bind(id).execute().await?;
         set(&mut tx, id, settings, Status::Enabled).await?;
         change::record(&mut tx, Kind::Key, id, now).await?;
         tx.commit().await?;
@@ -211,10 +209,13 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn key(&self, account: AccountId, id: KeyId) -> Result<Option<KeyView>, StoreError> {
-        let row: Option<Row> = sqlx::query_as(select_key!("WHERE k.account = $1 AND k.id = $2"))
+        let row: Option<Row> = self
+            .read()
+            .await?
+            .query(select_key!("WHERE k.account = $1 AND k.id = $2"))
             .bind(account.0)
             .bind(id.0)
-            .fetch_optional(self.reader())
+            .fetch_optional()
             .await?;
         row.map(|row| row.view(self)).transpose()
     }
@@ -225,7 +226,7 @@ impl Store {
     /// The database.
     pub async fn key_with_account(&self, id: KeyId) -> Result<Option<(ApiKey, Account)>, StoreError> {
         let row: Option<Row> =
-            sqlx::query_as(select_key!("WHERE k.id = $1")).bind(id.0).fetch_optional(self.reader()).await?;
+            self.read().await?.query(select_key!("WHERE k.id = $1")).bind(id.0).fetch_optional().await?;
         let Some(key) = row.map(Row::key).transpose()? else { return Ok(None) };
         let account = self.account(key.account).await?;
         Ok(account.map(|account| (key, account)))
@@ -236,9 +237,12 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn pool_of_key(&self, id: KeyId) -> Result<Option<PoolId>, StoreError> {
-        let pool: Option<i64> = sqlx::query_scalar("SELECT pool FROM api_key WHERE id = $1")
+        let pool: Option<i64> = self
+            .read()
+            .await?
+            .query("SELECT pool FROM api_key WHERE id = $1")
             .bind(id.0)
-            .fetch_optional(self.reader())
+            .optional_scalar()
             .await?;
         Ok(pool.map(PoolId))
     }
@@ -257,23 +261,27 @@ impl Store {
         if pattern.len() > LONGEST_PATTERN {
             return Ok((Vec::new(), 0));
         }
-        let total = sqlx::query_scalar(
-            "SELECT count(*) FROM api_key WHERE account = $1 AND name_folded LIKE $2 ESCAPE '\\'",
-        )
-        .bind(account.0)
-        .bind(&pattern)
-        .fetch_one(self.reader())
-        .await?;
-        let rows: Vec<Row> = sqlx::query_as(select_key!(
-            "WHERE k.id IN (SELECT id FROM api_key WHERE account = $1 AND name_folded LIKE $2 ESCAPE '\\'
+        let total = self
+            .read()
+            .await?
+            .query("SELECT count(*) FROM api_key WHERE account = $1 AND name_folded LIKE $2 ESCAPE '\\'")
+            .bind(account.0)
+            .bind(&pattern)
+            .scalar()
+            .await?;
+        let rows: Vec<Row> = self
+            .read()
+            .await?
+            .query(select_key!(
+                "WHERE k.id IN (SELECT id FROM api_key WHERE account = $1 AND name_folded LIKE $2 ESCAPE '\\'
                 ORDER BY id DESC LIMIT $3 OFFSET $4) ORDER BY k.id DESC"
-        ))
-        .bind(account.0)
-        .bind(&pattern)
-        .bind(page.size)
-        .bind(page.offset())
-        .fetch_all(self.reader())
-        .await?;
+            ))
+            .bind(account.0)
+            .bind(&pattern)
+            .bind(page.size)
+            .bind(page.offset())
+            .fetch_all()
+            .await?;
         Ok((rows.into_iter().map(|row| row.view(self)).collect::<Result<_, _>>()?, total))
     }
 
@@ -282,20 +290,23 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn list_keys(&self, account: AccountId, page: Page) -> Result<(Vec<KeyView>, i64), StoreError> {
-        let total = sqlx::query_scalar("SELECT count(*) FROM api_key WHERE account = $1")
+        let total = self
+            .read()
+            .await?
+            .query("SELECT count(*) FROM api_key WHERE account = $1")
             .bind(account.0)
-            .fetch_one(self.reader())
+            .scalar()
             .await?;
         let rows: Vec<Row> =
             // The places before the page are passed in the index alone, without a row.
-            sqlx::query_as(select_key!(
+            self.read().await?.query(select_key!(
                 "WHERE k.id IN (SELECT id FROM api_key WHERE account = $1 ORDER BY id DESC LIMIT $2 OFFSET $3)
                  ORDER BY k.id DESC"
             ))
             .bind(account.0)
             .bind(page.size)
             .bind(page.offset())
-            .fetch_all(self.reader())
+            .fetch_all()
             .await?;
         Ok((rows.into_iter().map(|row| row.view(self)).collect::<Result<_, _>>()?, total))
     }
@@ -329,10 +340,11 @@ impl Store {
         decide: impl FnOnce(&KeyView) -> Result<KeyChange, E>,
     ) -> Result<Result<KeyView, E>, StoreError> {
         let mut tx = self.write().await?;
-        let row: Option<Row> = sqlx::query_as(select_key!("WHERE k.account = $1 AND k.id = $2"))
+        let row: Option<Row> = tx
+            .query(select_key!("WHERE k.account = $1 AND k.id = $2"))
             .bind(account.0)
             .bind(id.0)
-            .fetch_optional(&mut *tx)
+            .fetch_optional()
             .await?;
         let before = row.ok_or(StoreError::NotFound)?.view(self)?;
         let change = match decide(&before) {
@@ -367,12 +379,12 @@ impl Store {
         let mut tx = self.write().await?;
         let mut deleted = 0;
         for id in ids {
-            let gone = sqlx::query("DELETE FROM api_key WHERE account = $1 AND id = $2")
+            let gone = tx
+                .query("DELETE FROM api_key WHERE account = $1 AND id = $2")
                 .bind(account.0)
                 .bind(id.0)
-                .execute(&mut *tx)
-                .await?
-                .rows_affected();
+                .execute()
+                .await?;
             if gone > 0 {
                 change::record(&mut tx, Kind::Key, id.0, now).await?;
             }
@@ -387,24 +399,27 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn key_by_digest(&self, digest: &[u8; 32]) -> Result<Option<(ApiKey, Account)>, StoreError> {
-        let row: Option<OwnedRow> = sqlx::query_as(concat!(
-            "SELECT ",
-            key_columns!(),
-            ", ",
-            account_columns!(),
-            " FROM api_key k JOIN pool kp ON kp.id = k.pool JOIN account a ON a.id = k.account \
+        let row: Option<OwnedRow> = self
+            .read()
+            .await?
+            .query(concat!(
+                "SELECT ",
+                key_columns!(),
+                ", ",
+                account_columns!(),
+                " FROM api_key k JOIN pool kp ON kp.id = k.pool JOIN account a ON a.id = k.account \
               JOIN pool p ON p.id = a.pool WHERE k.digest = $1"
-        ))
-        .bind(digest.as_slice())
-        .fetch_optional(self.reader())
-        .await?;
+            ))
+            .bind(digest.as_slice())
+            .fetch_optional()
+            .await?;
         row.map(|row| Ok((row.key.key()?, row.account.account()?))).transpose()
     }
 }
 
 /// Writes the settings, all but the limit, which is the pool's.
 async fn set(tx: &mut Tx, id: i64, settings: &Settings, status: Status) -> Result<(), StoreError> {
-    sqlx::query(
+    tx.query(
         "UPDATE api_key SET status = $2, name = $3, name_folded = $4, expires = $5, model_limits_enabled = $6,
             model_limits = $7, allow_ips = $8, own_group = $9, cross_group_retry = $10 WHERE id = $1",
     )
@@ -418,7 +433,7 @@ async fn set(tx: &mut Tx, id: i64, settings: &Settings, status: Status) -> Resul
     .bind(&settings.allow_ips)
     .bind(&settings.group)
     .bind(i64::from(settings.cross_group_retry))
-    .execute(&mut **tx)
+    .execute()
     .await?;
     Ok(())
 }

@@ -7,10 +7,11 @@ use model::{
     id::{AccountId, KeyId},
     key::Status,
 };
-use sqlx::{QueryBuilder, Sqlite};
 
 use crate::{
+    build::Sql,
     key::{KeyView, Page, Row, escape, fold, key_columns, select_key},
+    sql::Run,
     store::{Store, StoreError},
 };
 
@@ -79,8 +80,6 @@ pub struct FoundKeys {
     /// Whether there are more than that.
     pub more: bool,
 }
-
-type Sql = QueryBuilder<Sqlite>;
 
 /// Keys of `status` at `now`, by their ids.
 ///
@@ -162,7 +161,7 @@ impl Store {
             filter = KeyFilter { order: KeyOrder::Created, descending: true, ..filter };
         }
         let mut ids: Vec<i64> =
-            filter.ids(account, page.offset(), now).build_query_scalar().fetch_all(self.reader()).await?;
+            self.read().await?.built(filter.ids(account, page.offset(), now)).scalars().await?;
         let found = i64::try_from(ids.len()).unwrap_or(i64::MAX);
         ids.truncate(usize::try_from(page.size).unwrap_or(0));
         let before = if found > 0 || page.number == 1 { page.offset() } else { 0 };
@@ -178,13 +177,14 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn has_very_many_keys(&self, account: AccountId) -> Result<bool, StoreError> {
-        let counted: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM (SELECT 1 FROM api_key WHERE account = $1 LIMIT $2) AS counted",
-        )
-        .bind(account.0)
-        .bind(SORTED + 1)
-        .fetch_one(self.reader())
-        .await?;
+        let counted: i64 = self
+            .read()
+            .await?
+            .query("SELECT count(*) FROM (SELECT 1 FROM api_key WHERE account = $1 LIMIT $2) AS counted")
+            .bind(account.0)
+            .bind(SORTED + 1)
+            .scalar()
+            .await?;
         Ok(counted > SORTED)
     }
 
@@ -194,12 +194,8 @@ impl Store {
         }
         let mut sql = Sql::new(select_key!("WHERE k.account = "));
         sql.push_bind(account.0).push(" AND k.id IN (");
-        let mut list = sql.separated(", ");
-        for id in ids {
-            list.push_bind(*id);
-        }
-        sql.push(")");
-        let rows: Vec<Row> = sql.build_query_as().fetch_all(self.reader()).await?;
+        sql.push_list(ids).push(")");
+        let rows: Vec<Row> = self.read().await?.built(sql).fetch_all().await?;
         let mut keys = rows.into_iter().map(|row| row.view(self)).collect::<Result<Vec<_>, _>>()?;
         keys.sort_by_key(|view: &KeyView| ids.iter().position(|id| KeyId(*id) == view.key.id));
         Ok(keys)

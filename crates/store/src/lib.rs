@@ -1,26 +1,31 @@
 //! All persistent state, in SQL.
 //!
-//! One file for each aggregate, with its named queries and private rows. The SQL uses `$1` parameters, or those that
-//! a builder writes for the database, and nothing that only SQLite knows, so that PostgreSQL can run the same text. Secrets are sealed or digested by the [`Vault`]
-//! before they come here.
+//! One file for each aggregate, with its named queries and private rows. The SQL is one text for SQLite and PostgreSQL
+//! ([`sql`]): it uses what both know, in the way that both understand. What they do in their own way, opening and
+//! transactions, is in [`database`]. Secrets are sealed or digested by the [`Vault`](vault) before they come here.
 
 mod account;
 mod audit;
 mod book;
+mod build;
 mod catalogue;
 mod change;
 mod channel;
 mod credential;
+mod database;
 mod group;
 mod imported;
 mod key;
 mod key_list;
 mod password;
 mod pool;
+mod postgres;
 mod price;
 mod rows;
 mod session;
 mod set_up;
+mod sql;
+mod sqlite;
 mod store;
 mod token;
 mod top_up;
@@ -37,6 +42,7 @@ pub use credential::{ChannelCredential, Refused};
 pub use group::Group;
 pub use key::{KeyChange, KeyView, Page};
 pub use key_list::{FoundKeys, KeyFilter, KeyOrder, SORTED};
+pub use postgres::{DatabaseUrl, NotADatabaseUrl, PostgresServer};
 pub use price::{Leaps, ModelPrice, NewPrice};
 pub use session::{NewSession, Session};
 pub use set_up::SETUP_MILLIS;
@@ -45,4 +51,4 @@ pub use token::Token;
 pub use top_up::{TopUp, TopUpFilter};
 pub use usage::{UsageFilter, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums, UsageWalk};
 pub use vault::{MasterKey, NotAKey};
-pub use verify::{Discrepancy, verify};
+pub use verify::{Discrepancy, verify_file, verify_server};

@@ -7,8 +7,10 @@ use model::{
 
 use crate::{
     audit::Entry,
+    database::Tx,
     session,
-    store::{Store, StoreError, Tx},
+    sql::Run,
+    store::{Store, StoreError},
 };
 
 impl Store {
@@ -17,8 +19,9 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn password_hash(&self, account: AccountId) -> Result<Option<String>, StoreError> {
-        let found = sqlx::query_scalar("SELECT hash FROM account_password WHERE account = $1");
-        Ok(found.bind(account.0).fetch_optional(self.reader()).await?)
+        let mut connection = self.read().await?;
+        let found = connection.query("SELECT hash FROM account_password WHERE account = $1");
+        Ok(found.bind(account.0).optional_scalar().await?)
     }
 
     /// Sets the hash of an account's password, and ends its sessions but `kept`.
@@ -33,10 +36,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        let found: Option<i64> = sqlx::query_scalar("SELECT id FROM account WHERE id = $1")
-            .bind(account.0)
-            .fetch_optional(&mut *tx)
-            .await?;
+        let found: Option<i64> =
+            tx.query("SELECT id FROM account WHERE id = $1").bind(account.0).optional_scalar().await?;
         found.ok_or(StoreError::NotFound)?;
         self.put(&mut tx, account, hash, now).await?;
         session::end_all(&mut tx, account, kept).await?;
@@ -55,13 +56,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<AccountId>, StoreError> {
         let mut tx = self.write().await?;
-        let account: Option<i64> = sqlx::query_scalar(
-            "DELETE FROM setup_token WHERE digest = $1 AND expires > $2 RETURNING account",
-        )
-        .bind(self.vault().digest(setup_token).as_slice())
-        .bind(now.millis())
-        .fetch_optional(&mut *tx)
-        .await?;
+        let account: Option<i64> = tx
+            .query("DELETE FROM setup_token WHERE digest = $1 AND expires > $2 RETURNING account")
+            .bind(self.vault().digest(setup_token).as_slice())
+            .bind(now.millis())
+            .optional_scalar()
+            .await?;
         let Some(account) = account.map(AccountId) else { return Ok(None) };
         self.put(&mut tx, account, hash, now).await?;
         tx.commit().await?;
@@ -73,9 +73,12 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn awaits_set_up(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let waiting: i64 = sqlx::query_scalar("SELECT count(*) FROM setup_token WHERE expires > $1")
+        let waiting: i64 = self
+            .read()
+            .await?
+            .query("SELECT count(*) FROM setup_token WHERE expires > $1")
             .bind(now.millis())
-            .fetch_one(self.reader())
+            .scalar()
             .await?;
         Ok(waiting > 0)
     }
@@ -87,14 +90,14 @@ impl Store {
         hash: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        sqlx::query(
+        tx.query(
             "INSERT INTO account_password (account, hash, changed) VALUES ($1, $2, $3)
              ON CONFLICT (account) DO UPDATE SET hash = excluded.hash, changed = excluded.changed",
         )
         .bind(account.0)
         .bind(hash)
         .bind(now.millis())
-        .execute(&mut **tx)
+        .execute()
         .await?;
         let entry = Entry {
             action: "update",

@@ -2,7 +2,7 @@
 
 use model::{id::PoolId, money::Units};
 
-use crate::store::{StoreError, Tx};
+use crate::{database::Tx, sql::Run, store::StoreError};
 
 /// An amount that a pool may be given: nothing else survives a JSON number or keeps the sums in range.
 fn check(units: Units) -> Result<(), StoreError> {
@@ -14,14 +14,15 @@ fn check(units: Units) -> Result<(), StoreError> {
 
 pub(crate) async fn create(tx: &mut Tx, units: Units, unlimited: bool) -> Result<PoolId, StoreError> {
     check(units)?;
-    let id = sqlx::query_scalar(
-        "INSERT INTO pool (granted, used, leased, suspense, available, unlimited)
+    let id = tx
+        .query(
+            "INSERT INTO pool (granted, used, leased, suspense, available, unlimited)
          VALUES ($1, 0, 0, 0, $1, $2) RETURNING id",
-    )
-    .bind(units.get())
-    .bind(i64::from(unlimited))
-    .fetch_one(&mut **tx)
-    .await?;
+        )
+        .bind(units.get())
+        .bind(i64::from(unlimited))
+        .scalar()
+        .await?;
     Ok(PoolId(id))
 }
 
@@ -36,17 +37,17 @@ pub(crate) async fn set(
     unlimited: Option<bool>,
 ) -> Result<(), StoreError> {
     remaining.map_or(Ok(()), check)?;
-    let leased: i64 = sqlx::query_scalar(
+    let leased: i64 = tx.query(
         "SELECT CAST(coalesce(sum(amount - spent), 0) AS BIGINT) FROM lease WHERE pool = $1 AND state = 'open'",
     )
     .bind(pool.0)
-    .fetch_one(&mut **tx)
+    .scalar()
     .await?;
-    sqlx::query("UPDATE lease SET state = 'void' WHERE pool = $1 AND state = 'open'")
+    tx.query("UPDATE lease SET state = 'void' WHERE pool = $1 AND state = 'open'")
         .bind(pool.0)
-        .execute(&mut **tx)
+        .execute()
         .await?;
-    sqlx::query(
+    tx.query(
         "UPDATE pool SET
             available = coalesce($2, available + $3),
             granted = used + suspense + (leased - $3) + coalesce($2, available + $3),
@@ -58,7 +59,7 @@ pub(crate) async fn set(
     .bind(remaining.map(Units::get))
     .bind(leased)
     .bind(unlimited.map(i64::from))
-    .execute(&mut **tx)
+    .execute()
     .await?;
     Ok(())
 }

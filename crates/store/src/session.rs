@@ -7,7 +7,9 @@ use model::{
 
 use crate::{
     account::{self, Account, account_columns},
-    store::{Store, StoreError, Tx},
+    database::Tx,
+    sql::Run,
+    store::{Store, StoreError},
 };
 
 /// Somebody who is signed in, without the token.
@@ -91,23 +93,24 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<SessionId>, StoreError> {
         let mut tx = self.write().await?;
-        sqlx::query("DELETE FROM console_session WHERE used < $1")
+        tx.query("DELETE FROM console_session WHERE used < $1")
             .bind(new.forget_before.millis())
-            .execute(&mut *tx)
+            .execute()
             .await?;
-        let id: Option<i64> = sqlx::query_scalar(
-            "INSERT INTO console_session (account, digest, created, used, client, agent)
+        let id: Option<i64> = tx
+            .query(
+                "INSERT INTO console_session (account, digest, created, used, client, agent)
              SELECT account, $3, $4, $4, $5, $6 FROM account_password WHERE account = $1 AND hash = $2
              RETURNING id",
-        )
-        .bind(new.account.0)
-        .bind(new.password_hash)
-        .bind(self.vault().digest(token).as_slice())
-        .bind(now.millis())
-        .bind(new.client)
-        .bind(new.agent)
-        .fetch_optional(&mut *tx)
-        .await?;
+            )
+            .bind(new.account.0)
+            .bind(new.password_hash)
+            .bind(self.vault().digest(token).as_slice())
+            .bind(now.millis())
+            .bind(new.client)
+            .bind(new.agent)
+            .optional_scalar()
+            .await?;
         tx.commit().await?;
         Ok(id.map(SessionId))
     }
@@ -117,17 +120,20 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn session_by_token(&self, token: &str) -> Result<Option<(Session, Account)>, StoreError> {
-        let row: Option<OwnedRow> = sqlx::query_as(concat!(
-            "SELECT ",
-            session_columns!(),
-            ", ",
-            account_columns!(),
-            " FROM console_session s JOIN account a ON a.id = s.account JOIN pool p ON p.id = a.pool \
+        let row: Option<OwnedRow> = self
+            .read()
+            .await?
+            .query(concat!(
+                "SELECT ",
+                session_columns!(),
+                ", ",
+                account_columns!(),
+                " FROM console_session s JOIN account a ON a.id = s.account JOIN pool p ON p.id = a.pool \
               WHERE s.digest = $1"
-        ))
-        .bind(self.vault().digest(token).as_slice())
-        .fetch_optional(self.reader())
-        .await?;
+            ))
+            .bind(self.vault().digest(token).as_slice())
+            .fetch_optional()
+            .await?;
         row.map(|row| Ok((row.session.into(), row.account.account()?))).transpose()
     }
 
@@ -137,10 +143,10 @@ impl Store {
     /// The database.
     pub async fn session_used(&self, id: SessionId, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        sqlx::query("UPDATE console_session SET used = $2 WHERE id = $1 AND used < $2")
+        tx.query("UPDATE console_session SET used = $2 WHERE id = $1 AND used < $2")
             .bind(id.0)
             .bind(now.millis())
-            .execute(&mut *tx)
+            .execute()
             .await?;
         Ok(tx.commit().await?)
     }
@@ -150,14 +156,17 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn list_sessions(&self, account: AccountId) -> Result<Vec<Session>, StoreError> {
-        let rows: Vec<Row> = sqlx::query_as(concat!(
-            "SELECT ",
-            session_columns!(),
-            " FROM console_session s WHERE s.account = $1 ORDER BY s.id DESC"
-        ))
-        .bind(account.0)
-        .fetch_all(self.reader())
-        .await?;
+        let rows: Vec<Row> = self
+            .read()
+            .await?
+            .query(concat!(
+                "SELECT ",
+                session_columns!(),
+                " FROM console_session s WHERE s.account = $1 ORDER BY s.id DESC"
+            ))
+            .bind(account.0)
+            .fetch_all()
+            .await?;
         Ok(rows.into_iter().map(Session::from).collect())
     }
 
@@ -167,12 +176,12 @@ impl Store {
     /// The database.
     pub async fn end_session(&self, account: AccountId, id: SessionId) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
-        let gone = sqlx::query("DELETE FROM console_session WHERE account = $1 AND id = $2")
+        let gone = tx
+            .query("DELETE FROM console_session WHERE account = $1 AND id = $2")
             .bind(account.0)
             .bind(id.0)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
+            .execute()
+            .await?;
         tx.commit().await?;
         Ok(gone > 0)
     }
@@ -195,11 +204,12 @@ pub(crate) async fn end_all(
     account: AccountId,
     kept: Option<SessionId>,
 ) -> Result<u64, StoreError> {
-    let gone = sqlx::query("DELETE FROM console_session WHERE account = $1 AND id <> $2")
+    let gone = tx
+        .query("DELETE FROM console_session WHERE account = $1 AND id <> $2")
         .bind(account.0)
         // No session has the id 0.
         .bind(kept.map_or(0, |id| id.0))
-        .execute(&mut **tx)
+        .execute()
         .await?;
-    Ok(gone.rows_affected())
+    Ok(gone)
 }

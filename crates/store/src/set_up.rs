@@ -4,6 +4,7 @@ use model::{clock::Timestamp, id::AccountId};
 
 use crate::{
     account::{NewAccount, Role, insert},
+    sql::Run,
     store::{Store, StoreError},
 };
 
@@ -28,7 +29,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<AccountId>, StoreError> {
         let mut tx = self.write().await?;
-        let accounts: i64 = sqlx::query_scalar("SELECT count(*) FROM account").fetch_one(&mut *tx).await?;
+        let accounts: i64 = tx.query("SELECT count(*) FROM account").scalar().await?;
         if accounts > 0 {
             return Ok(None);
         }
@@ -41,11 +42,11 @@ impl Store {
             balance: None,
         };
         let id = insert(&mut tx, &root, now).await?;
-        sqlx::query("INSERT INTO setup_token (digest, account, expires) VALUES ($1, $2, $3)")
+        tx.query("INSERT INTO setup_token (digest, account, expires) VALUES ($1, $2, $3)")
             .bind(self.vault().digest(setup_token).as_slice())
             .bind(id.0)
             .bind(setup_ends(now))
-            .execute(&mut *tx)
+            .execute()
             .await?;
         tx.commit().await?;
         Ok(Some(id))
@@ -57,13 +58,14 @@ impl Store {
     /// The database.
     pub async fn renew_setup_token(&self, setup_token: &str, now: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
-        let renewed = sqlx::query("UPDATE setup_token SET digest = $1, expires = $2")
+        let renewed = tx
+            .query("UPDATE setup_token SET digest = $1, expires = $2")
             .bind(self.vault().digest(setup_token).as_slice())
             .bind(setup_ends(now))
-            .execute(&mut *tx)
+            .execute()
             .await?;
         tx.commit().await?;
-        Ok(renewed.rows_affected() > 0)
+        Ok(renewed > 0)
     }
 
     /// Uses up the set-up token. `None` when it is not the one, or was used, or has ended.
@@ -76,13 +78,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<AccountId>, StoreError> {
         let mut tx = self.write().await?;
-        let account: Option<i64> = sqlx::query_scalar(
-            "DELETE FROM setup_token WHERE digest = $1 AND expires > $2 RETURNING account",
-        )
-        .bind(self.vault().digest(setup_token).as_slice())
-        .bind(now.millis())
-        .fetch_optional(&mut *tx)
-        .await?;
+        let account: Option<i64> = tx
+            .query("DELETE FROM setup_token WHERE digest = $1 AND expires > $2 RETURNING account")
+            .bind(self.vault().digest(setup_token).as_slice())
+            .bind(now.millis())
+            .optional_scalar()
+            .await?;
         tx.commit().await?;
         Ok(account.map(AccountId))
     }

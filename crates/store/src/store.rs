@@ -1,17 +1,17 @@
-//! The database: opening it, its two pools of connections, and what can go wrong.
+//! The store: opening it, and what can go wrong.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
 use model::{id::ChannelId, price::Leap};
 use parking_lot::Mutex;
-use sqlx::{
-    Connection, Sqlite, SqlitePool, Transaction,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use sqlx::migrate::MigrateError;
 
 use crate::{
     audit::Actor,
+    database::{Connection, Database, Tx},
     imported::Imported,
+    postgres::{self, PostgresServer},
+    sqlite,
     usage::{Names, Tally},
     vault::{MasterKey, Vault},
 };
@@ -55,19 +55,17 @@ pub enum StoreError {
     NoAccessToGroup(String),
     /// The database does not answer, or says no.
     #[error("database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(sqlx::Error),
+    /// The database is not reached in time.
+    #[error("the database does not answer")]
+    Away,
     /// The schema cannot be brought up to date.
     #[error("database schema: {0}")]
-    Schema(#[from] sqlx::migrate::MigrateError),
+    Schema(#[from] MigrateError),
     /// The operating system gives no random numbers.
     #[error("no random numbers: {0}")]
     Random(#[from] getrandom::Error),
 }
-
-/// How long a connection waits for the writer of another process.
-pub(crate) const BUSY: Duration = Duration::from_secs(5);
-
-pub(crate) type Tx = Transaction<'static, Sqlite>;
 
 /// All persistent state, used on somebody's behalf. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -75,8 +73,7 @@ pub struct Store(Arc<Inner>, Actor);
 
 #[derive(Debug)]
 struct Inner {
-    writer: SqlitePool,
-    reader: SqlitePool,
+    database: Database,
     vault: Vault,
     names: Names,
     /// The open block of usage records, for whoever applies the journal.
@@ -90,31 +87,21 @@ impl Store {
     /// # Errors
     /// [`StoreError::WrongMasterKey`]; a database that cannot be opened or migrated.
     pub async fn open(path: &Path, master: &MasterKey) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            // What is deleted or sealed anew is overwritten, not only forgotten.
-            .pragma("secure_delete", "ON")
-            .busy_timeout(BUSY);
-        // SQLite has one writer at a time: one connection makes them queue here, where it is cheap.
-        // Its cache, in KiB, has room for a block of usage records, which is read when it is summed up.
-        let writing = options.clone().pragma("cache_size", "-16384");
-        // A full disk makes SQLite end a transaction by itself; the connection then believes for ever that it is in one.
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
-            .connect_with(writing)
-            .await?;
-        sqlx::migrate!().run(&writer).await?;
-        let reader =
-            SqlitePoolOptions::new().max_connections(4).min_connections(0).connect_lazy_with(options);
-        let vault = Vault::open(&writer, master).await?;
-        let imported = Imported::load(&writer).await?;
-        let inner =
-            Inner { writer, reader, vault, names: Names::default(), tally: Mutex::default(), imported };
+        Self::begin(sqlite::open(path).await?, master).await
+    }
+
+    /// Opens a PostgreSQL database that is there, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongMasterKey`]; a database that cannot be reached ([`StoreError::is_away`]) or migrated.
+    pub async fn connect(server: &PostgresServer, master: &MasterKey) -> Result<Self, StoreError> {
+        Self::begin(postgres::open(server).await?, master).await
+    }
+
+    async fn begin(database: Database, master: &MasterKey) -> Result<Self, StoreError> {
+        let vault = Vault::open(&database, master).await?;
+        let imported = Imported::load(&database).await?;
+        let inner = Inner { database, vault, names: Names::default(), tally: Mutex::default(), imported };
         Ok(Self(Arc::new(inner), Actor::command_line()))
     }
 
@@ -128,12 +115,23 @@ impl Store {
         &self.1
     }
 
-    pub(crate) async fn write(&self) -> Result<Tx, StoreError> {
-        Ok(self.0.writer.begin_with("BEGIN IMMEDIATE").await?)
+    pub(crate) fn database(&self) -> &Database {
+        &self.0.database
     }
 
-    pub(crate) fn reader(&self) -> &SqlitePool {
-        &self.0.reader
+    /// A transaction that writes; no other does meanwhile.
+    pub(crate) async fn write(&self) -> Result<Tx, StoreError> {
+        self.database().write().await
+    }
+
+    /// A connection that reads, each statement by itself.
+    pub(crate) async fn read(&self) -> Result<Connection, StoreError> {
+        self.database().read().await
+    }
+
+    /// A transaction that sees one moment of the database.
+    pub(crate) async fn snapshot(&self) -> Result<Tx, StoreError> {
+        self.database().snapshot().await
     }
 
     pub(crate) fn vault(&self) -> &Vault {
@@ -154,8 +152,43 @@ impl Store {
 
     /// Closes the connections, so that the files are as small as they can be.
     pub async fn close(&self) {
-        self.0.reader.close().await;
-        self.0.writer.close().await;
+        self.database().close().await;
+    }
+}
+
+impl StoreError {
+    /// Whether the database is not there at the moment, so that it is worth to ask again.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Away => true,
+            Self::Database(error) | Self::Schema(MigrateError::Execute(error)) => is_away(error),
+            _ => false,
+        }
+    }
+}
+
+fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+        // It starts, it stops, it has lost its connections, or it has too many.
+        sqlx::Error::Database(said) => said.code().is_some_and(|code| {
+            code.starts_with("08") || ["57P01", "57P02", "57P03", "53300"].contains(&code.as_ref())
+        }),
+        _ => false,
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::PoolTimedOut => Self::Away,
+            // PostgreSQL has no text with a zero byte in it.
+            sqlx::Error::Database(said) if said.code().as_deref() == Some("22021") => {
+                Self::Invalid("a text must not contain the character U+0000".to_owned())
+            }
+            _ => Self::Database(error),
+        }
     }
 }
 
@@ -164,47 +197,5 @@ pub(crate) fn unique(what: impl FnOnce() -> String) -> impl FnOnce(sqlx::Error) 
     |error| match &error {
         sqlx::Error::Database(database) if database.is_unique_violation() => StoreError::Conflict(what()),
         _ => error.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// As a full disk does it; `OR ROLLBACK` is the way to get there without one.
-    #[tokio::test]
-    async fn a_transaction_that_the_database_ends_by_itself_leaves_it_writable() {
-        let directory = tempfile::TempDir::new().unwrap();
-        let master = MasterKey::generate().unwrap();
-        let store = Store::open(&directory.path().join("apsis.db"), &master).await.unwrap();
-        let mut tx = store.write().await.unwrap();
-        let again =
-            "INSERT OR ROLLBACK INTO price_group (name, description, ratio) VALUES ('default', '', 1)";
-        sqlx::query(again).execute(&mut *tx).await.unwrap_err();
-        drop(tx);
-        let group = crate::Group {
-            name: "g".to_owned(),
-            description: String::new(),
-            ratio: model::price::Ratio::ONE,
-        };
-        store.put_group(&group, model::clock::Timestamp::from_millis(1)).await.unwrap();
-        assert_eq!(store.list_groups().await.unwrap().len(), 2);
-    }
-
-    /// `synchronous` is a connection's own, so it can be asked only here. 2 is FULL.
-    #[tokio::test]
-    async fn what_is_committed_survives_a_power_failure() {
-        let directory = tempfile::TempDir::new().unwrap();
-        let master = MasterKey::generate().unwrap();
-        let store = Store::open(&directory.path().join("apsis.db"), &master).await.unwrap();
-        for connections in [&store.0.writer, &store.0.reader] {
-            let mode: String =
-                sqlx::query_scalar("PRAGMA journal_mode").fetch_one(connections).await.unwrap();
-            let synchronous: i64 =
-                sqlx::query_scalar("PRAGMA synchronous").fetch_one(connections).await.unwrap();
-            let foreign_keys: i64 =
-                sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(connections).await.unwrap();
-            assert_eq!((mode.as_str(), synchronous, foreign_keys), ("wal", 2, 1));
-        }
     }
 }

@@ -8,6 +8,7 @@ use model::{
 
 use crate::{
     account::{self, Account, account_columns},
+    sql::Run,
     store::{Store, StoreError},
 };
 
@@ -69,18 +70,19 @@ impl Store {
         now: Timestamp,
     ) -> Result<Token, StoreError> {
         let mut tx = self.write().await?;
-        let row: Row = sqlx::query_as(
-            "INSERT INTO personal_access_token (account, digest, name, expires, created)
+        let row: Row = tx
+            .query(
+                "INSERT INTO personal_access_token (account, digest, name, expires, created)
              VALUES ($1, $2, $3, $4, $5) RETURNING id, account, name, expires, created",
-        )
-        .bind(account.0)
-        .bind(self.vault().digest(credential.expose()).as_slice())
-        .bind(name)
-        .bind(expires.map(Timestamp::millis))
-        .bind(now.millis())
-        .fetch_one(&mut *tx)
-        .await?;
-        sqlx::query("DELETE FROM setup_token WHERE account = $1").bind(account.0).execute(&mut *tx).await?;
+            )
+            .bind(account.0)
+            .bind(self.vault().digest(credential.expose()).as_slice())
+            .bind(name)
+            .bind(expires.map(Timestamp::millis))
+            .bind(now.millis())
+            .fetch_one()
+            .await?;
+        tx.query("DELETE FROM setup_token WHERE account = $1").bind(account.0).execute().await?;
         tx.commit().await?;
         Ok(row.into())
     }
@@ -90,13 +92,16 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn list_tokens(&self, account: AccountId) -> Result<Vec<Token>, StoreError> {
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT id, account, name, expires, created FROM personal_access_token
+        let rows: Vec<Row> = self
+            .read()
+            .await?
+            .query(
+                "SELECT id, account, name, expires, created FROM personal_access_token
              WHERE account = $1 ORDER BY id DESC",
-        )
-        .bind(account.0)
-        .fetch_all(self.reader())
-        .await?;
+            )
+            .bind(account.0)
+            .fetch_all()
+            .await?;
         Ok(rows.into_iter().map(Token::from).collect())
     }
 
@@ -106,12 +111,12 @@ impl Store {
     /// The database.
     pub async fn revoke_token(&self, account: AccountId, id: TokenId) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
-        let gone = sqlx::query("DELETE FROM personal_access_token WHERE account = $1 AND id = $2")
+        let gone = tx
+            .query("DELETE FROM personal_access_token WHERE account = $1 AND id = $2")
             .bind(account.0)
             .bind(id.0)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
+            .execute()
+            .await?;
         tx.commit().await?;
         Ok(gone > 0)
     }
@@ -124,15 +129,18 @@ impl Store {
         &self,
         credential: &Credential,
     ) -> Result<Option<(Token, Account)>, StoreError> {
-        let row: Option<OwnedRow> = sqlx::query_as(concat!(
-            "SELECT t.id, t.account, t.name, t.expires, t.created, ",
-            account_columns!(),
-            " FROM personal_access_token t JOIN account a ON a.id = t.account \
+        let row: Option<OwnedRow> = self
+            .read()
+            .await?
+            .query(concat!(
+                "SELECT t.id, t.account, t.name, t.expires, t.created, ",
+                account_columns!(),
+                " FROM personal_access_token t JOIN account a ON a.id = t.account \
               JOIN pool p ON p.id = a.pool WHERE t.digest = $1"
-        ))
-        .bind(self.vault().digest(credential.expose()).as_slice())
-        .fetch_optional(self.reader())
-        .await?;
+            ))
+            .bind(self.vault().digest(credential.expose()).as_slice())
+            .fetch_optional()
+            .await?;
         row.map(|row| Ok((row.token.into(), row.account.account()?))).transpose()
     }
 }

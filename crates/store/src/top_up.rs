@@ -1,11 +1,13 @@
 //! Top-ups: what operators have put on accounts. Written in the transaction that raises the balance.
 
 use model::{clock::Timestamp, id::AccountId, money::Units};
-use sqlx::{QueryBuilder, Sqlite};
 
 use crate::{
+    build::Sql,
+    database::Tx,
     key::Page,
-    store::{Store, StoreError, Tx},
+    sql::Run,
+    store::{Store, StoreError},
 };
 
 /// One top-up.
@@ -81,12 +83,12 @@ impl Store {
         if units <= 0 {
             return Ok(());
         }
-        sqlx::query("INSERT INTO top_up (account, at, units, actor) VALUES ($1, $2, $3, $4)")
+        tx.query("INSERT INTO top_up (account, at, units, actor) VALUES ($1, $2, $3, $4)")
             .bind(account.0)
             .bind(now.millis())
             .bind(units)
             .bind(&*self.actor().name)
-            .execute(&mut **tx)
+            .execute()
             .await?;
         Ok(())
     }
@@ -96,22 +98,22 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn top_ups(&self, filter: &TopUpFilter, page: Page) -> Result<(Vec<TopUp>, i64), StoreError> {
-        let mut tx = self.reader().begin().await?;
-        let mut count = QueryBuilder::<Sqlite>::new("SELECT count(*)");
+        let mut tx = self.snapshot().await?;
+        let mut count = Sql::new("SELECT count(*)");
         push(&mut count, filter);
-        let total: i64 = count.build_query_scalar().fetch_one(&mut *tx).await?;
-        let mut list = QueryBuilder::<Sqlite>::new(
+        let total: i64 = tx.built(count).scalar().await?;
+        let mut list = Sql::new(
             "SELECT top_up.id, top_up.account, account.username, account.email, top_up.at, top_up.units, top_up.actor",
         );
         push(&mut list, filter);
         let offset = page.number.saturating_sub(1).saturating_mul(page.size);
         list.push(" ORDER BY top_up.id DESC LIMIT ").push_bind(page.size).push(" OFFSET ").push_bind(offset);
-        let rows: Vec<Row> = list.build_query_as().fetch_all(&mut *tx).await?;
+        let rows: Vec<Row> = tx.built(list).fetch_all().await?;
         Ok((rows.into_iter().map(TopUp::from).collect(), total))
     }
 }
 
-fn push(sql: &mut QueryBuilder<Sqlite>, filter: &TopUpFilter) {
+fn push(sql: &mut Sql, filter: &TopUpFilter) {
     sql.push(" FROM top_up LEFT JOIN account ON account.id = top_up.account WHERE 1 = 1");
     if let Some(id) = filter.id {
         sql.push(" AND top_up.id = ").push_bind(id);

@@ -5,7 +5,7 @@
 //! the place where it stands, so that a sealed value that is moved to another row does not open. Changing the master
 //! key wraps the data keys again, and seals every value again under a new one.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use chacha20poly1305::{
     XChaCha20Poly1305, XNonce,
@@ -14,16 +14,21 @@ use chacha20poly1305::{
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use sqlx::SqlitePool;
 use zeroize::Zeroizing;
 
-use crate::store::{Store, StoreError, Tx};
+use crate::{
+    database::Database,
+    database::Tx,
+    sql::Run,
+    store::{Store, StoreError},
+};
 
 /// Version of a sealed value's form.
 const VERSION: u8 = 1;
 const NONCE: usize = 24;
 const LOOKUP: &str = "lookup";
 const SEAL: &str = "seal";
+const PURPOSES: [&str; 2] = [LOOKUP, SEAL];
 
 type Key = Zeroizing<[u8; 32]>;
 
@@ -125,28 +130,16 @@ impl fmt::Debug for Vault {
 
 impl Vault {
     /// Unwraps the data keys, or makes them in a new database.
-    pub(crate) async fn open(database: &SqlitePool, master: &MasterKey) -> Result<Self, StoreError> {
+    pub(crate) async fn open(database: &Database, master: &MasterKey) -> Result<Self, StoreError> {
         let wrapping = master.wrapping()?;
+        let mut found = wrapped(&mut database.read().await?).await?;
+        if found.len() < PURPOSES.len() {
+            found = make_data_keys(database, &wrapping).await?;
+        }
         let mut keys = Vec::new();
-        for purpose in [LOOKUP, SEAL] {
-            let found: Option<Vec<u8>> =
-                sqlx::query_scalar("SELECT wrapped FROM data_key WHERE purpose = $1")
-                    .bind(purpose)
-                    .fetch_optional(database)
-                    .await?;
-            let wrapped = match found {
-                Some(wrapped) => wrapped,
-                None => {
-                    let wrapped = close(&wrapping, purpose.as_bytes(), random_key()?.as_slice())?;
-                    sqlx::query("INSERT INTO data_key (purpose, wrapped) VALUES ($1, $2)")
-                        .bind(purpose)
-                        .bind(&wrapped)
-                        .execute(database)
-                        .await?;
-                    wrapped
-                }
-            };
-            keys.push(unclose(&wrapping, purpose.as_bytes(), &wrapped).ok_or(StoreError::WrongMasterKey)?);
+        for purpose in PURPOSES {
+            let wrapped = found.get(purpose).ok_or(StoreError::Corrupt("the data keys"))?;
+            keys.push(unclose(&wrapping, purpose.as_bytes(), wrapped).ok_or(StoreError::WrongMasterKey)?);
         }
         let [lookup, seal] = keys.as_slice() else { return Err(StoreError::Corrupt("the data keys")) };
         let corrupt = |_| StoreError::Corrupt("a data key of the wrong length");
@@ -173,6 +166,35 @@ impl Vault {
         let text = bytes.and_then(|bytes| std::str::from_utf8(&bytes).map(str::to_owned).ok());
         text.map(Zeroizing::new).ok_or(StoreError::Corrupt("a sealed value does not open"))
     }
+}
+
+/// The data keys as they are kept, by their purposes.
+async fn wrapped(connection: &mut impl Run) -> Result<HashMap<String, Vec<u8>>, StoreError> {
+    let rows: Vec<(String, Vec<u8>)> =
+        connection.query("SELECT purpose, wrapped FROM data_key").fetch_all().await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Makes what is missing, unless another process has just done so.
+async fn make_data_keys(
+    database: &Database,
+    wrapping: &XChaCha20Poly1305,
+) -> Result<HashMap<String, Vec<u8>>, StoreError> {
+    let mut tx = database.write().await?;
+    let mut keys = wrapped(&mut tx).await?;
+    for purpose in PURPOSES {
+        if !keys.contains_key(purpose) {
+            let made = close(wrapping, purpose.as_bytes(), random_key()?.as_slice())?;
+            tx.query("INSERT INTO data_key (purpose, wrapped) VALUES ($1, $2)")
+                .bind(purpose)
+                .bind(&made)
+                .execute()
+                .await?;
+            keys.insert(purpose.to_owned(), made);
+        }
+    }
+    tx.commit().await?;
+    Ok(keys)
 }
 
 /// Version, nonce, ciphertext.
@@ -219,12 +241,12 @@ impl Store {
         let mut tx = self.write().await?;
         let mut count = 0;
         for (select, update, table) in SEALED {
-            let rows: Vec<(i64, i64, i64, Vec<u8>)> = sqlx::query_as(select).fetch_all(&mut *tx).await?;
+            let rows: Vec<(i64, i64, i64, Vec<u8>)> = tx.query(select).fetch_all().await?;
             for (id, row, account, sealed) in rows {
                 let place = Place { table, row, account };
                 let secret = self.vault().open_sealed(place, &sealed)?;
                 let sealed = close(&seal, &place.bytes(), secret.as_bytes())?;
-                sqlx::query(update).bind(sealed).bind(id).execute(&mut *tx).await?;
+                tx.query(update).bind(sealed).bind(id).execute().await?;
                 count += 1;
             }
         }
@@ -237,10 +259,10 @@ impl Store {
         // The look-up key stays: the digests of tokens cannot be made again. It is only wrapped anew.
         for (purpose, key) in [(LOOKUP, self.vault().lookup_key.as_slice()), (SEAL, seal)] {
             let wrapped = close(wrapping, purpose.as_bytes(), key)?;
-            sqlx::query("UPDATE data_key SET wrapped = $1 WHERE purpose = $2")
+            tx.query("UPDATE data_key SET wrapped = $1 WHERE purpose = $2")
                 .bind(wrapped)
                 .bind(purpose)
-                .execute(&mut **tx)
+                .execute()
                 .await?;
         }
         Ok(())

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use sqlx::{
-    SqlitePool,
-    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
-};
+use sqlx::Connection;
 
 use crate::{
-    store::{BUSY, Store, StoreError},
+    postgres::{self, DatabaseUrl},
+    sql::Run,
+    sqlite,
+    store::{Store, StoreError},
     usage::BLOCK,
 };
 
@@ -34,16 +34,26 @@ struct Row {
     suspended: i64,
 }
 
-/// Every difference in the database at `path`, as [`Store::verify`] finds them, without changing anything: it is opened
-/// for reading alone, no schema is brought up to date, and no master key is needed.
+/// Every difference in the SQLite database at `path`, as [`Store::verify`] finds them, without changing anything: it is
+/// opened for reading alone, no schema is brought up to date, and no master key is needed.
 ///
 /// # Errors
 /// The database; a schema that this program does not know.
-pub async fn verify(path: &Path) -> Result<Vec<Discrepancy>, StoreError> {
-    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY);
-    let database = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
-    let found = find(&database).await;
-    database.close().await;
+pub async fn verify_file(path: &Path) -> Result<Vec<Discrepancy>, StoreError> {
+    let mut database = sqlite::open_to_read(path).await?;
+    let found = find(&mut database).await;
+    database.close().await?;
+    found
+}
+
+/// The same of a PostgreSQL database.
+///
+/// # Errors
+/// The database; a schema that this program does not know.
+pub async fn verify_server(url: &DatabaseUrl) -> Result<Vec<Discrepancy>, StoreError> {
+    let mut database = postgres::open_to_read(url).await?;
+    let found = find(&mut database).await;
+    database.close().await?;
     found
 }
 
@@ -57,12 +67,12 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn verify(&self) -> Result<Vec<Discrepancy>, StoreError> {
-        find(self.reader()).await
+        find(&mut self.database().proof().await?).await
     }
 }
 
-async fn find(database: &SqlitePool) -> Result<Vec<Discrepancy>, StoreError> {
-    let rows: Vec<Row> = sqlx::query_as(
+async fn find(database: &mut impl Run) -> Result<Vec<Discrepancy>, StoreError> {
+    let rows: Vec<Row> = database.query(
             "WITH paid AS (
                 SELECT payer, sum(units) AS units FROM usage GROUP BY payer
              ), charged AS (
@@ -82,7 +92,7 @@ async fn find(database: &SqlitePool) -> Result<Vec<Discrepancy>, StoreError> {
                 coalesce(held.open, 0) AS open, coalesce(held.suspended, 0) AS suspended
              FROM pool LEFT JOIN charged ON charged.pool = pool.id LEFT JOIN held ON held.pool = pool.id",
         )
-        .fetch_all(database)
+        .fetch_all()
         .await?;
     let mut found: Vec<_> = rows.iter().flat_map(differences).collect();
     found.extend(overspent_leases(database).await?);
@@ -92,13 +102,14 @@ async fn find(database: &SqlitePool) -> Result<Vec<Discrepancy>, StoreError> {
     Ok(found)
 }
 
-async fn charges_twice(database: &SqlitePool) -> Result<Vec<Discrepancy>, StoreError> {
-    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
-        "SELECT journal, seq, count(*) FROM usage GROUP BY journal, seq HAVING count(*) > 1
+async fn charges_twice(database: &mut impl Run) -> Result<Vec<Discrepancy>, StoreError> {
+    let rows: Vec<(i64, i64, i64)> = database
+        .query(
+            "SELECT journal, seq, count(*) FROM usage GROUP BY journal, seq HAVING count(*) > 1
              ORDER BY journal, seq LIMIT 100",
-    )
-    .fetch_all(database)
-    .await?;
+        )
+        .fetch_all()
+        .await?;
     let name = |(journal, seq, count)| Discrepancy {
         pool: None,
         what: format!("charge {seq} of journal {journal} has {count} records"),
@@ -106,9 +117,10 @@ async fn charges_twice(database: &SqlitePool) -> Result<Vec<Discrepancy>, StoreE
     Ok(rows.into_iter().map(name).collect())
 }
 
-async fn wrong_sums(database: &SqlitePool) -> Result<Vec<Discrepancy>, StoreError> {
-    let rows: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(
-        "WITH part AS (
+async fn wrong_sums(database: &mut impl Run) -> Result<Vec<Discrepancy>, StoreError> {
+    let rows: Vec<(i64, i64, i64, i64, i64)> = database
+        .query(
+            "WITH part AS (
                 SELECT block, CAST(sum(requests) AS BIGINT) AS requests, CAST(sum(units) AS BIGINT) AS units
                 FROM usage_part WHERE account <> 0 GROUP BY block
              ), total AS (
@@ -129,10 +141,10 @@ async fn wrong_sums(database: &SqlitePool) -> Result<Vec<Discrepancy>, StoreErro
                 OR coalesce(total.units, 0) <> coalesce(part.units, 0)
                 OR usage_block.requests <> coalesce(part.requests, 0)
              ORDER BY usage_block.block",
-    )
-    .bind(BLOCK)
-    .fetch_all(database)
-    .await?;
+        )
+        .bind(BLOCK)
+        .fetch_all()
+        .await?;
     let name = |(block, requests, units, summed, sum)| Discrepancy {
         pool: None,
         what: format!(
@@ -142,13 +154,14 @@ async fn wrong_sums(database: &SqlitePool) -> Result<Vec<Discrepancy>, StoreErro
     Ok(rows.into_iter().map(name).collect())
 }
 
-async fn overspent_leases(database: &SqlitePool) -> Result<Vec<Discrepancy>, StoreError> {
-    let rows: Vec<(i64, i64, i64, i64)> = sqlx::query_as(
-        "SELECT pool, id, amount, spent FROM lease
+async fn overspent_leases(database: &mut impl Run) -> Result<Vec<Discrepancy>, StoreError> {
+    let rows: Vec<(i64, i64, i64, i64)> = database
+        .query(
+            "SELECT pool, id, amount, spent FROM lease
              WHERE state IN ('open', 'suspense') AND (spent < 0 OR spent > amount) ORDER BY pool, id",
-    )
-    .fetch_all(database)
-    .await?;
+        )
+        .fetch_all()
+        .await?;
     let name = |(pool, lease, amount, spent)| Discrepancy {
         pool: Some(pool),
         what: format!("lease {lease} has the amount {amount}, and {spent} of it is spent"),
@@ -156,18 +169,19 @@ async fn overspent_leases(database: &SqlitePool) -> Result<Vec<Discrepancy>, Sto
     Ok(rows.into_iter().map(name).collect())
 }
 
-async fn charges_without_pool(database: &SqlitePool) -> Result<Vec<Discrepancy>, StoreError> {
-    let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "WITH paid AS (SELECT payer, sum(units) AS units FROM usage GROUP BY payer)
+async fn charges_without_pool(database: &mut impl Run) -> Result<Vec<Discrepancy>, StoreError> {
+    let rows: Vec<(i64, i64)> = database
+        .query(
+            "WITH paid AS (SELECT payer, sum(units) AS units FROM usage GROUP BY payer)
              SELECT draws.pool, CAST(sum(draws.units) AS BIGINT) FROM (
                 SELECT key_pool AS pool, units FROM paid JOIN usage_payer ON usage_payer.id = payer
                 UNION ALL SELECT account_pool, units FROM paid JOIN usage_payer ON usage_payer.id = payer
                 UNION ALL SELECT pool, units FROM usage_retired
              ) AS draws LEFT JOIN pool ON pool.id = draws.pool
              WHERE pool.id IS NULL AND draws.units <> 0 GROUP BY draws.pool ORDER BY draws.pool",
-    )
-    .fetch_all(database)
-    .await?;
+        )
+        .fetch_all()
+        .await?;
     let name = |(pool, units)| Discrepancy {
         pool: Some(pool),
         what: format!("there is no such pool, its charges are {units}"),

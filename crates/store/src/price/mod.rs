@@ -17,8 +17,10 @@ use row::{Row, further};
 use crate::{
     audit::Entry,
     change::{self, Kind},
+    database::Tx,
     key::Page,
-    store::{Store, StoreError, Tx},
+    sql::Run,
+    store::{Store, StoreError},
 };
 
 /// What a model costs, and how much it can answer.
@@ -129,24 +131,25 @@ impl Store {
             return Err(StoreError::Leap { model: new.model.clone(), leap });
         }
         let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let id: i64 = sqlx::query_scalar(
-            "INSERT INTO price (model, effective, input, cached_input, cache_write, output, per_call,
+        let id: i64 = tx
+            .query(
+                "INSERT INTO price (model, effective, input, cached_input, cache_write, output, per_call,
                 max_output, image_tokens, reasoning, further)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id",
-        )
-        .bind(&new.model)
-        .bind(effective.millis())
-        .bind(price.rates.input.0)
-        .bind(price.rates.cached_input.0)
-        .bind(price.rates.cache_write.0)
-        .bind(price.rates.output.0)
-        .bind(price.per_call.get())
-        .bind(count(new.max_output))
-        .bind(new.image_tokens.map(count))
-        .bind(i64::from(new.reasoning))
-        .bind(further(&price))
-        .fetch_one(&mut **tx)
-        .await?;
+            )
+            .bind(&new.model)
+            .bind(effective.millis())
+            .bind(price.rates.input.0)
+            .bind(price.rates.cached_input.0)
+            .bind(price.rates.cache_write.0)
+            .bind(price.rates.output.0)
+            .bind(price.per_call.get())
+            .bind(count(new.max_output))
+            .bind(new.image_tokens.map(count))
+            .bind(i64::from(new.reasoning))
+            .bind(further(&price))
+            .scalar()
+            .await?;
         let made = ModelPrice {
             model: new.model.clone(),
             price: Price { id: PriceId(id), ..price },
@@ -178,15 +181,18 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn prices(&self, now: Timestamp) -> Result<Vec<ModelPrice>, StoreError> {
-        let rows: Vec<Row> = sqlx::query_as(select!(
-            "newest WHERE id = (
+        let rows: Vec<Row> = self
+            .read()
+            .await?
+            .query(select!(
+                "newest WHERE id = (
                 SELECT id FROM price WHERE model = newest.model AND effective <= $1
                 ORDER BY effective DESC, id DESC LIMIT 1)
              ORDER BY model"
-        ))
-        .bind(now.millis())
-        .fetch_all(self.reader())
-        .await?;
+            ))
+            .bind(now.millis())
+            .fetch_all()
+            .await?;
         rows.into_iter().map(ModelPrice::try_from).collect()
     }
 
@@ -199,18 +205,20 @@ impl Store {
         model: Option<&str>,
         page: Page,
     ) -> Result<(Vec<ModelPrice>, i64), StoreError> {
-        let total =
-            sqlx::query_scalar("SELECT count(*) FROM price WHERE CAST($1 AS TEXT) IS NULL OR model = $1")
-                .bind(model)
-                .fetch_one(self.reader())
-                .await?;
-        let rows: Vec<Row> = sqlx::query_as(select!(
+        let total = self
+            .read()
+            .await?
+            .query("SELECT count(*) FROM price WHERE CAST($1 AS TEXT) IS NULL OR model = $1")
+            .bind(model)
+            .scalar()
+            .await?;
+        let rows: Vec<Row> = self.read().await?.query(select!(
             "WHERE CAST($1 AS TEXT) IS NULL OR model = $1 ORDER BY effective DESC, id DESC LIMIT $2 OFFSET $3"
         ))
         .bind(model)
         .bind(page.size)
         .bind(page.number.saturating_sub(1).saturating_mul(page.size))
-        .fetch_all(self.reader())
+        .fetch_all()
         .await?;
         Ok((rows.into_iter().map(ModelPrice::try_from).collect::<Result<_, _>>()?, total))
     }
@@ -220,9 +228,12 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn next_price(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let next: Option<i64> = sqlx::query_scalar("SELECT min(effective) FROM price WHERE effective > $1")
+        let next: Option<i64> = self
+            .read()
+            .await?
+            .query("SELECT min(effective) FROM price WHERE effective > $1")
             .bind(now.millis())
-            .fetch_one(self.reader())
+            .scalar()
             .await?;
         Ok(next.map(Timestamp::from_millis))
     }
@@ -233,15 +244,14 @@ impl Store {
     /// [`StoreError::NotFound`]; [`StoreError::Conflict`] for one that has begun: records may name it.
     pub async fn withdraw_price(&self, id: PriceId, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        let row: Option<Row> =
-            sqlx::query_as(select!("WHERE id = $1")).bind(id.0).fetch_optional(&mut *tx).await?;
+        let row: Option<Row> = tx.query(select!("WHERE id = $1")).bind(id.0).fetch_optional().await?;
         let price = ModelPrice::try_from(row.ok_or(StoreError::NotFound)?)?;
         if price.effective <= now {
             return Err(StoreError::Conflict(format!(
                 "version {id} has begun; set another price instead of taking it back"
             )));
         }
-        sqlx::query("DELETE FROM price WHERE id = $1").bind(id.0).execute(&mut *tx).await?;
+        tx.query("DELETE FROM price WHERE id = $1").bind(id.0).execute().await?;
         let entry = Entry {
             action: "delete",
             object: "price",
@@ -259,12 +269,11 @@ impl Store {
 /// The version that `new` follows: the one in force, or the one that is when it begins.
 async fn followed(tx: &mut Tx, new: &NewPrice, now: Timestamp) -> Result<Option<ModelPrice>, StoreError> {
     let from = new.effective.map_or(now, |effective| effective.max(now));
-    let row: Option<Row> = sqlx::query_as(select!(
-        "WHERE model = $1 AND effective <= $2 ORDER BY effective DESC, id DESC LIMIT 1"
-    ))
-    .bind(&new.model)
-    .bind(from.millis())
-    .fetch_optional(&mut **tx)
-    .await?;
+    let row: Option<Row> = tx
+        .query(select!("WHERE model = $1 AND effective <= $2 ORDER BY effective DESC, id DESC LIMIT 1"))
+        .bind(&new.model)
+        .bind(from.millis())
+        .fetch_optional()
+        .await?;
     row.map(ModelPrice::try_from).transpose()
 }

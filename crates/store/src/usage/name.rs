@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashMap};
 use ledger::Charge;
 use parking_lot::Mutex;
 
-use crate::store::{StoreError, Tx};
+use crate::{database::Tx, sql::Run, store::StoreError};
 
 /// Entries of one kind that are remembered; beyond that everything is forgotten and read again.
 const REMEMBERED: usize = 1 << 16;
@@ -36,19 +36,20 @@ impl<'a> Payer<'a> {
     }
 
     async fn intern(&self, tx: &mut Tx) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar(
-            "INSERT INTO usage_payer (account, api_key, key_name, key_pool, account_pool)
+        Ok(tx
+            .query(
+                "INSERT INTO usage_payer (account, api_key, key_name, key_pool, account_pool)
              VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (account, api_key, key_name, key_pool, account_pool)
              DO UPDATE SET account = excluded.account RETURNING id",
-        )
-        .bind(self.account)
-        .bind(self.key)
-        .bind(self.key_name.as_ref())
-        .bind(self.key_pool)
-        .bind(self.account_pool)
-        .fetch_one(&mut **tx)
-        .await?)
+            )
+            .bind(self.account)
+            .bind(self.key)
+            .bind(self.key_name.as_ref())
+            .bind(self.key_pool)
+            .bind(self.account_pool)
+            .scalar()
+            .await?)
     }
 }
 
@@ -94,7 +95,7 @@ impl<'a> Way<'a> {
     }
 
     async fn intern(&self, tx: &mut Tx) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar(
+        Ok(tx.query(
             "INSERT INTO usage_way (model, price_group, channel, upstream_model, door, stream, price, ratio)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
              ON CONFLICT (model, price_group, channel, upstream_model, door, stream, price, ratio)
@@ -108,7 +109,7 @@ impl<'a> Way<'a> {
         .bind(i64::from(self.stream))
         .bind(self.price)
         .bind(self.ratio)
-        .fetch_one(&mut **tx)
+        .scalar()
         .await?)
     }
 }

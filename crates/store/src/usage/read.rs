@@ -13,11 +13,12 @@ use model::{
     price::Ratio,
     usage::Tokens,
 };
-use sqlx::SqliteConnection;
 
-use super::{BLOCK, Detail, HOUR, UsageFilter, UsageKind, UsageRecord, request_key, select::Sql, word};
+use super::{BLOCK, Detail, HOUR, UsageFilter, UsageKind, UsageRecord, request_key, word};
 use crate::{
+    build::Sql,
     price::Columns,
+    sql::Run,
     store::{Store, StoreError},
 };
 
@@ -132,11 +133,10 @@ impl TryFrom<Row> for UsageRecord {
 
 /// The segments of what fits, newest first.
 pub(super) async fn segments(
-    connection: &mut SqliteConnection,
+    connection: &mut impl Run,
     filter: &UsageFilter,
 ) -> Result<Vec<Segment>, StoreError> {
-    let next: i64 =
-        sqlx::query_scalar("SELECT id FROM usage_next WHERE one = 1").fetch_one(&mut *connection).await?;
+    let next: i64 = connection.query("SELECT id FROM usage_next WHERE one = 1").scalar().await?;
     let before = filter.before.unwrap_or(i64::MAX);
     let open = next.div_euclid(BLOCK) * BLOCK;
     let mut found = Vec::new();
@@ -146,10 +146,10 @@ pub(super) async fn segments(
     let (from, until) = filter.times();
     let mut sql = Sql::new("SELECT block, CAST(sum(requests) AS BIGINT), max(CASE WHEN hour < ");
     sql.push_bind(from).push(" OR hour > ").push_bind(until.saturating_sub(HOUR));
-    sql.push(" THEN 1 ELSE 0 END) FROM usage_part WHERE ");
+    sql.push(" THEN CAST(1 AS BIGINT) ELSE 0 END) FROM usage_part WHERE ");
     filter.push_parts(&mut sql);
     sql.push(" GROUP BY block ORDER BY block DESC");
-    let blocks: Vec<(i64, i64, i64)> = sql.build_query_as().fetch_all(&mut *connection).await?;
+    let blocks: Vec<(i64, i64, i64)> = connection.built(sql).fetch_all().await?;
     for (block, rows, cut) in blocks {
         let (low, high) = (block * BLOCK, (block + 1) * BLOCK);
         if low < before {
@@ -160,7 +160,7 @@ pub(super) async fn segments(
         let mut sql = Sql::new("SELECT count(*) FROM usage WHERE id >= ");
         sql.push_bind(segment.low).push(" AND id < ").push_bind(segment.high);
         filter.push_rows(&mut sql);
-        segment.rows = sql.build_query_scalar().fetch_one(&mut *connection).await?;
+        segment.rows = connection.built(sql).scalar().await?;
     }
     found.retain(|segment| segment.rows > 0);
     Ok(found)
@@ -168,7 +168,7 @@ pub(super) async fn segments(
 
 /// The records of rows that a condition names, newest first.
 async fn fetch(
-    connection: &mut SqliteConnection,
+    connection: &mut impl Run,
     condition: impl FnOnce(&mut Sql),
     limit: i64,
     skip: i64,
@@ -188,22 +188,17 @@ async fn fetch(
          LEFT JOIN price ON price.id = w.price LEFT JOIN account ON account.id = p.account ORDER BY u.id DESC",
     );
     // Lists of ids have many lengths: none of them is worth remembering.
-    let rows: Vec<Row> = sql.build_query_as().persistent(false).fetch_all(connection).await?;
+    let rows: Vec<Row> = connection.built(sql).once().fetch_all().await?;
     rows.into_iter().map(UsageRecord::try_from).collect()
 }
 
 fn push_ids(sql: &mut Sql, ids: &[i64]) {
-    sql.push("id IN (");
-    let mut list = sql.separated(", ");
-    for id in ids {
-        list.push_bind(*id);
-    }
-    sql.push(")");
+    sql.push("id IN (").push_list(ids).push(")");
 }
 
 /// The records of a segment, newest first.
 async fn records(
-    connection: &mut SqliteConnection,
+    connection: &mut impl Run,
     filter: &UsageFilter,
     segment: Segment,
     skip: i64,
@@ -220,7 +215,7 @@ async fn records(
     let mut sql = Sql::new("SELECT offsets FROM usage_part WHERE ");
     filter.push_parts(&mut sql);
     sql.push(" AND block = ").push_bind(low.div_euclid(BLOCK));
-    let lists: Vec<String> = sql.build_query_scalar().fetch_all(&mut *connection).await?;
+    let lists: Vec<String> = connection.built(sql).scalars().await?;
     let offsets = lists.iter().flat_map(|list| list.split(',')).map(str::parse::<i64>);
     let mut ids: Vec<i64> = offsets
         .map(|offset| offset.map(|offset| low + offset))
@@ -245,7 +240,7 @@ impl Store {
         limit: i64,
     ) -> Result<(Vec<UsageRecord>, i64), StoreError> {
         // One transaction: a block that is closed meanwhile would be seen twice or not at all.
-        let mut tx = self.reader().begin().await?;
+        let mut tx = self.snapshot().await?;
         let segments = segments(&mut tx, filter).await?;
         let total = segments.iter().map(|segment| segment.rows).sum();
         let (mut skip, mut found) = (skip, Vec::new());
@@ -274,20 +269,21 @@ impl Store {
         request_id: &str,
     ) -> Result<Vec<UsageRecord>, StoreError> {
         let key = request_key(request_id);
-        let mut tx = self.reader().begin().await?;
-        let mut ids: Vec<i64> = sqlx::query_scalar(
-            "SELECT id FROM usage WHERE id >= (SELECT id - id % $1 FROM usage_next) AND request_key = $2
+        let mut tx = self.snapshot().await?;
+        let mut ids: Vec<i64> = tx
+            .query(
+                "SELECT id FROM usage WHERE id >= (SELECT id - id % $1 FROM usage_next) AND request_key = $2
              ORDER BY id DESC",
-        )
-        .bind(BLOCK)
-        .bind(key)
-        .fetch_all(&mut *tx)
-        .await?;
-        let blocks: Vec<(i64, String)> =
-            sqlx::query_as("SELECT block, offsets FROM usage_request WHERE shard = $1 ORDER BY block DESC")
-                .bind(key / 65_536)
-                .fetch_all(&mut *tx)
-                .await?;
+            )
+            .bind(BLOCK)
+            .bind(key)
+            .scalars()
+            .await?;
+        let blocks: Vec<(i64, String)> = tx
+            .query("SELECT block, offsets FROM usage_request WHERE shard = $1 ORDER BY block DESC")
+            .bind(key / 65_536)
+            .fetch_all()
+            .await?;
         let rest = (key % 65_536).to_string();
         for (block, offsets) in &blocks {
             let pairs = offsets.split(',').filter_map(|pair| pair.split_once(':'));
@@ -314,7 +310,7 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn usage_walk(&self, filter: UsageFilter) -> Result<UsageWalk, StoreError> {
-        let mut tx = self.reader().begin().await?;
+        let mut tx = self.snapshot().await?;
         let segments = segments(&mut tx, &filter).await?.into_iter();
         Ok(UsageWalk { store: self.clone(), filter, segments, current: None, found: Vec::new() })
     }
@@ -356,7 +352,7 @@ impl UsageWalk {
         if !self.found.is_empty() {
             return Ok(std::mem::take(&mut self.found));
         }
-        let mut connection = self.store.reader().acquire().await?;
+        let mut connection = self.store.read().await?;
         while let Some(segment) = self.current.take().or_else(|| self.segments.next()) {
             let found = records(&mut connection, &self.filter, segment, 0, STEP).await?;
             let Some(last) = found.last() else { continue };

@@ -1,7 +1,11 @@
 //! Forgetting old records: the oldest block first, one in a transaction, so that no step takes long.
 
 use super::{BLOCK, DAY, write::close_open};
-use crate::store::{Store, StoreError, Tx};
+use crate::{
+    database::Tx,
+    sql::Run,
+    store::{Store, StoreError},
+};
 
 /// What is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,13 +37,9 @@ impl Store {
         let mut tx = self.write().await?;
         let open = close_if_stale(&mut tx, now.millis()).await?;
         let oldest: Option<(i64, i64)> =
-            sqlx::query_as("SELECT block, newest FROM usage_block ORDER BY block LIMIT 1")
-                .fetch_optional(&mut *tx)
-                .await?;
+            tx.query("SELECT block, newest FROM usage_block ORDER BY block LIMIT 1").fetch_optional().await?;
         let closed: i64 =
-            sqlx::query_scalar("SELECT CAST(coalesce(sum(requests), 0) AS BIGINT) FROM usage_block")
-                .fetch_one(&mut *tx)
-                .await?;
+            tx.query("SELECT CAST(coalesce(sum(requests), 0) AS BIGINT) FROM usage_block").scalar().await?;
         let most = i64::try_from(limits.records).unwrap_or(i64::MAX);
         let due = oldest.filter(|(_, newest)| *newest < oldest_kept || closed + open > most);
         if let Some((block, _)) = due {
@@ -54,7 +54,7 @@ impl Store {
 /// the open block has.
 async fn close_if_stale(tx: &mut Tx, now: i64) -> Result<i64, StoreError> {
     let (next, opened): (i64, i64) =
-        sqlx::query_as("SELECT id, opened FROM usage_next WHERE one = 1").fetch_one(&mut **tx).await?;
+        tx.query("SELECT id, opened FROM usage_next WHERE one = 1").fetch_one().await?;
     if opened != 0 && now.saturating_sub(opened) >= DAY {
         return Ok(close_open(tx, next).await?.rem_euclid(BLOCK));
     }
@@ -73,7 +73,7 @@ async fn forget(tx: &mut Tx, block: i64) -> Result<(), StoreError> {
          WHERE usage.id >= $1 AND usage.id < $2 GROUP BY account_pool
          ON CONFLICT (pool) DO UPDATE SET units = usage_retired.units + excluded.units",
     ] {
-        sqlx::query(sql).bind(low).bind(high).execute(&mut **tx).await?;
+        tx.query(sql).bind(low).bind(high).execute().await?;
     }
     for sql in [
         "DELETE FROM usage_part WHERE block = $3 AND account IN (SELECT 0 UNION SELECT usage_payer.account
@@ -81,13 +81,9 @@ async fn forget(tx: &mut Tx, block: i64) -> Result<(), StoreError> {
         "DELETE FROM usage_request WHERE block = $3 AND shard IN (SELECT DISTINCT request_key / 65536
             FROM usage WHERE id >= $1 AND id < $2)",
     ] {
-        sqlx::query(sql).bind(low).bind(high).bind(block).execute(&mut **tx).await?;
+        tx.query(sql).bind(low).bind(high).bind(block).execute().await?;
     }
-    sqlx::query("DELETE FROM usage WHERE id >= $1 AND id < $2")
-        .bind(low)
-        .bind(high)
-        .execute(&mut **tx)
-        .await?;
-    sqlx::query("DELETE FROM usage_block WHERE block = $1").bind(block).execute(&mut **tx).await?;
+    tx.query("DELETE FROM usage WHERE id >= $1 AND id < $2").bind(low).bind(high).execute().await?;
+    tx.query("DELETE FROM usage_block WHERE block = $1").bind(block).execute().await?;
     Ok(())
 }

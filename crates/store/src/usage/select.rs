@@ -1,11 +1,10 @@
 //! What a filter says in SQL: of rows, and of the sums of closed blocks.
 
 use model::clock::Timestamp;
-use sqlx::{QueryBuilder, Sqlite};
+
+use crate::build::Sql;
 
 use super::{HOUR, UsageFilter};
-
-pub(super) type Sql = QueryBuilder<Sqlite>;
 
 /// A text as a pattern that finds it anywhere.
 fn anywhere(text: &str) -> String {
@@ -25,8 +24,10 @@ fn push_name(sql: &mut Sql, column: &str, name: &str) {
     }
 }
 
+/// In any case of ASCII letters: neither database lowers others here.
 fn push_like(sql: &mut Sql, column: &str, pattern: String) {
-    sql.push("lower(").push(column).push(") LIKE lower(").push_bind(pattern).push(") ESCAPE '\\'");
+    let pattern = pattern.to_ascii_lowercase();
+    sql.push("lower(").push(column).push(") LIKE ").push_bind(pattern).push(" ESCAPE '\\'");
 }
 
 impl UsageFilter {

@@ -1,14 +1,16 @@
 //! Sums over records: from the sums of closed blocks, and from the rows of the hours that a filter's times cut through.
 
 use model::{clock::Timestamp, money::Units};
-use sqlx::SqliteConnection;
 
 use super::{
     HOUR, UsageFilter, UsageKind, UsageRecord,
     read::{Segment, segments},
-    select::Sql,
 };
-use crate::store::{Store, StoreError};
+use crate::{
+    build::Sql,
+    sql::Run,
+    store::{Store, StoreError},
+};
 
 /// What records add up to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
@@ -146,13 +148,11 @@ fn push_cut_rows(sql: &mut Sql, filter: &UsageFilter, segment: &Segment, closed:
 }
 
 /// The segments whose rows must be read, each with whether its block is closed.
-async fn cut(
-    connection: &mut SqliteConnection,
-    filter: &UsageFilter,
-) -> Result<Vec<(Segment, bool)>, StoreError> {
-    let open: i64 = sqlx::query_scalar("SELECT id - id % $1 FROM usage_next WHERE one = 1")
+async fn cut(connection: &mut impl Run, filter: &UsageFilter) -> Result<Vec<(Segment, bool)>, StoreError> {
+    let open: i64 = connection
+        .query("SELECT id - id % $1 FROM usage_next WHERE one = 1")
         .bind(super::BLOCK)
-        .fetch_one(&mut *connection)
+        .scalar()
         .await?;
     let segments = segments(connection, filter).await?.into_iter();
     let cut = segments.filter(|segment| !segment.whole);
@@ -165,8 +165,7 @@ impl Store {
     /// # Errors
     /// The database.
     pub async fn overrun(&self) -> Result<Units, StoreError> {
-        let units =
-            sqlx::query_scalar("SELECT units FROM overrun WHERE id = 1").fetch_one(self.reader()).await?;
+        let units = self.read().await?.query("SELECT units FROM overrun WHERE id = 1").scalar().await?;
         Ok(Units::new(units))
     }
 
@@ -176,17 +175,17 @@ impl Store {
     /// The database.
     pub async fn usage_sums(&self, filter: &UsageFilter) -> Result<UsageSums, StoreError> {
         let filter = UsageFilter { before: None, ..filter.clone() };
-        let mut tx = self.reader().begin().await?;
+        let mut tx = self.snapshot().await?;
         let mut sql = Sql::new("SELECT ");
         sql.push(OF_PARTS).push(" FROM usage_part WHERE ");
         filter.push_parts(&mut sql);
         push_whole_hours(&mut sql, &filter);
-        let mut sums: UsageSums = sql.build_query_as().fetch_one(&mut *tx).await?;
+        let mut sums: UsageSums = tx.built(sql).fetch_one().await?;
         for (segment, closed) in cut(&mut tx, &filter).await? {
             let mut sql = Sql::new("SELECT ");
             sql.push(OF_ROWS).push(" FROM usage WHERE ");
             push_cut_rows(&mut sql, &filter, &segment, closed);
-            sums.add(&sql.build_query_as().fetch_one(&mut *tx).await?);
+            sums.add(&tx.built(sql).fetch_one().await?);
         }
         Ok(sums)
     }
@@ -197,20 +196,20 @@ impl Store {
     /// The database.
     pub async fn usage_hours(&self, filter: &UsageFilter) -> Result<Vec<UsageHour>, StoreError> {
         let filter = UsageFilter { before: None, ..filter.clone() };
-        let mut tx = self.reader().begin().await?;
+        let mut tx = self.snapshot().await?;
         let mut sql = Sql::new("SELECT hour, model, ");
         sql.push(OF_PARTS).push(" FROM usage_part JOIN usage_way ON usage_way.id = usage_part.way WHERE ");
         filter.push_parts(&mut sql);
         push_whole_hours(&mut sql, &filter);
         sql.push(" GROUP BY hour, model");
-        let mut rows: Vec<Row> = sql.build_query_as().fetch_all(&mut *tx).await?;
+        let mut rows: Vec<Row> = tx.built(sql).fetch_all().await?;
         for (segment, closed) in cut(&mut tx, &filter).await? {
             let mut sql = Sql::new("SELECT ended - ended % ");
             sql.push_bind(HOUR).push(" AS hour, model, ").push(OF_ROWS);
             sql.push(" FROM (SELECT * FROM usage WHERE ");
             push_cut_rows(&mut sql, &filter, &segment, closed);
             sql.push(") AS cut JOIN usage_way ON usage_way.id = cut.way GROUP BY 1, model");
-            rows.extend(sql.build_query_as::<Row>().fetch_all(&mut *tx).await?);
+            rows.extend(tx.built(sql).fetch_all::<Row>().await?);
         }
         let mut hours = std::collections::BTreeMap::<(i64, String), UsageSums>::new();
         for row in rows {

@@ -11,10 +11,7 @@ use super::{
     BLOCK, HOUR, UsageKind, request_key,
     write::{count, took},
 };
-use crate::{
-    rows::ManyRows,
-    store::{StoreError, Tx},
-};
+use crate::{database::Tx, rows::ManyRows, sql::Run, store::StoreError};
 
 /// What a sum is of: account, hour, payer, way, kind.
 type Of = (i64, i64, i64, i64, i64);
@@ -111,30 +108,30 @@ impl Tally {
     /// Writes the sums and the index of a whole block.
     pub(crate) async fn close(&self, tx: &mut Tx) -> Result<(), StoreError> {
         let parts: Vec<(&Of, &Part)> = self.parts.iter().collect();
-        for (sql, rows) in PARTS.split(&parts) {
-            let mut query = sqlx::query(sql);
+        for (sql, rows) in PARTS.split(tx.engine(), &parts) {
+            let mut query = tx.query(sql);
             for ((account, hour, payer, way, kind), part) in rows {
                 for number in [account, &self.block, hour, payer, way, kind].into_iter().chain(&part.sums) {
                     query = query.bind(*number);
                 }
                 query = query.bind(part.offsets.as_str());
             }
-            query.execute(&mut **tx).await?;
+            query.execute().await?;
         }
         let requests: Vec<(&i64, &String)> = self.requests.iter().collect();
-        for (sql, rows) in REQUESTS.split(&requests) {
-            let mut query = sqlx::query(sql);
+        for (sql, rows) in REQUESTS.split(tx.engine(), &requests) {
+            let mut query = tx.query(sql);
             for (shard, offsets) in rows {
                 query = query.bind(**shard).bind(self.block).bind(offsets.as_str());
             }
-            query.execute(&mut **tx).await?;
+            query.execute().await?;
         }
-        sqlx::query("INSERT INTO usage_block (block, requests, oldest, newest) VALUES ($1, $2, $3, $4)")
+        tx.query("INSERT INTO usage_block (block, requests, oldest, newest) VALUES ($1, $2, $3, $4)")
             .bind(self.block)
             .bind(self.records)
             .bind(self.oldest)
             .bind(self.newest)
-            .execute(&mut **tx)
+            .execute()
             .await?;
         Ok(())
     }

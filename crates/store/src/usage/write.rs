@@ -5,10 +5,7 @@ use std::{borrow::Cow, sync::LazyLock};
 use ledger::Charge;
 
 use super::{BLOCK, DAY, Detail, HOUR, UsageKind, name::Learned, name::Names, request_key, tally::Tally};
-use crate::{
-    rows::ManyRows,
-    store::{StoreError, Tx},
-};
+use crate::{database::Tx, rows::ManyRows, sql::Run, store::StoreError};
 
 /// Nothing counted in a record is larger, so that the sums of a block stay in range whatever an upstream claims.
 const MOST: i64 = 1 << 40;
@@ -54,8 +51,8 @@ pub(crate) async fn append(
             full.extend(tally.take());
         }
     }
-    for (sql, rows) in INSERT.split(&rows) {
-        let mut query = sqlx::query(sql);
+    for (sql, rows) in INSERT.split(tx.engine(), &rows) {
+        let mut query = tx.query(sql);
         for (id, payer, way, charge) in rows {
             let outcome = &charge.outcome;
             query = query
@@ -76,7 +73,7 @@ pub(crate) async fn append(
                 .bind(request_key(&charge.context.request_id))
                 .bind(detail(charge)?);
         }
-        query.execute(&mut **tx).await?;
+        query.execute().await?;
     }
     close_full(tx, rows.first().map_or(next, |(first, ..)| *first), next, newest, &full).await?;
     Ok((learned, tally))
@@ -102,7 +99,7 @@ fn detail(charge: &Charge) -> Result<String, StoreError> {
 /// that a block can be forgotten by its age.
 async fn open_block(tx: &mut Tx, newest: i64) -> Result<i64, StoreError> {
     let (next, opened): (i64, i64) =
-        sqlx::query_as("SELECT id, opened FROM usage_next WHERE one = 1").fetch_one(&mut **tx).await?;
+        tx.query("SELECT id, opened FROM usage_next WHERE one = 1").fetch_one().await?;
     if opened == 0 || newest - opened < DAY {
         return Ok(next);
     }
@@ -114,10 +111,7 @@ pub(super) async fn close_open(tx: &mut Tx, next: i64) -> Result<i64, StoreError
     let block = next.div_euclid(BLOCK);
     close(tx, block).await?;
     let next = (block + 1) * BLOCK;
-    sqlx::query("UPDATE usage_next SET id = $1, opened = 0 WHERE one = 1")
-        .bind(next)
-        .execute(&mut **tx)
-        .await?;
+    tx.query("UPDATE usage_next SET id = $1, opened = 0 WHERE one = 1").bind(next).execute().await?;
     Ok(next)
 }
 
@@ -141,10 +135,10 @@ async fn close_full(
         (_, true) => Some(newest),
         (_, false) => None,
     };
-    sqlx::query("UPDATE usage_next SET id = $1, opened = coalesce($2, opened) WHERE one = 1")
+    tx.query("UPDATE usage_next SET id = $1, opened = coalesce($2, opened) WHERE one = 1")
         .bind(next)
         .bind(opened)
-        .execute(&mut **tx)
+        .execute()
         .await?;
     Ok(())
 }
@@ -179,9 +173,9 @@ async fn close(tx: &mut Tx, block: i64) -> Result<(), StoreError> {
     );
     let together = sum_up!("0", "0", " WHERE usage.id >= $2 AND usage.id < $3 GROUP BY 3, 5, 6");
     for sql in [by_payer, together] {
-        sqlx::query(sql).bind(block).bind(low).bind(high).bind(HOUR).execute(&mut **tx).await?;
+        tx.query(sql).bind(block).bind(low).bind(high).bind(HOUR).execute().await?;
     }
-    sqlx::query(
+    tx.query(
         "INSERT INTO usage_request (shard, block, offsets)
          SELECT request_key / 65536, $1,
             string_agg(CAST(request_key % 65536 AS TEXT) || ':' || CAST(id - $2 AS TEXT), ',')
@@ -190,16 +184,16 @@ async fn close(tx: &mut Tx, block: i64) -> Result<(), StoreError> {
     .bind(block)
     .bind(low)
     .bind(high)
-    .execute(&mut **tx)
+    .execute()
     .await?;
-    sqlx::query(
+    tx.query(
         "INSERT INTO usage_block (block, requests, oldest, newest)
          SELECT $1, count(*), coalesce(min(ended), 0), coalesce(max(ended), 0) FROM usage WHERE id >= $2 AND id < $3",
     )
     .bind(block)
     .bind(low)
     .bind(high)
-    .execute(&mut **tx)
+    .execute()
     .await?;
     Ok(())
 }
@@ -207,11 +201,10 @@ async fn close(tx: &mut Tx, block: i64) -> Result<(), StoreError> {
 /// Adds to what upstreams claimed beyond their holds. The sum stops at the largest number: in SQLite an overflow would
 /// turn it into a float.
 pub(crate) async fn add_overrun(tx: &mut Tx, units: i64) -> Result<(), StoreError> {
-    let before: i64 =
-        sqlx::query_scalar("SELECT units FROM overrun WHERE id = 1").fetch_one(&mut **tx).await?;
-    sqlx::query("UPDATE overrun SET units = $1 WHERE id = 1")
+    let before: i64 = tx.query("SELECT units FROM overrun WHERE id = 1").scalar().await?;
+    tx.query("UPDATE overrun SET units = $1 WHERE id = 1")
         .bind(before.saturating_add(units))
-        .execute(&mut **tx)
+        .execute()
         .await?;
     Ok(())
 }

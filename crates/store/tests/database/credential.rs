@@ -133,7 +133,7 @@ async fn an_older_database_keeps_its_credentials() {
     let migrations = directory.path().join("migrations");
     std::fs::create_dir(&migrations).unwrap();
     for name in ["0001_begin.sql", "0002_ledger.sql"] {
-        std::fs::copy(Path::new("migrations").join(name), migrations.join(name)).unwrap();
+        std::fs::copy(Path::new("migrations/sqlite").join(name), migrations.join(name)).unwrap();
     }
     let path = directory.path().join("apsis.db");
     let mut old = connect(&path).await;

@@ -402,7 +402,7 @@ async fn the_books_of_an_older_database_still_add_up() {
     let directory = tempfile::TempDir::new().unwrap();
     let old = directory.path().join("migrations");
     std::fs::create_dir(&old).unwrap();
-    let migrations = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let migrations = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
     for name in ["0001_begin.sql", "0002_ledger.sql"] {
         std::fs::copy(migrations.join(name), old.join(name)).unwrap();
     }

@@ -35,7 +35,7 @@ async fn found_after(damage: &str) -> Vec<String> {
 
 async fn in_pool(fixture: &Fixture, pool: PoolId) -> Vec<String> {
     let found = fixture.store.verify().await.unwrap();
-    assert_eq!(store::verify(&fixture.path()).await.unwrap(), found, "beside a running server");
+    assert_eq!(store::verify_file(&fixture.path()).await.unwrap(), found, "beside a running server");
     found.into_iter().filter(|one| one.pool == Some(pool.0)).map(|one| one.what).collect()
 }
 
@@ -47,12 +47,12 @@ async fn a_proof_changes_nothing() {
     let before = fixture.files();
     assert_eq!(before.len(), 1, "one that is closed is one file");
     let path = fixture.path();
-    assert_eq!(store::verify(&path).await.unwrap(), []);
+    assert_eq!(store::verify_file(&path).await.unwrap(), []);
     assert_eq!(std::fs::read(&path).unwrap(), before[0]);
     let nowhere = path.with_file_name("nowhere.db");
-    assert!(store::verify(&nowhere).await.is_err());
+    assert!(store::verify_file(&nowhere).await.is_err());
     std::fs::write(&nowhere, "").unwrap();
-    assert!(store::verify(&nowhere).await.is_err(), "an empty file is no ledger");
+    assert!(store::verify_file(&nowhere).await.is_err(), "an empty file is no ledger");
     assert_eq!(std::fs::metadata(&nowhere).unwrap().len(), 0);
 }
 
