@@ -1,4 +1,4 @@
-//! A database in a temporary file, with an account and a key in it.
+//! A database, with an account and a key in it.
 
 use std::{convert::Infallible, net::IpAddr, path::PathBuf};
 
@@ -12,48 +12,120 @@ use model::{
     price::Ratio,
     usage::{Provenance, Tokens, UsageContext, UsageOutcome},
 };
-use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
-use store::{Account, KeyView, MasterKey, NewAccount, Role, Store, StoreError};
+use sqlx::{AnyConnection, Connection, any::install_default_drivers};
+use store::{Account, Discrepancy, KeyView, MasterKey, NewAccount, Role, Store, StoreError};
 use tempfile::TempDir;
+
+use crate::server::Database;
 
 pub(crate) const JOURNAL: JournalId = JournalId(7);
 
 pub(crate) struct Fixture {
     pub(crate) store: Store,
     pub(crate) master: MasterKey,
-    directory: TempDir,
+    place: Place,
+}
+
+enum Place {
+    File(TempDir),
+    Server(Database),
 }
 
 pub(crate) const fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
-pub(crate) async fn open() -> Fixture {
-    let directory = TempDir::new().unwrap();
-    let master = MasterKey::generate().unwrap();
-    let store = Store::open(&directory.path().join("apsis.db"), &master).await.unwrap();
-    Fixture { store, master, directory }
+impl Place {
+    async fn open(&self, master: &MasterKey) -> Result<Store, StoreError> {
+        match self {
+            Self::File(directory) => Store::open(&directory.path().join("apsis.db"), master).await,
+            Self::Server(database) => Store::connect(&database.server(), master).await,
+        }
+    }
+}
+
+/// What a database keeps, in pieces.
+pub(crate) struct Contents(pub(crate) Vec<Vec<u8>>);
+
+impl Contents {
+    pub(crate) fn has(&self, bytes: &[u8]) -> bool {
+        self.0.iter().any(|piece| piece.windows(bytes.len()).any(|window| window == bytes))
+    }
 }
 
 impl Fixture {
+    pub(crate) async fn on_sqlite() -> Self {
+        Self::open(Place::File(TempDir::new().unwrap())).await
+    }
+
+    pub(crate) async fn on_postgres() -> Self {
+        Self::open(Place::Server(Database::make().await)).await
+    }
+
+    async fn open(place: Place) -> Self {
+        let master = MasterKey::generate().unwrap();
+        let store = place.open(&master).await.unwrap();
+        Self { store, master, place }
+    }
+
+    /// The file of a SQLite database.
     pub(crate) fn path(&self) -> PathBuf {
-        self.directory.path().join("apsis.db")
+        match &self.place {
+            Place::File(directory) => directory.path().join("apsis.db"),
+            Place::Server(_) => panic!("a server has no path"),
+        }
     }
 
     /// The same database once more.
     pub(crate) async fn reopen(&self, master: &MasterKey) -> Result<Store, StoreError> {
-        Store::open(&self.path(), master).await
+        self.place.open(master).await
     }
 
     /// A connection of its own, past everything that the store checks.
-    pub(crate) async fn raw(&self) -> SqliteConnection {
-        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(self.path())).await.unwrap()
+    pub(crate) async fn raw(&self) -> AnyConnection {
+        install_default_drivers();
+        let url = match &self.place {
+            Place::File(_) => format!("sqlite://{}", self.path().display()),
+            Place::Server(database) => database.url.clone(),
+        };
+        AnyConnection::connect(&url).await.unwrap()
     }
 
-    /// The bytes of the database and of what SQLite keeps beside it.
-    pub(crate) fn files(&self) -> Vec<Vec<u8>> {
-        let entries = std::fs::read_dir(self.directory.path()).unwrap();
-        entries.map(|entry| std::fs::read(entry.unwrap().path()).unwrap()).collect()
+    /// One that is past what the database checks, too.
+    pub(crate) async fn raw_without_rules(&self) -> AnyConnection {
+        let without = match &self.place {
+            Place::File(_) => "PRAGMA ignore_check_constraints = 1; PRAGMA foreign_keys = 0",
+            Place::Server(_) => {
+                "SET session_replication_role = replica;
+                 DO $$ DECLARE rule record; BEGIN
+                    FOR rule IN SELECT conrelid::regclass AS of, conname FROM pg_constraint
+                        WHERE contype = 'c' AND conrelid <> 0 AND connamespace = 'public'::regnamespace
+                    LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', rule.of, rule.conname); END LOOP;
+                 END $$"
+            }
+        };
+        let mut raw = self.raw().await;
+        sqlx::raw_sql(without).execute(&mut raw).await.unwrap();
+        raw
+    }
+
+    /// The bytes of a SQLite database and of what it keeps beside it; of a server, those of every row.
+    pub(crate) async fn contents(&self) -> Contents {
+        Contents(match &self.place {
+            Place::File(directory) => {
+                let entries = std::fs::read_dir(directory.path()).unwrap();
+                entries.map(|entry| std::fs::read(entry.unwrap().path()).unwrap()).collect()
+            }
+            Place::Server(database) => database.rows().await,
+        })
+    }
+
+    /// What a proof beside a running server finds.
+    pub(crate) async fn verify_beside(&self) -> Vec<Discrepancy> {
+        match &self.place {
+            Place::File(_) => store::verify_file(&self.path()).await.unwrap(),
+            Place::Server(database) => store::verify_server(&database.server().url).await.unwrap(),
+        }
     }
 
     pub(crate) async fn account(&self, username: &str, balance: Option<i64>) -> Account {

@@ -1,15 +1,8 @@
-//! The store against a database in a temporary file.
+//! The store against a database in a temporary file, and against one of a PostgreSQL server.
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::duplicate_mod, reason = "both databases are asked the same")]
 
-mod audit;
-mod book;
-mod catalogue;
-mod credential;
-mod erasure;
 mod fixture;
-mod identity;
-mod key_list;
-mod routing;
-mod session;
-mod usage;
-mod verify;
+mod postgres;
+mod server;
+mod sqlite;

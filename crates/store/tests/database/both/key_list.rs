@@ -8,7 +8,7 @@ use model::{
 };
 use store::{KeyChange, KeyFilter, KeyOrder, Page, Store};
 
-use crate::fixture::{self, Fixture, at};
+use crate::fixture::{Fixture, at};
 
 const NOW: Timestamp = at(1_000);
 
@@ -21,7 +21,7 @@ async fn names(store: &Store, account: AccountId, filter: &KeyFilter) -> Vec<Str
 
 /// Five keys of each kind, made in this order: c lives, b ended, a was switched off, E is used up, d has no limit.
 async fn five() -> (Fixture, AccountId) {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let ada = fixture.account("ada", None).await.id;
     let eve = fixture.account("eve", None).await.id;
     let settings = |name: &str, expires: Option<i64>, unlimited_quota| Settings {
@@ -86,7 +86,7 @@ async fn keys_are_found_by_the_status_that_they_show() {
 
 #[tokio::test]
 async fn counting_stops_where_nobody_reads_on() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let ada = fixture.account("ada", None).await.id;
     for seed in 0..5 {
         fixture.key(ada, seed, 0, Settings::default()).await;

@@ -1,6 +1,6 @@
 //! What is deleted, or sealed anew, is gone from the files too.
 
-use crate::fixture::{self, Fixture, at};
+use crate::fixture::{Fixture, at};
 use model::key::Settings;
 use store::MasterKey;
 
@@ -12,33 +12,31 @@ async fn ciphertexts(fixture: &Fixture) -> Vec<Vec<u8>> {
         .unwrap()
 }
 
-fn in_files(fixture: &Fixture, wanted: &[u8]) -> bool {
-    fixture.files().iter().any(|file| file.windows(wanted.len()).any(|window| window == wanted))
-}
-
 #[tokio::test]
 async fn a_deleted_key_leaves_no_sealed_text_behind() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let account = fixture.account("ada", None).await.id;
     let key = fixture.key(account, 1, 5, Settings::default()).await.key.id;
     let sealed: Vec<u8> =
         sqlx::query_scalar("SELECT sealed FROM api_key").fetch_one(&mut fixture.raw().await).await.unwrap();
-    assert!(in_files(&fixture, &sealed), "it must be found before, or this proves nothing");
+    assert!(fixture.contents().await.has(&sealed), "it must be found before, or this proves nothing");
     assert_eq!(fixture.store.delete_keys(account, &[key], at(2)).await.unwrap(), 1);
     fixture.store.close().await;
-    assert!(!in_files(&fixture, &sealed));
+    assert!(!fixture.contents().await.has(&sealed));
 }
 
 #[tokio::test]
 async fn a_rotation_leaves_nothing_behind_that_the_old_master_key_opens() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let account = fixture.account("ada", None).await.id;
     for seed in 1..=40 {
         fixture.key(account, seed, 5, Settings::default()).await;
     }
     let before = ciphertexts(&fixture).await;
-    assert!(before.iter().all(|one| in_files(&fixture, one)));
+    let contents = fixture.contents().await;
+    assert!(before.iter().all(|one| contents.has(one)));
     assert_eq!(fixture.store.reseal(&MasterKey::generate().unwrap()).await.unwrap(), 40);
     fixture.store.close().await;
-    assert!(before.iter().all(|one| !in_files(&fixture, one)));
+    let contents = fixture.contents().await;
+    assert!(before.iter().all(|one| !contents.has(one)));
 }

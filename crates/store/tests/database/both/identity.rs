@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::fixture::{self, Fixture, at, credential};
+use crate::fixture::{Fixture, at, credential, credential_of};
 use model::{
     credential::{Class, Credential},
     id::{AccountId, ChannelId, KeyId, TokenId},
@@ -80,14 +80,9 @@ async fn changes(fixture: &Fixture, seq: i64) -> Vec<(Kind, i64)> {
     changes.into_iter().map(|change| (change.kind, change.id)).collect()
 }
 
-/// Whether a file of the database has `bytes` in it.
-fn in_files(fixture: &Fixture, bytes: &[u8]) -> bool {
-    fixture.files().iter().any(|file| file.windows(bytes.len()).any(|window| window == bytes))
-}
-
 #[tokio::test]
 async fn an_account_is_made_found_and_changed() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     let made = fixture.account("ada", Some(70)).await;
     assert_eq!((made.role, made.disabled, made.unlimited), (Role::Member, false, false));
@@ -116,7 +111,7 @@ async fn an_account_is_made_found_and_changed() {
 
 #[tokio::test]
 async fn an_account_that_cannot_be_is_refused_and_leaves_nothing() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let ada = fixture.account("ada", Some(0)).await;
     let before = changes(&fixture, 0).await;
     let new = |username: &str, group: &str, balance| NewAccount {
@@ -160,7 +155,7 @@ async fn an_account_that_cannot_be_is_refused_and_leaves_nothing() {
 
 #[tokio::test]
 async fn accounts_are_listed_newest_first() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     for username in ["ada", "bob", "eve"] {
         fixture.account(username, None).await;
     }
@@ -173,7 +168,7 @@ async fn accounts_are_listed_newest_first() {
 
 #[tokio::test]
 async fn a_set_up_token_works_once() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     let root = store.create_root(SETUP, at(1)).await.unwrap().unwrap();
     let account = store.account(root).await.unwrap().unwrap();
@@ -196,7 +191,7 @@ async fn a_set_up_token_works_once() {
 
 #[tokio::test]
 async fn a_set_up_token_ends_after_an_hour_and_can_be_renewed_until_it_is_used() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     let root = store.create_root(SETUP, at(1)).await.unwrap().unwrap();
     assert_eq!(store.take_setup_token(SETUP, at(1 + SETUP_MILLIS)).await.unwrap(), None);
@@ -208,7 +203,7 @@ async fn a_set_up_token_ends_after_an_hour_and_can_be_renewed_until_it_is_used()
 
 #[tokio::test]
 async fn whoever_has_a_token_needs_no_set_up() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     let root = store.create_root(SETUP, at(1)).await.unwrap().unwrap();
     let other = fixture.account("ada", None).await.id;
@@ -222,7 +217,7 @@ async fn whoever_has_a_token_needs_no_set_up() {
 
 #[tokio::test]
 async fn a_key_keeps_what_it_was_made_with() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let account = fixture.account("ada", Some(1_000)).await;
     let settings = Settings {
         name: "first".to_owned(),
@@ -252,7 +247,7 @@ async fn a_key_keeps_what_it_was_made_with() {
 
 #[tokio::test]
 async fn a_key_that_cannot_be_leaves_nothing() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let account = fixture.account("ada", None).await;
     fixture.key(account.id, 1, 0, named("first")).await;
     let before = changes(&fixture, 0).await;
@@ -271,7 +266,7 @@ async fn a_key_that_cannot_be_leaves_nothing() {
 /// What the account may use is asked when the key is written, not when its caller was let in.
 #[tokio::test]
 async fn a_key_names_only_a_group_that_its_account_may_use() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     for name in ["vip", "team", "other"] {
         let group = Group { name: name.to_owned(), description: String::new(), ratio: Ratio::ONE };
@@ -318,7 +313,7 @@ async fn a_key_names_only_a_group_that_its_account_may_use() {
 
 #[tokio::test]
 async fn a_key_belongs_to_its_account() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     let (ada, eve) = (fixture.account("ada", None).await.id, fixture.account("eve", None).await.id);
     let key = fixture.key(ada, 1, 100, named("of ada")).await.key;
@@ -339,7 +334,7 @@ async fn a_key_belongs_to_its_account() {
 
 #[tokio::test]
 async fn a_key_is_found_by_its_digest_with_its_owner() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     let (ada, eve) = (fixture.account("ada", Some(7)).await, fixture.account("eve", None).await);
     let key = fixture.key(ada.id, 1, 100, named("of ada")).await;
@@ -359,7 +354,7 @@ async fn a_key_is_found_by_its_digest_with_its_owner() {
 /// only looks like one is told without the database.
 #[tokio::test]
 async fn a_key_from_elsewhere_is_found_and_garbage_is_not_looked_up() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     let ada = fixture.account("ada", None).await.id;
     let foreign = format!("sk-{}", "0123456789AbCdEf".repeat(3));
@@ -395,7 +390,7 @@ async fn a_key_from_elsewhere_is_found_and_garbage_is_not_looked_up() {
 
 #[tokio::test]
 async fn a_digest_is_of_one_database_alone() {
-    let (one, other) = (fixture::open().await, fixture::open().await);
+    let (one, other) = (super::open().await, super::open().await);
     let key = credential(Class::ApiKey, 1);
     let digest = one.store.api_key_digest(key.expose());
     assert!(digest.is_some());
@@ -406,7 +401,7 @@ async fn a_digest_is_of_one_database_alone() {
 
 #[tokio::test]
 async fn keys_are_listed_newest_first_in_pages() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let (ada, eve) = (fixture.account("ada", None).await.id, fixture.account("eve", None).await.id);
     for (seed, name) in [(1, "one"), (2, "two"), (3, "three"), (4, "four"), (5, "five")] {
         fixture.key(ada, seed, 0, named(name)).await;
@@ -430,7 +425,7 @@ async fn keys_are_listed_newest_first_in_pages() {
 
 #[tokio::test]
 async fn a_search_takes_every_character_for_itself() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let ada = fixture.account("ada", None).await.id;
     for (seed, name) in [(1, "100%"), (2, "100 per cent"), (3, "a_b"), (4, "axb"), (5, r"a\b"), (6, "it's")] {
         fixture.key(ada, seed, 0, named(name)).await;
@@ -455,7 +450,7 @@ async fn a_search_takes_every_character_for_itself() {
 
 #[tokio::test]
 async fn a_search_knows_no_case_in_any_script() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let ada = fixture.account("ada", None).await.id;
     for (seed, name) in [(1, "Produktion ÄÖÜ"), (2, "ПРОДУКТ"), (3, "ΟΔΟΣΑ"), (4, "οδος"), (5, "密钥")]
     {
@@ -484,7 +479,7 @@ async fn a_search_knows_no_case_in_any_script() {
 
 #[tokio::test]
 async fn a_quota_is_set_kept_and_lifted() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let ada = fixture.account("ada", None).await.id;
     let key = fixture.key(ada, 1, 100, named("first")).await.key;
     let without_limit = Settings { unlimited_quota: true, ..named("first") };
@@ -513,7 +508,7 @@ async fn a_quota_is_set_kept_and_lifted() {
 
 #[tokio::test]
 async fn keys_are_deleted_for_good_and_their_pools_stay() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     let (ada, eve) = (fixture.account("ada", None).await.id, fixture.account("eve", None).await.id);
     let first = fixture.key(ada, 1, 100, named("first")).await;
@@ -543,7 +538,7 @@ async fn keys_are_deleted_for_good_and_their_pools_stay() {
 
 #[tokio::test]
 async fn a_token_is_found_by_its_text_with_its_owner_until_it_is_revoked() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     let (ada, eve) = (fixture.account("ada", Some(7)).await, fixture.account("eve", None).await);
     let text = |seed| credential(Class::PersonalAccessToken, seed);
@@ -573,7 +568,7 @@ async fn a_token_is_found_by_its_text_with_its_owner_until_it_is_revoked() {
 
 #[tokio::test]
 async fn one_class_of_credential_is_not_looked_up_as_the_other() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let ada = fixture.account("ada", None).await.id;
     fixture.key(ada, 1, 0, named("first")).await;
     let key = credential(Class::ApiKey, 1);
@@ -598,12 +593,12 @@ async fn assert_opens(store: &Store, (account, key, channel): (AccountId, KeyId,
     assert_eq!(store.key_by_digest(&digest).await.unwrap().map(|(key, _)| key), Some(view.key));
     let token = credential(Class::PersonalAccessToken, 2);
     assert!(store.token_by_credential(&token).await.unwrap().is_some());
-    assert_eq!(fixture::credential_of(store, channel).await, UPSTREAM);
+    assert_eq!(credential_of(store, channel).await, UPSTREAM);
 }
 
 #[tokio::test]
-async fn no_secret_is_in_the_files() {
-    let fixture = fixture::open().await;
+async fn no_secret_is_in_the_database() {
+    let fixture = super::open().await;
     fixture.store.create_root(SETUP, at(1)).await.unwrap().unwrap();
     let (.., channel_id) = fill(&fixture).await;
     let replaced = "another-credential-of-the-channel";
@@ -622,23 +617,24 @@ async fn no_secret_is_in_the_files() {
         secrets.push(hex.as_bytes().to_vec());
         secrets.push(hex.to_uppercase().into_bytes());
     }
-    let assert_hidden = || {
+    let assert_hidden = async || {
+        let contents = fixture.contents().await;
         // What is not secret is found, so the search would find a secret.
-        assert!(in_files(&fixture, b"plain-text-name"));
+        assert!(contents.has(b"plain-text-name"));
         for (number, secret) in secrets.iter().enumerate() {
-            assert!(!in_files(&fixture, secret), "secret {number}");
+            assert!(!contents.has(secret), "secret {number}");
         }
     };
-    assert_hidden();
+    assert_hidden().await;
     fixture.store.reseal(&next).await.unwrap();
-    assert_hidden();
+    assert_hidden().await;
     fixture.store.close().await;
-    assert_hidden();
+    assert_hidden().await;
 }
 
 #[tokio::test]
 async fn another_master_key_is_refused_and_harms_nothing() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let filled = fill(&fixture).await;
     fixture.store.close().await;
     for _ in 0..2 {
@@ -662,7 +658,7 @@ fn a_master_key_is_64_digits() {
 
 #[tokio::test]
 async fn resealing_puts_another_master_key_in_place() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let filled = fill(&fixture).await;
     let sealed = "SELECT sealed FROM api_key UNION ALL SELECT sealed FROM channel_credential UNION ALL
         SELECT wrapped FROM data_key";
@@ -687,7 +683,7 @@ async fn resealing_puts_another_master_key_in_place() {
 
 #[tokio::test]
 async fn resealing_changes_nothing_when_a_value_does_not_open() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let filled = fill(&fixture).await;
     let other = fixture.key(filled.0, 9, 0, named("damaged")).await.key.id;
     sqlx::query("UPDATE api_key SET sealed = $1 WHERE id = $2")
@@ -705,7 +701,7 @@ async fn resealing_changes_nothing_when_a_value_does_not_open() {
 
 #[tokio::test]
 async fn a_sealed_key_opens_in_its_own_row_and_for_its_own_account_alone() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     let (ada, eve) = (fixture.account("ada", None).await.id, fixture.account("eve", None).await.id);
     let first = fixture.key(ada, 1, 0, named("first")).await;
@@ -743,7 +739,7 @@ async fn a_sealed_key_opens_in_its_own_row_and_for_its_own_account_alone() {
 
 #[tokio::test]
 async fn every_edit_is_on_the_record_in_order() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     assert_eq!((store.last_change().await.unwrap(), changes(&fixture, 0).await), (0, vec![]));
     let root = store.create_root(SETUP, at(1)).await.unwrap().unwrap();
@@ -767,7 +763,7 @@ async fn every_edit_is_on_the_record_in_order() {
 
 #[tokio::test]
 async fn the_record_forgets_after_an_hour_and_its_places_are_not_used_again() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     let ada = fixture.account("ada", None).await.id;
     let touch = async |millis| {
@@ -779,12 +775,4 @@ async fn the_record_forgets_after_an_hour_and_its_places_are_not_used_again() {
     assert_eq!(touch(2 + HOUR).await, [first + 1, first + 2]);
     assert_eq!(touch(3 + 3 * HOUR).await, [first + 3]);
     assert_eq!(store.last_change().await.unwrap(), first + 3);
-}
-
-#[tokio::test]
-async fn the_database_keeps_a_write_ahead_log() {
-    let fixture = fixture::open().await;
-    let mode: String =
-        sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut fixture.raw().await).await.unwrap();
-    assert_eq!(mode, "wal");
 }

@@ -2,7 +2,7 @@
 
 use store::{NewSession, Store};
 
-use crate::fixture::{self, at};
+use crate::fixture::at;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -19,7 +19,7 @@ async fn begin(store: &Store, account: model::id::AccountId, hash: &str, token: 
 
 #[tokio::test]
 async fn a_session_is_found_by_its_token_alone() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let (store, root) = (&fixture.store, fixture.account("root", None).await);
     assert!(!begin(store, root.id, "", TOKEN, 1).await, "an account without a password has no session");
     store.set_password(root.id, "hash", None, at(1)).await.unwrap();
@@ -36,14 +36,12 @@ async fn a_session_is_found_by_its_token_alone() {
     assert!(store.end_session(root.id, session.id).await.unwrap());
     assert!(store.session_by_token(TOKEN).await.unwrap().is_none());
     store.close().await;
-    assert!(
-        fixture.files().iter().all(|file| !file.windows(TOKEN.len()).any(|text| text == TOKEN.as_bytes()))
-    );
+    assert!(!fixture.contents().await.has(TOKEN.as_bytes()));
 }
 
 #[tokio::test]
 async fn a_new_password_ends_all_sessions_but_the_one_that_set_it() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let (store, root) = (&fixture.store, fixture.account("root", None).await);
     store.set_password(root.id, "hash", None, at(1)).await.unwrap();
     for (number, token) in ["a", "b", "c"].into_iter().enumerate() {
@@ -60,7 +58,7 @@ async fn a_new_password_ends_all_sessions_but_the_one_that_set_it() {
 
 #[tokio::test]
 async fn sessions_that_nobody_uses_are_forgotten() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let (store, root) = (&fixture.store, fixture.account("root", None).await);
     store.set_password(root.id, "hash", None, at(1)).await.unwrap();
     assert!(begin(store, root.id, "hash", "old", 1).await);
@@ -74,7 +72,7 @@ async fn sessions_that_nobody_uses_are_forgotten() {
 
 #[tokio::test]
 async fn the_set_up_token_sets_one_password() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     let root = store.create_root("setup", at(0)).await.unwrap().unwrap();
     assert!(store.awaits_set_up(at(1)).await.unwrap());

@@ -1,6 +1,6 @@
 //! The book: what every move of units leaves in pools, leases and records.
 
-use crate::fixture::{self, Fixture, JOURNAL, at, batch, charge};
+use crate::fixture::{Fixture, JOURNAL, at, batch, charge};
 use ledger::{Applied, Book, BookError, Charge, Draw};
 use model::{
     id::{JournalId, LeaseId, PoolId},
@@ -13,7 +13,7 @@ const UNLIMITED: LeaseId = LeaseId(0);
 
 /// An account with 1 000 units and a key with 100, and the journal open.
 async fn begin() -> (Fixture, ApiKey, PoolId) {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let account = fixture.account("ada", Some(1_000)).await;
     let settings = Settings { name: "first".to_owned(), ..Settings::default() };
     let key = fixture.key(account.id, 1, 100, settings).await.key;

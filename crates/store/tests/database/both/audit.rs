@@ -13,7 +13,7 @@ use store::{
 };
 use zeroize::Zeroizing;
 
-use crate::fixture::{self, at};
+use crate::fixture::at;
 
 const ALL: Page = Page { number: 1, size: 100 };
 
@@ -25,7 +25,7 @@ async fn records(store: &Store, filter: AuditFilter) -> Vec<AuditRecord> {
 
 #[tokio::test]
 async fn every_change_is_recorded_with_who_and_what() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let root = fixture.account("root", None).await;
     let store = fixture.store.acting(&root);
     let group = Group { name: "vip".to_owned(), description: String::new(), ratio: Ratio::ONE };
@@ -128,7 +128,7 @@ async fn every_change_is_recorded_with_who_and_what() {
 
 #[tokio::test]
 async fn what_is_refused_leaves_no_record() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let odd = Group { name: "a,b".to_owned(), description: String::new(), ratio: Ratio::ONE };
     fixture.store.put_group(&odd, at(2)).await.unwrap_err();
     fixture.store.delete_group("nowhere", at(2)).await.unwrap_err();

@@ -3,7 +3,7 @@
 use model::{id::PriceId, price::ListedRates};
 use store::{Imported, Leaps, Listing, ModelFacts, NewPrice, Page, StoreError};
 
-use crate::fixture::{self, at};
+use crate::fixture::at;
 
 fn facts(name: &str) -> ModelFacts {
     ModelFacts {
@@ -29,7 +29,7 @@ fn listing(name: &str, prices: Vec<NewPrice>) -> Listing {
 
 #[tokio::test]
 async fn facts_are_kept_as_they_were_said() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     let whole = ModelFacts {
         kind: "embedding".to_owned(),
@@ -56,7 +56,7 @@ async fn facts_are_kept_as_they_were_said() {
 
 #[tokio::test]
 async fn a_list_is_taken_in_once_and_whole() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     let later = NewPrice { effective: Some(at(50)), ..price("a", 3) };
     let list = [listing("a", vec![price("a", 1), later]), listing("b", vec![price("b", 1)])];
@@ -85,7 +85,7 @@ async fn a_list_is_taken_in_once_and_whole() {
 
 #[tokio::test]
 async fn a_price_keeps_what_its_columns_do_not_say() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let rates = ListedRates {
         cached_input: Some(1),
         cache_write: Some(2),
@@ -114,7 +114,7 @@ async fn a_price_keeps_what_its_columns_do_not_say() {
 
 #[tokio::test]
 async fn a_price_to_come_is_known_and_may_be_taken_back() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     let from = |effective, input| NewPrice { effective: Some(at(effective)), ..price("a", input) };
     let past = store.put_price(&from(5, 1), Leaps::Confirmed, at(10)).await.unwrap();
@@ -139,7 +139,7 @@ async fn a_price_to_come_is_known_and_may_be_taken_back() {
 /// A slip of the pen is refused against the version that the new one follows, whenever it begins, and nothing is written.
 #[tokio::test]
 async fn a_price_that_leaps_must_be_confirmed() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     let price = |input: i64, from: Option<i64>| NewPrice {
         model: "m".to_owned(),

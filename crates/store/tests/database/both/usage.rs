@@ -1,7 +1,7 @@
 //! Usage records: what each keeps, and that lists, searches and sums over closed blocks and the open one say the same as
 //! going through all records one by one.
 
-use crate::fixture::{self, Fixture, JOURNAL, at, batch, charge};
+use crate::fixture::{Fixture, JOURNAL, at, batch, charge};
 use ledger::{Applied, Book, Charge};
 use model::{
     clock::Timestamp,
@@ -10,10 +10,8 @@ use model::{
     money::Units,
     price::ListedRates,
 };
-use sqlx::{Connection, Row, SqliteConnection, migrate::Migrator, sqlite::SqliteConnectOptions};
-use store::{
-    Leaps, MasterKey, NewPrice, Store, UsageFilter, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums,
-};
+use sqlx::{Row, any::AnyRow};
+use store::{Leaps, NewPrice, Store, UsageFilter, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums};
 
 const UNLIMITED: LeaseId = LeaseId(0);
 /// Ids in a block.
@@ -46,7 +44,7 @@ async fn list(fixture: &Fixture, filter: &UsageFilter) -> Vec<UsageRecord> {
 
 #[tokio::test]
 async fn a_record_keeps_what_happened_and_explains_its_charge() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let ada = key(&fixture, "ada", 1, "first").await;
     let new = NewPrice {
         model: "gpt".to_owned(),
@@ -141,16 +139,14 @@ async fn closed(fixture: &Fixture) -> (Parts, Lists, Vec<(i64, i64, i64, i64)>) 
         entries.sort_unstable();
         entries
     };
-    let parts: Vec<sqlx::sqlite::SqliteRow> = sqlx::query(
+    let parts: Vec<AnyRow> = sqlx::query(
         "SELECT account, block, hour, kind, requests, units, input, cached_input, cache_write, output, reasoning, took,
             offsets FROM usage_part",
     )
     .fetch_all(&mut raw)
     .await
     .unwrap();
-    let part = |row: &sqlx::sqlite::SqliteRow| {
-        ((0..12).map(|column| row.get(column)).collect(), sorted(row.get(12)))
-    };
+    let part = |row: &AnyRow| ((0..12).map(|column| row.get(column)).collect(), sorted(row.get(12)));
     let mut parts: Parts = parts.iter().map(part).collect();
     parts.sort_unstable();
     let requests: Vec<(i64, i64, String)> =
@@ -168,7 +164,7 @@ async fn closed(fixture: &Fixture) -> (Parts, Lists, Vec<(i64, i64, i64, i64)>) 
 
 #[tokio::test]
 async fn memory_and_the_database_sum_up_a_block_alike() {
-    let (known, forgetful) = (fixture::open().await, fixture::open().await);
+    let (known, forgetful) = (super::open().await, super::open().await);
     many(&known).await;
     let keys = [key(&forgetful, "ada", 1, "first").await, key(&forgetful, "eve", 2, "Second_one").await];
     let mut charges = mixed(&keys);
@@ -227,7 +223,7 @@ fn sums<'a>(records: impl Iterator<Item = &'a UsageRecord>) -> UsageSums {
 
 #[tokio::test]
 async fn every_filter_finds_and_sums_what_going_through_all_records_does() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let keys = many(&fixture).await;
     fixture.assert_sound().await;
     let all = list(&fixture, &UsageFilter::default()).await;
@@ -312,7 +308,7 @@ async fn every_filter_finds_and_sums_what_going_through_all_records_does() {
 
 #[tokio::test]
 async fn a_request_id_finds_its_records_in_closed_blocks_and_in_the_open_one() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let keys = many(&fixture).await;
     let found = async |filter: &UsageFilter, id: &str| {
         let found = fixture.store.usage_of_request(filter, id).await.unwrap();
@@ -335,7 +331,7 @@ async fn a_request_id_finds_its_records_in_closed_blocks_and_in_the_open_one() {
 
 #[tokio::test]
 async fn old_records_go_a_block_at_a_time_and_the_books_still_add_up() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let keys = many(&fixture).await;
     let keep = |days, records| UsageLimits { days, records };
     let retire = async |limits, now: Timestamp| fixture.store.retire_usage(limits, now).await.unwrap();
@@ -368,7 +364,7 @@ async fn old_records_go_a_block_at_a_time_and_the_books_still_add_up() {
 
 #[tokio::test]
 async fn an_absurd_report_does_not_stop_the_books() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let ada = key(&fixture, "ada", 1, "").await;
     let mut charges: Vec<_> = (1..=BLOCK + 1).map(|seq| of(seq, &ada, 1)).collect();
     for one in &mut charges {
@@ -382,7 +378,7 @@ async fn an_absurd_report_does_not_stop_the_books() {
 
 #[tokio::test]
 async fn a_block_of_a_day_ago_is_closed_by_the_next_record() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let ada = key(&fixture, "ada", 1, "").await;
     for (seq, day) in [(1, 1), (2, 1), (3, 3), (4, 9)] {
         let mut one = of(seq, &ada, 1);
@@ -395,35 +391,4 @@ async fn a_block_of_a_day_ago_is_closed_by_the_next_record() {
     let filter = UsageFilter { from: Some(at(2 * DAY)), until: Some(at(9 * DAY)), ..UsageFilter::default() };
     assert_eq!(fixture.store.usage_sums(&filter).await.unwrap().requests, 1);
     fixture.assert_sound().await;
-}
-
-#[tokio::test]
-async fn the_books_of_an_older_database_still_add_up() {
-    let directory = tempfile::TempDir::new().unwrap();
-    let old = directory.path().join("migrations");
-    std::fs::create_dir(&old).unwrap();
-    let migrations = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
-    for name in ["0001_begin.sql", "0002_ledger.sql"] {
-        std::fs::copy(migrations.join(name), old.join(name)).unwrap();
-    }
-    let path = directory.path().join("apsis.db");
-    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
-    let mut raw = SqliteConnection::connect_with(&options).await.unwrap();
-    Migrator::new(old).await.unwrap().run(&mut raw).await.unwrap();
-    sqlx::raw_sql(
-        "INSERT INTO journal (id, name, epoch, applied) VALUES (1, 'old', 1, 20);
-         INSERT INTO pool (id, granted, used, leased, suspense, available, unlimited)
-            VALUES (1, 100, 30, 0, 0, 70, 0), (2, 30, 30, 0, 0, 0, 1);
-         INSERT INTO usage (journal, seq, account, api_key, key_name, key_pool, account_pool, request_id, price_group,
-            channel, model, upstream_model, door, stream, price, ratio, client, started, ended, input, cached_input,
-            cache_write, output, reasoning, provenance, units, overrun, status)
-            VALUES (1, 1, 1, 1, 'k', 1, 2, 'r', 'default', 1, 'm', 'm', '/v1', 0, 1, 1000000, '::1', 1, 2, 0, 0, 0, 0, 0,
-                'counted', 30, 0, 200)",
-    )
-    .execute(&mut raw)
-    .await
-    .unwrap();
-    raw.close().await.unwrap();
-    let store = Store::open(&path, &MasterKey::generate().unwrap()).await.unwrap();
-    assert_eq!(store.verify().await.unwrap(), []);
 }

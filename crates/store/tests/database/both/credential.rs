@@ -1,13 +1,12 @@
-//! Credentials of channels: several of one channel, their refusal, and what an older database brings along.
+//! Credentials of channels: several of one channel, and their refusal.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use model::{clock::Timestamp, id::ChannelId};
-use sqlx::{Connection, SqliteConnection, migrate::Migrator, sqlite::SqliteConnectOptions};
 use store::{Channel, Kind, MasterKey, NewChannel, Refused, Store, StoreError};
 use zeroize::Zeroizing;
 
-use crate::fixture::{self, Fixture, at, credential_of};
+use crate::fixture::{Fixture, at};
 
 fn channel(text: &str) -> NewChannel {
     NewChannel {
@@ -39,7 +38,7 @@ fn moment() -> Timestamp {
 
 #[tokio::test]
 async fn a_channel_has_several_and_each_goes_its_own_way() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let store = &fixture.store;
     let channel_id = made(&fixture).await.id;
     let second = store.add_credential(channel_id, "second", "two", at(2)).await.unwrap();
@@ -82,7 +81,7 @@ async fn a_channel_has_several_and_each_goes_its_own_way() {
 
 #[tokio::test]
 async fn what_is_no_credential_is_refused() {
-    let fixture = fixture::open().await;
+    let fixture = super::open().await;
     let id = made(&fixture).await.id;
     let long = "n".repeat(65);
     for (name, text) in
@@ -97,71 +96,15 @@ async fn what_is_no_credential_is_refused() {
 }
 
 #[tokio::test]
-async fn every_credential_is_sealed_anew_and_none_is_in_the_files() {
-    let fixture = fixture::open().await;
+async fn every_credential_is_sealed_anew_and_none_is_in_the_database() {
+    let fixture = super::open().await;
     let id = made(&fixture).await.id;
     fixture.store.add_credential(id, "visible-name", "another-upstream-secret", at(2)).await.unwrap();
     let next = MasterKey::generate().unwrap();
     assert_eq!(fixture.store.reseal(&next).await.unwrap(), 2);
     fixture.store.close().await;
-    let found = |text: &str| {
-        let wanted = text.as_bytes();
-        fixture.files().iter().any(|file| file.windows(wanted.len()).any(|window| window == wanted))
-    };
-    assert!(found("visible-name") && !found("another-upstream-secret"));
+    let contents = fixture.contents().await;
+    assert!(contents.has(b"visible-name") && !contents.has(b"another-upstream-secret"));
     let store = fixture.reopen(&next).await.unwrap();
     assert_eq!(texts(&store, id).await, ["one", "another-upstream-secret"]);
-}
-
-async fn connect(path: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
-    SqliteConnection::connect_with(&options).await.unwrap()
-}
-
-/// A database as the version before this table left it: a channel with a credential, and one without.
-#[tokio::test]
-async fn an_older_database_keeps_its_credentials() {
-    let fixture = fixture::open().await;
-    made(&fixture).await;
-    let mut new = fixture.raw().await;
-    let keys: Vec<(String, Vec<u8>)> =
-        sqlx::query_as("SELECT purpose, wrapped FROM data_key").fetch_all(&mut new).await.unwrap();
-    let sealed: Vec<u8> =
-        sqlx::query_scalar("SELECT sealed FROM channel_credential").fetch_one(&mut new).await.unwrap();
-
-    let directory = tempfile::tempdir().unwrap();
-    let migrations = directory.path().join("migrations");
-    std::fs::create_dir(&migrations).unwrap();
-    for name in ["0001_begin.sql", "0002_ledger.sql"] {
-        std::fs::copy(Path::new("migrations/sqlite").join(name), migrations.join(name)).unwrap();
-    }
-    let path = directory.path().join("apsis.db");
-    let mut old = connect(&path).await;
-    Migrator::new(migrations.as_path()).await.unwrap().run(&mut old).await.unwrap();
-    for (purpose, wrapped) in keys {
-        sqlx::query("INSERT INTO data_key (purpose, wrapped) VALUES ($1, $2)")
-            .bind(purpose)
-            .bind(wrapped)
-            .execute(&mut old)
-            .await
-            .unwrap();
-    }
-    // A sealed empty text is 41 bytes long: version, nonce and tag.
-    for sealed in [sealed, vec![0; 41]] {
-        sqlx::query(
-            "INSERT INTO channel (name, base_url, sealed, models, mapping, groups, priority, enabled)
-             VALUES ('old', 'https://old.example', $1, 'm', '{}', 'default', 4, 1)",
-        )
-        .bind(sealed)
-        .execute(&mut old)
-        .await
-        .unwrap();
-    }
-    old.close().await.unwrap();
-
-    let store = Store::open(&path, &fixture.master).await.unwrap();
-    let channels = store.list_channels().await.unwrap();
-    let shown: Vec<_> = channels.iter().map(|one| (one.id.0, one.weight, one.credentials.len())).collect();
-    assert_eq!(shown, [(1, 1, 1), (2, 1, 0)]);
-    assert_eq!(credential_of(&store, ChannelId(1)).await, "one");
 }

@@ -1,0 +1,14 @@
+//! What both databases are asked, in one text.
+
+mod audit;
+mod book;
+mod catalogue;
+mod credential;
+mod identity;
+mod key_list;
+mod routing;
+mod session;
+mod usage;
+mod verify;
+
+use super::open;

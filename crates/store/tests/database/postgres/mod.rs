@@ -1,0 +1,11 @@
+//! The store on PostgreSQL.
+
+#[path = "../both/mod.rs"]
+mod both;
+mod schema;
+
+use crate::fixture::Fixture;
+
+async fn open() -> Fixture {
+    Fixture::on_postgres().await
+}
