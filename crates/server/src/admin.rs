@@ -32,13 +32,14 @@ pub(crate) async fn run(config: &Config, command: Admin) -> anyhow::Result<ExitC
     match command {
         Admin::Key(Key::RotateMaster) => return rotate(config).await,
         Admin::Ledger(Ledger::Verify) => return verify(config).await,
+        Admin::Migrate(command) => return crate::migrate::run(config, &command).await,
         _ => {}
     }
     let store = DataDir::shared(config)?.store().await?;
     let now = SystemClock.now();
     let mut out = io::stdout().lock();
     let code = match command {
-        Admin::Ledger(Ledger::Verify) => DONE,
+        Admin::Ledger(Ledger::Verify) | Admin::Migrate(_) => DONE,
         Admin::Key(command) => keys(&store, command, now, &mut out).await?,
         Admin::Account(command) => accounts(&store, command, now, &mut out).await?,
         Admin::Pat(command) => tokens(&store, command, now, &mut out).await?,
@@ -57,8 +58,8 @@ pub(crate) const DONE: ExitCode = ExitCode::SUCCESS;
 
 /// Opens the database for reading alone: a proof changes nothing, and needs no secret.
 async fn verify(config: &Config) -> anyhow::Result<ExitCode> {
-    let path = DataDir::database(config)?;
-    let found = store::verify_file(&path).await.with_context(|| format!("cannot read {}", path.display()))?;
+    let database = DataDir::database(config)?;
+    let found = database.verify().await.with_context(|| format!("cannot read {database}"))?;
     let mut out = io::stdout().lock();
     for difference in &found {
         match difference.pool {
@@ -81,6 +82,10 @@ async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
     }
     let dir = DataDir::alone(config, config.data_dir()?)?;
     let store = dir.store().await?;
+    let others = store.other_processes().await?;
+    if others > 0 {
+        bail!("{others} other apsis processes use the database: stop them, or what they seal is lost");
+    }
     let next = dir.prepare_master()?;
     let sealed = store.reseal(&next).await.context("nothing has changed")?;
     dir.replace_master(&next)?;

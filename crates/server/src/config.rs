@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 use gateway::Roots;
+use store::PostgresServer;
 use zeroize::Zeroizing;
 
 use crate::cli::Options;
@@ -35,11 +36,18 @@ enum Kind {
     Flag,
     /// Seconds or milliseconds, such as `10s` or `200ms`.
     Time,
-    /// Never shown; `APSIS_…_FILE` and `<key>_file` name a file with it.
-    Secret,
+    MasterKey,
+    DatabaseUrl,
     Networks,
     /// A PEM file; empty for none.
     Certificates,
+}
+
+impl Kind {
+    /// Never shown; `APSIS_…_FILE` and `<key>_file` name a file with it.
+    const fn is_secret(self) -> bool {
+        matches!(self, Self::MasterKey | Self::DatabaseUrl)
+    }
 }
 
 const fn key(name: &'static str, default: &'static str, kind: Kind) -> Key {
@@ -50,7 +58,10 @@ const fn key(name: &'static str, default: &'static str, kind: Kind) -> Key {
 pub(crate) const KEYS: &[Key] = &[
     key("listen", "127.0.0.1:3000", Kind::Address),
     key("data_dir", "apsis-data", Kind::Text),
-    key("master_key", "", Kind::Secret),
+    key("master_key", "", Kind::MasterKey),
+    key("database_url", "", Kind::DatabaseUrl),
+    key("database.connections", "10", Kind::Count),
+    key("database.statement_timeout", "10s", Kind::Time),
     key("worker_threads", "0", Kind::Count),
     key("public_url", "", Kind::Text),
     key("trusted_proxies", "", Kind::Networks),
@@ -174,7 +185,7 @@ impl Config {
             Some(key) => (key, value),
             None => {
                 let secret = KEYS.iter().find(|key| {
-                    key.kind == Kind::Secret && Some(written(key).as_str()) == name.strip_suffix("_file")
+                    key.kind.is_secret() && Some(written(key).as_str()) == name.strip_suffix("_file")
                 });
                 let Some(key) = secret else {
                     let near = KEYS.iter().map(written).max_by_key(|known| likeness(known, name));
@@ -279,13 +290,14 @@ impl Config {
                 Kind::Time => drop::<Duration>(self.time(key.name)?),
                 Kind::Networks => drop(self.networks(key.name)?),
                 Kind::Certificates => drop(self.roots(key.name)?),
-                Kind::Secret => {
+                Kind::MasterKey => {
                     if let Some(text) = self.secret(key.name)? {
                         let (_, source) = self.text(key.name)?;
                         store::MasterKey::from_hex(text)
                             .map_err(|error| anyhow!("{source}: `{}`: {error}", key.name))?;
                     }
                 }
+                Kind::DatabaseUrl => drop(self.database()?),
             }
         }
         let (text, source) = self.text("log.format")?;
@@ -300,6 +312,23 @@ impl Config {
             bail!("{source}: `routing.attempts_per_group` must be at least 1, not `{text}`");
         }
         Ok(())
+    }
+
+    /// The PostgreSQL database; `None` for SQLite in the data directory.
+    ///
+    /// # Errors
+    /// A URL that is none, which is not shown; too few connections.
+    pub(crate) fn database(&self) -> anyhow::Result<Option<PostgresServer>> {
+        let Some(url) = self.secret("database_url")? else { return Ok(None) };
+        let (_, source) = self.text("database_url")?;
+        let url = url.parse().map_err(|error| anyhow!("{source}: `database_url`: {error}"))?;
+        let connections: u32 = self.get("database.connections")?;
+        if connections < 2 {
+            let (text, source) = self.text("database.connections")?;
+            bail!("{source}: `database.connections` must be at least 2, not `{text}`");
+        }
+        let statement_timeout = self.time("database.statement_timeout")?;
+        Ok(Some(PostgresServer { url, connections, statement_timeout }))
     }
 
     /// The directory of all data.
@@ -395,6 +424,11 @@ mod tests {
         assert!(message.contains("`upstream.ca_file`: src/config.rs: there is no certificate"), "{message}");
         let secret = error("", &[("APSIS_MASTER_KEY", "deadbeef")], none());
         assert!(secret.contains("64 hexadecimal digits") && !secret.contains("deadbeef"), "{secret}");
+        let secret = error("", &[("APSIS_DATABASE_URL", "mysql://ada:s3cret@db/apsis")], none());
+        assert!(secret.contains("`database_url`: the URL of a database is such as"), "{secret}");
+        assert!(!secret.contains("s3cret"), "{secret}");
+        let few = [("APSIS_DATABASE_URL", "postgres://db/apsis"), ("APSIS_DATABASE_CONNECTIONS", "1")];
+        assert!(error("", &few, none()).contains("`database.connections` must be at least 2, not `1`"));
     }
 
     #[test]

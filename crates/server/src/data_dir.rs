@@ -1,15 +1,16 @@
-//! The data directory: its lock, its master key, its database.
+//! The data directory: its lock, its master key, and the database that belongs to it.
 
 use std::{
     fs::{File, OpenOptions},
     io::{ErrorKind, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, anyhow, bail};
 use rustix::fs::{FlockOperation, flock};
-use store::{MasterKey, Store};
+use store::{Location, MasterKey, Store, StoreError};
 
 use crate::config::Config;
 
@@ -17,6 +18,9 @@ use crate::config::Config;
 pub(crate) struct DataDir {
     pub(crate) path: PathBuf,
     master: MasterKey,
+    /// Whether the master key was made for this very start.
+    made_master: bool,
+    database: Location,
     /// Held as long as the process lives.
     _lock: Option<File>,
 }
@@ -42,15 +46,16 @@ impl DataDir {
                 "another apsis process uses the data directory {shown}: stop it, or give this one another --data-dir"
             );
         }
-        let master = master_key(config, &path, true)?;
-        Ok(Self { path, master, _lock: Some(lock) })
+        let database = location(config, &path)?;
+        let (master, made_master) = master_key(config, &path, true)?;
+        Ok(Self { path, master, made_master, database, _lock: Some(lock) })
     }
 
     /// The database of a server that may be running.
-    pub(crate) fn database(config: &Config) -> anyhow::Result<PathBuf> {
+    pub(crate) fn database(config: &Config) -> anyhow::Result<Location> {
         let path = config.data_dir()?;
-        let database = path.join(DATABASE);
-        if !database.exists() {
+        let database = location(config, &path)?;
+        if matches!(&database, Location::File(file) if !file.exists()) {
             bail!("there is no database in {}: give --data-dir, or run `apsis serve` once", path.display());
         }
         Ok(database)
@@ -59,15 +64,47 @@ impl DataDir {
     /// Opens the directory of a server that may be running.
     pub(crate) fn shared(config: &Config) -> anyhow::Result<Self> {
         let path = config.data_dir()?;
-        Self::database(config)?;
-        let master = master_key(config, &path, false)?;
-        Ok(Self { path, master, _lock: None })
+        let database = Self::database(config)?;
+        let (master, made_master) = master_key(config, &path, false)?;
+        Ok(Self { path, master, made_master, database, _lock: None })
     }
 
     /// Its database.
     pub(crate) async fn store(&self) -> anyhow::Result<Store> {
-        let path = self.path.join(DATABASE);
-        Store::open(&path, &self.master).await.with_context(|| format!("cannot open {}", path.display()))
+        let opened = self.database.open(&self.master).await;
+        opened.map_err(|error| self.explained(error))
+    }
+
+    /// Its database, which is waited for as long as its server is away.
+    pub(crate) async fn store_when_there(&self) -> anyhow::Result<Store> {
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            match self.database.open(&self.master).await {
+                Err(error) if error.is_away() => {
+                    let database = self.database.to_string();
+                    tracing::warn!(%error, database, "the database is away; it is tried again");
+                    tokio::time::sleep(pause).await;
+                    pause = LONGEST_PAUSE.min(pause * 2);
+                }
+                opened => return opened.map_err(|error| self.explained(error)),
+            }
+        }
+    }
+
+    fn explained(&self, error: StoreError) -> anyhow::Error {
+        if self.made_master && matches!(error, StoreError::WrongMasterKey) {
+            // The one that was made is of no use to anybody.
+            let removed = std::fs::remove_file(self.path.join(MASTER));
+            let removed = removed.err().map(|error| format!(" (and remove what is there: {error})"));
+            return anyhow!(
+                "{} was made with a master key that is not here: put its master.key into {}{}, or give it as \
+                 APSIS_MASTER_KEY_FILE",
+                self.database,
+                self.path.display(),
+                removed.unwrap_or_default()
+            );
+        }
+        anyhow::Error::new(error).context(format!("cannot open {}", self.database))
     }
 
     /// Replaces the master key file. The old one is kept beside it until the new one is in place.
@@ -89,29 +126,50 @@ impl DataDir {
 
 const DATABASE: &str = "apsis.db";
 const MASTER: &str = "master.key";
+/// Between two attempts to reach a database that is away.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-fn master_key(config: &Config, path: &Path, may_make: bool) -> anyhow::Result<MasterKey> {
+/// The database that belongs to the data directory at `path`.
+fn location(config: &Config, path: &Path) -> anyhow::Result<Location> {
+    let file = path.join(DATABASE);
+    let Some(server) = config.database()? else { return Ok(Location::File(file)) };
+    if file.exists() {
+        // Its journal speaks of the keys and accounts of that database.
+        bail!(
+            "{} is there, so this data directory belongs to a SQLite database: to use PostgreSQL (`database_url`), \
+             give another --data-dir",
+            file.display()
+        );
+    }
+    Ok(Location::Server(server))
+}
+
+/// The master key, and whether it was made just now.
+fn master_key(config: &Config, path: &Path, may_make: bool) -> anyhow::Result<(MasterKey, bool)> {
     if let Some(text) = config.secret("master_key")? {
-        return MasterKey::from_hex(text).map_err(|error| anyhow!("`master_key`: {error}"));
+        let key = MasterKey::from_hex(text).map_err(|error| anyhow!("`master_key`: {error}"))?;
+        return Ok((key, false));
     }
     let file = path.join(MASTER);
     match std::fs::read_to_string(&file) {
         Ok(text) => {
             let key = MasterKey::from_hex(&text);
-            key.map_err(|error| anyhow!("{}: {error}; put the right file back", file.display()))
+            let key = key.map_err(|error| anyhow!("{}: {error}; put the right file back", file.display()))?;
+            Ok((key, false))
         }
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot read {}", file.display()))
         }
         Err(_) if path.join(DATABASE).exists() || !may_make => bail!(
-            "{} is missing, and without the master key the database beside it cannot be read: put the file back, or \
-             give the key as APSIS_MASTER_KEY_FILE",
+            "{} is missing, and without the master key the database cannot be read: put the file back, or give the key \
+             as APSIS_MASTER_KEY_FILE",
             file.display()
         ),
         Err(_) => {
             let key = MasterKey::generate()?;
             write_key(&file, &key)?;
-            Ok(key)
+            Ok((key, true))
         }
     }
 }

@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod data_dir;
 mod demo;
+mod migrate;
 mod route;
 mod start;
 mod telemetry;

@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use gateway::{Gateway, Parts, Settings, UsageLimits, catalogue, dial::DialPolicy, routing::Policy};
 use ledger::{Ledger, Options};
 use model::{
@@ -35,8 +35,11 @@ use crate::{config::Config, data_dir::DataDir, demo::Demo};
 pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCode> {
     let listen: SocketAddr = config.get("listen")?;
     let path = if demo { config.data_dir_or(Demo::directory)? } else { config.data_dir()? };
+    if demo && config.database()?.is_some() {
+        bail!("the demo keeps everything in its data directory: run it without `database_url`");
+    }
     let dir = DataDir::alone(config, path)?;
-    let store = dir.store().await?;
+    let store = dir.store_when_there().await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let setup_token = set_up(&store, &*clock).await?;
     if config.get("catalogue.shipped")? {

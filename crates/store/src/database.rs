@@ -1,9 +1,11 @@
 //! The database: its two pools of connections, transactions, and what both databases do in their own way.
 
+use std::time::Duration;
+
 use sqlx::{Pool, Postgres, Sqlite, Transaction, pool::PoolConnection};
 
 use crate::{
-    sql::{On, Run},
+    sql::{On, Run, within},
     store::StoreError,
 };
 
@@ -27,7 +29,8 @@ impl<D: sqlx::Database> Pools<D> {
 #[derive(Debug)]
 pub(crate) enum Database {
     Sqlite(Pools<Sqlite>),
-    Postgres(Pools<Postgres>),
+    /// With the longest time that its answers are waited for.
+    Postgres(Pools<Postgres>, Duration),
 }
 
 /// The writer of the whole installation waits for the one before it, as it does in SQLite. So what is read in a writing
@@ -43,7 +46,9 @@ impl Database {
     pub(crate) async fn write(&self) -> Result<Tx, StoreError> {
         Ok(match self {
             Self::Sqlite(pools) => Tx::Sqlite(pools.writer.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pools) => Tx::Postgres(pools.writer.begin_with(BEGIN_WRITING).await?),
+            Self::Postgres(pools, limit) => {
+                Tx::Postgres(begin(&pools.writer, BEGIN_WRITING, *limit).await?, *limit)
+            }
         })
     }
 
@@ -51,7 +56,9 @@ impl Database {
     pub(crate) async fn snapshot(&self) -> Result<Tx, StoreError> {
         Ok(match self {
             Self::Sqlite(pools) => Tx::Sqlite(pools.reader.begin().await?),
-            Self::Postgres(pools) => Tx::Postgres(pools.reader.begin_with(BEGIN_READING).await?),
+            Self::Postgres(pools, limit) => {
+                Tx::Postgres(begin(&pools.reader, BEGIN_READING, *limit).await?, *limit)
+            }
         })
     }
 
@@ -59,7 +66,7 @@ impl Database {
     pub(crate) async fn read(&self) -> Result<Connection, StoreError> {
         Ok(match self {
             Self::Sqlite(pools) => Connection::Sqlite(pools.reader.acquire().await?),
-            Self::Postgres(pools) => Connection::Postgres(pools.reader.acquire().await?),
+            Self::Postgres(pools, limit) => Connection::Postgres(pools.reader.acquire().await?, *limit),
         })
     }
 
@@ -68,22 +75,32 @@ impl Database {
     pub(crate) async fn proof(&self) -> Result<Connection, StoreError> {
         match self {
             Self::Sqlite(_) => self.read().await,
-            Self::Postgres(pools) => Ok(Connection::Proof(pools.reader.begin_with(BEGIN_PROOF).await?)),
+            Self::Postgres(pools, limit) => {
+                Ok(Connection::Proof(begin(&pools.reader, BEGIN_PROOF, *limit).await?))
+            }
         }
     }
 
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite(pools) => pools.close().await,
-            Self::Postgres(pools) => pools.close().await,
+            Self::Postgres(pools, _) => pools.close().await,
         }
     }
+}
+
+async fn begin(
+    pool: &Pool<Postgres>,
+    statement: &'static str,
+    limit: Duration,
+) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    within(limit, pool.begin_with(statement)).await
 }
 
 /// A connection, until it is dropped.
 pub(crate) enum Connection {
     Sqlite(PoolConnection<Sqlite>),
-    Postgres(PoolConnection<Postgres>),
+    Postgres(PoolConnection<Postgres>, Duration),
     Proof(Transaction<'static, Postgres>),
 }
 
@@ -91,8 +108,8 @@ impl Run for Connection {
     fn on(&mut self) -> On<'_> {
         match self {
             Self::Sqlite(connection) => On::Sqlite(connection),
-            Self::Postgres(connection) => On::Postgres(connection),
-            Self::Proof(tx) => On::Postgres(tx),
+            Self::Postgres(connection, limit) => On::Postgres(connection, *limit),
+            Self::Proof(tx) => On::Postgres(tx, Duration::MAX),
         }
     }
 }
@@ -100,14 +117,14 @@ impl Run for Connection {
 /// A transaction. Dropped without a commit, it never was.
 pub(crate) enum Tx {
     Sqlite(Transaction<'static, Sqlite>),
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(Transaction<'static, Postgres>, Duration),
 }
 
 impl Tx {
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) => tx.commit().await,
+            Self::Postgres(tx, limit) => within(limit, tx.commit()).await,
         }
     }
 }
@@ -116,7 +133,7 @@ impl Run for Tx {
     fn on(&mut self) -> On<'_> {
         match self {
             Self::Sqlite(tx) => On::Sqlite(tx),
-            Self::Postgres(tx) => On::Postgres(tx),
+            Self::Postgres(tx, limit) => On::Postgres(tx, *limit),
         }
     }
 }

@@ -3,21 +3,40 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use sqlx::{
-    Connection, PgConnection,
+    AssertSqlSafe, Connection, PgConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
 use crate::{
     database::{Database, Pools},
-    store::StoreError,
+    schema::POSTGRES,
+    sql::{Engine, Run, within},
+    store::{Store, StoreError},
 };
 
 /// How long a request for a connection waits.
 const ACQUIRE: Duration = Duration::from_secs(5);
 
+/// How much longer than a statement may take its answer is waited for.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What the name of every process begins with, as the server knows it.
+const PROCESS: &str = "apsis-";
+
 /// Where a PostgreSQL database is, and who asks: a secret, for there is a password in it.
 #[derive(Clone)]
-pub struct DatabaseUrl(PgConnectOptions);
+pub struct DatabaseUrl(Box<PgConnectOptions>);
+
+impl DatabaseUrl {
+    /// Which database it is, for people: nothing secret.
+    pub(crate) fn place(&self) -> String {
+        let name = self.0.get_database().unwrap_or_else(|| self.0.get_username());
+        match self.0.get_socket() {
+            Some(socket) => format!("the PostgreSQL database {name} at {}", socket.display()),
+            None => format!("the PostgreSQL database {name} at {}:{}", self.0.get_host(), self.0.get_port()),
+        }
+    }
+}
 
 /// A text that does not say where a PostgreSQL database is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +60,9 @@ impl FromStr for DatabaseUrl {
             return Err(NotADatabaseUrl);
         }
         let options: PgConnectOptions = text.parse().map_err(|_| NotADatabaseUrl)?;
-        Ok(Self(options.application_name("apsis")))
+        // Every process has a name of its own, so that it can tell the others from itself.
+        let number = getrandom::u32().unwrap_or_else(|_| std::process::id());
+        Ok(Self(Box::new(options.application_name(&format!("{PROCESS}{number:08x}")))))
     }
 }
 
@@ -64,30 +85,53 @@ impl PostgresServer {
 
     fn pool(&self, connections: u32) -> PgPoolOptions {
         let settings = self.settings();
-        PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).after_connect(
-            move |connection, _| {
-                let settings = sqlx::AssertSqlSafe(settings.clone());
+        PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE)
+            .after_connect(move |connection, _| {
+                let settings = AssertSqlSafe(settings.clone());
                 Box::pin(async move { sqlx::raw_sql(settings).execute(connection).await.map(drop) })
-            },
-        )
+            })
+            // A connection whose server does not answer any more is given up, not waited for with its place in the pool.
+            .after_release(|connection, _| {
+                Box::pin(async move { within(ACQUIRE, connection.ping()).await.map(|()| true) })
+            })
     }
 }
 
 /// Connects, and brings the schema up to date.
 pub(crate) async fn open(server: &PostgresServer) -> Result<Database, StoreError> {
     // A connection of its own: no time-out ends a long step, and an advisory lock makes other processes wait.
-    let mut connection = PgConnection::connect_with(&server.url.0).await?;
-    sqlx::migrate!("migrations/postgres").run(&mut connection).await?;
+    let mut connection = within(ACQUIRE, PgConnection::connect_with(&server.url.0)).await?;
+    POSTGRES.run(&mut connection).await?;
     connection.close().await?;
-    let writer = server.pool(1).connect_lazy_with(server.url.0.clone());
-    let reader = server.pool(server.connections.max(2) - 1).connect_lazy_with(server.url.0.clone());
-    Ok(Database::Postgres(Pools { writer, reader }))
+    let writer = server.pool(1).connect_lazy_with(server.url.0.as_ref().clone());
+    let reader = server.pool(server.connections.max(2) - 1).connect_lazy_with(server.url.0.as_ref().clone());
+    Ok(Database::Postgres(Pools { writer, reader }, server.statement_timeout.saturating_add(GRACE)))
 }
 
 /// A connection that changes nothing, and may take its time.
 pub(crate) async fn open_to_read(url: &DatabaseUrl) -> Result<PgConnection, StoreError> {
-    let options = url.0.clone().options([("default_transaction_read_only", "on")]);
-    Ok(PgConnection::connect_with(&options).await?)
+    let options = url.0.as_ref().clone().options([("default_transaction_read_only", "on")]);
+    Ok(within(ACQUIRE, PgConnection::connect_with(&options)).await?)
+}
+
+impl Store {
+    /// How many other processes of this program use the same PostgreSQL database; none can be seen in SQLite.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn other_processes(&self) -> Result<i64, StoreError> {
+        let mut connection = self.read().await?;
+        if connection.engine() == Engine::Sqlite {
+            return Ok(0);
+        }
+        let others = connection.query(
+            "SELECT count(DISTINCT application_name) FROM pg_stat_activity WHERE datname = current_database()
+                AND application_name LIKE $1 AND application_name <> current_setting('application_name')",
+        );
+        Ok(others.bind(format!("{PROCESS}%")).scalar().await?)
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! that is, is asked here and nowhere else. Values are encoded by the database's own driver as they are bound, so
 //! nothing lies between a statement and its connection.
 
+use std::{io, time::Duration};
+
 use sqlx::{
     Encode, FromRow, PgConnection, Postgres, SqlSafeStr, Sqlite, SqliteConnection, Type,
     postgres::{PgArguments, PgRow},
@@ -39,7 +41,8 @@ impl<T> Record for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'
 /// A connection, borrowed.
 pub(crate) enum On<'c> {
     Sqlite(&'c mut SqliteConnection),
-    Postgres(&'c mut PgConnection),
+    /// With the longest time that a server's answer is waited for.
+    Postgres(&'c mut PgConnection, Duration),
 }
 
 /// What statements run on.
@@ -50,7 +53,7 @@ pub(crate) trait Run: Send {
     fn engine(&mut self) -> Engine {
         match self.on() {
             On::Sqlite(_) => Engine::Sqlite,
-            On::Postgres(_) => Engine::Postgres,
+            On::Postgres(..) => Engine::Postgres,
         }
     }
 
@@ -58,7 +61,7 @@ pub(crate) trait Run: Send {
     fn query(&mut self, text: impl SqlSafeStr) -> Query<'_> {
         match self.on() {
             On::Sqlite(on) => Query::Sqlite(sqlx::query(text), on),
-            On::Postgres(on) => Query::Postgres(sqlx::query(text), on),
+            On::Postgres(on, limit) => Query::Postgres(sqlx::query(text), on, limit),
         }
     }
 
@@ -77,7 +80,7 @@ impl Run for SqliteConnection {
 
 impl Run for PgConnection {
     fn on(&mut self) -> On<'_> {
-        On::Postgres(self)
+        On::Postgres(self, Duration::MAX)
     }
 }
 
@@ -85,14 +88,23 @@ impl Run for PgConnection {
 #[must_use = "a statement does nothing until it is run"]
 pub(crate) enum Query<'c> {
     Sqlite(Bound<'static, Sqlite, SqliteArguments>, &'c mut SqliteConnection),
-    Postgres(Bound<'static, Postgres, PgArguments>, &'c mut PgConnection),
+    Postgres(Bound<'static, Postgres, PgArguments>, &'c mut PgConnection, Duration),
+}
+
+/// What a server answers in time. One that has gone without a word is not waited for: its connection is given up.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let late = |_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(late)
 }
 
 macro_rules! either {
     ($query:expr, $bound:ident, $on:ident => $run:expr) => {
         match $query {
             Query::Sqlite($bound, $on) => $run,
-            Query::Postgres($bound, $on) => $run,
+            Query::Postgres($bound, $on, limit) => within(limit, async { $run }).await,
         }
     };
 }
@@ -102,7 +114,7 @@ impl Query<'_> {
     pub(crate) fn bind<'t>(self, value: impl Value<'t>) -> Self {
         match self {
             Self::Sqlite(bound, on) => Self::Sqlite(bound.bind(value), on),
-            Self::Postgres(bound, on) => Self::Postgres(bound.bind(value), on),
+            Self::Postgres(bound, on, limit) => Self::Postgres(bound.bind(value), on, limit),
         }
     }
 
@@ -110,7 +122,7 @@ impl Query<'_> {
     pub(crate) fn once(self) -> Self {
         match self {
             Self::Sqlite(bound, on) => Self::Sqlite(bound.persistent(false), on),
-            Self::Postgres(bound, on) => Self::Postgres(bound.persistent(false), on),
+            Self::Postgres(bound, on, limit) => Self::Postgres(bound.persistent(false), on, limit),
         }
     }
 

@@ -9,6 +9,7 @@ use sqlx::{
 
 use crate::{
     database::{Database, Pools},
+    schema::SQLITE,
     store::StoreError,
 };
 
@@ -34,7 +35,7 @@ pub(crate) async fn open(path: &Path) -> Result<Database, StoreError> {
         .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         .connect_with(writing)
         .await?;
-    sqlx::migrate!("migrations/sqlite").run(&writer).await?;
+    SQLITE.run(&writer).await?;
     let reader = SqlitePoolOptions::new().max_connections(4).min_connections(0).connect_lazy_with(options);
     Ok(Database::Sqlite(Pools { writer, reader }))
 }

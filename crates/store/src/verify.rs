@@ -1,11 +1,10 @@
 //! Proof that the books add up, on a live or stopped installation.
 
-use std::path::Path;
-
 use sqlx::Connection;
 
 use crate::{
-    postgres::{self, DatabaseUrl},
+    location::Location,
+    postgres,
     sql::Run,
     sqlite,
     store::{Store, StoreError},
@@ -34,27 +33,28 @@ struct Row {
     suspended: i64,
 }
 
-/// Every difference in the SQLite database at `path`, as [`Store::verify`] finds them, without changing anything: it is
-/// opened for reading alone, no schema is brought up to date, and no master key is needed.
-///
-/// # Errors
-/// The database; a schema that this program does not know.
-pub async fn verify_file(path: &Path) -> Result<Vec<Discrepancy>, StoreError> {
-    let mut database = sqlite::open_to_read(path).await?;
-    let found = find(&mut database).await;
-    database.close().await?;
-    found
-}
-
-/// The same of a PostgreSQL database.
-///
-/// # Errors
-/// The database; a schema that this program does not know.
-pub async fn verify_server(url: &DatabaseUrl) -> Result<Vec<Discrepancy>, StoreError> {
-    let mut database = postgres::open_to_read(url).await?;
-    let found = find(&mut database).await;
-    database.close().await?;
-    found
+impl Location {
+    /// Every difference in the database, as [`Store::verify`] finds them, without changing anything: it is opened for
+    /// reading alone, no schema is brought up to date, and no master key is needed.
+    ///
+    /// # Errors
+    /// The database; a schema that this program does not know.
+    pub async fn verify(&self) -> Result<Vec<Discrepancy>, StoreError> {
+        match self {
+            Self::File(path) => {
+                let mut database = sqlite::open_to_read(path).await?;
+                let found = find(&mut database).await;
+                database.close().await?;
+                found
+            }
+            Self::Server(server) => {
+                let mut database = postgres::open_to_read(&server.url).await?;
+                let found = find(&mut database).await;
+                database.close().await?;
+                found
+            }
+        }
+    }
 }
 
 impl Store {

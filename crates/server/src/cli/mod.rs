@@ -57,6 +57,9 @@ pub(crate) enum Admin {
     /// The ledger.
     #[command(subcommand)]
     Ledger(Ledger),
+    /// The schema of the database. A start brings it up to date by itself.
+    #[command(subcommand)]
+    Migrate(Migrate),
     /// API keys, and the master key.
     #[command(subcommand)]
     Key(Key),
@@ -107,6 +110,16 @@ pub(crate) enum Route {
         #[arg(long)]
         path: Option<String>,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Migrate {
+    /// List every step, tab separated: number, state (applied, pending, unknown), name. Nothing is changed.
+    Status,
+    /// List the steps that `apply` would take. Nothing is changed.
+    Plan,
+    /// Bring the schema up to date.
+    Apply,
 }
 
 #[derive(Subcommand)]

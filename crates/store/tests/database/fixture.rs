@@ -13,7 +13,7 @@ use model::{
     usage::{Provenance, Tokens, UsageContext, UsageOutcome},
 };
 use sqlx::{AnyConnection, Connection, any::install_default_drivers};
-use store::{Account, Discrepancy, KeyView, MasterKey, NewAccount, Role, Store, StoreError};
+use store::{Account, KeyView, Location, MasterKey, NewAccount, Role, Store, StoreError};
 use tempfile::TempDir;
 
 use crate::server::Database;
@@ -36,10 +36,10 @@ pub(crate) const fn at(millis: i64) -> Timestamp {
 }
 
 impl Place {
-    async fn open(&self, master: &MasterKey) -> Result<Store, StoreError> {
+    fn location(&self) -> Location {
         match self {
-            Self::File(directory) => Store::open(&directory.path().join("apsis.db"), master).await,
-            Self::Server(database) => Store::connect(&database.server(), master).await,
+            Self::File(directory) => Location::File(directory.path().join("apsis.db")),
+            Self::Server(database) => Location::Server(database.server()),
         }
     }
 }
@@ -64,7 +64,7 @@ impl Fixture {
 
     async fn open(place: Place) -> Self {
         let master = MasterKey::generate().unwrap();
-        let store = place.open(&master).await.unwrap();
+        let store = place.location().open(&master).await.unwrap();
         Self { store, master, place }
     }
 
@@ -78,7 +78,7 @@ impl Fixture {
 
     /// The same database once more.
     pub(crate) async fn reopen(&self, master: &MasterKey) -> Result<Store, StoreError> {
-        self.place.open(master).await
+        self.location().open(master).await
     }
 
     /// A connection of its own, past everything that the store checks.
@@ -120,12 +120,9 @@ impl Fixture {
         })
     }
 
-    /// What a proof beside a running server finds.
-    pub(crate) async fn verify_beside(&self) -> Vec<Discrepancy> {
-        match &self.place {
-            Place::File(_) => store::verify_file(&self.path()).await.unwrap(),
-            Place::Server(database) => store::verify_server(&database.server().url).await.unwrap(),
-        }
+    /// Where it is.
+    pub(crate) fn location(&self) -> Location {
+        self.place.location()
     }
 
     pub(crate) async fn account(&self, username: &str, balance: Option<i64>) -> Account {

@@ -7,6 +7,7 @@ mod credential;
 mod identity;
 mod key_list;
 mod routing;
+mod schema;
 mod session;
 mod usage;
 mod verify;

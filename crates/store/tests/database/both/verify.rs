@@ -31,7 +31,7 @@ async fn found_after(damage: &str) -> Vec<String> {
 
 async fn in_pool(fixture: &Fixture, pool: PoolId) -> Vec<String> {
     let found = fixture.store.verify().await.unwrap();
-    assert_eq!(fixture.verify_beside().await, found, "beside a running server");
+    assert_eq!(fixture.location().verify().await.unwrap(), found, "beside a running server");
     found.into_iter().filter(|one| one.pool == Some(pool.0)).map(|one| one.what).collect()
 }
 

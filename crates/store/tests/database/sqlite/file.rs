@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use crate::fixture::{at, credential_of};
 use model::id::ChannelId;
 use sqlx::{Connection, SqliteConnection, migrate::Migrator, sqlite::SqliteConnectOptions};
-use store::{MasterKey, NewChannel, Store};
+use store::{Location, MasterKey, NewChannel, Store};
 use zeroize::Zeroizing;
 
 #[tokio::test]
@@ -24,12 +24,12 @@ async fn a_proof_changes_nothing() {
     let before = fixture.contents().await.0;
     assert_eq!(before.len(), 1, "one that is closed is one file");
     let path = fixture.path();
-    assert_eq!(store::verify_file(&path).await.unwrap(), []);
+    assert_eq!(Location::File(path.clone()).verify().await.unwrap(), []);
     assert_eq!(std::fs::read(&path).unwrap(), before[0]);
     let nowhere = path.with_file_name("nowhere.db");
-    assert!(store::verify_file(&nowhere).await.is_err());
+    assert!(Location::File(nowhere.clone()).verify().await.is_err());
     std::fs::write(&nowhere, "").unwrap();
-    assert!(store::verify_file(&nowhere).await.is_err(), "an empty file is no ledger");
+    assert!(Location::File(nowhere.clone()).verify().await.is_err(), "an empty file is no ledger");
     assert_eq!(std::fs::metadata(&nowhere).unwrap().len(), 0);
 }
 
