@@ -36,10 +36,10 @@ pub(crate) enum Database {
 /// The writer of the whole installation waits for the one before it, as it does in SQLite. So what is read in a writing
 /// transaction stays as it was read, and changes become visible in the order of their numbers. A locked row is what
 /// every database of PostgreSQL's kind knows; an advisory lock is not.
-const BEGIN_WRITING: &str = "BEGIN; SELECT one FROM usage_next WHERE one = 1 FOR UPDATE";
+const TAKE_TURN: &str = "SELECT one FROM usage_next WHERE one = 1 FOR UPDATE";
 const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// A proof reads everything, and may take as long as it takes.
-const BEGIN_PROOF: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0";
+const WITHOUT_END: &str = "SET LOCAL statement_timeout = 0";
 
 impl Database {
     /// A transaction that writes; no other does meanwhile.
@@ -47,7 +47,7 @@ impl Database {
         Ok(match self {
             Self::Sqlite(pools) => Tx::Sqlite(pools.writer.begin_with("BEGIN IMMEDIATE").await?),
             Self::Postgres(pools, limit) => {
-                Tx::Postgres(begin(&pools.writer, BEGIN_WRITING, *limit).await?, *limit)
+                Tx::Postgres(begin(&pools.writer, "BEGIN", Some(TAKE_TURN), *limit).await?, *limit)
             }
         })
     }
@@ -57,7 +57,7 @@ impl Database {
         Ok(match self {
             Self::Sqlite(pools) => Tx::Sqlite(pools.reader.begin().await?),
             Self::Postgres(pools, limit) => {
-                Tx::Postgres(begin(&pools.reader, BEGIN_READING, *limit).await?, *limit)
+                Tx::Postgres(begin(&pools.reader, BEGIN_READING, None, *limit).await?, *limit)
             }
         })
     }
@@ -76,7 +76,7 @@ impl Database {
         match self {
             Self::Sqlite(_) => self.read().await,
             Self::Postgres(pools, limit) => {
-                Ok(Connection::Proof(begin(&pools.reader, BEGIN_PROOF, *limit).await?))
+                Ok(Connection::Proof(begin(&pools.reader, BEGIN_READING, Some(WITHOUT_END), *limit).await?))
             }
         }
     }
@@ -92,9 +92,15 @@ impl Database {
 async fn begin(
     pool: &Pool<Postgres>,
     statement: &'static str,
+    then: Option<&'static str>,
     limit: Duration,
 ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-    within(limit, pool.begin_with(statement)).await
+    // Two statements in one trip would leave a connection behind, if the second fails, that nobody rolls back.
+    let mut tx = within(limit, pool.begin_with(statement)).await?;
+    if let Some(then) = then {
+        within(limit, sqlx::raw_sql(then).execute(&mut *tx)).await?;
+    }
+    Ok(tx)
 }
 
 /// A connection, until it is dropped.

@@ -4,6 +4,7 @@
 mod catalogue;
 mod crash;
 mod full;
+mod postgres;
 mod process;
 mod restart;
 mod start;

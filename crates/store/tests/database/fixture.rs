@@ -13,7 +13,7 @@ use model::{
     usage::{Provenance, Tokens, UsageContext, UsageOutcome},
 };
 use sqlx::{AnyConnection, Connection, any::install_default_drivers};
-use store::{Account, KeyView, Location, MasterKey, NewAccount, Role, Store, StoreError};
+use store::{Account, KeyView, Location, MasterKey, NewAccount, PostgresServer, Role, Store, StoreError};
 use tempfile::TempDir;
 
 use crate::server::Database;
@@ -118,6 +118,14 @@ impl Fixture {
             }
             Place::Server(database) => database.rows().await,
         })
+    }
+
+    /// The server of a PostgreSQL database.
+    pub(crate) fn server(&self) -> PostgresServer {
+        match &self.place {
+            Place::File(_) => panic!("a file has no server"),
+            Place::Server(database) => database.server(),
+        }
     }
 
     /// Where it is.

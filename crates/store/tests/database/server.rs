@@ -62,8 +62,17 @@ async fn template() {
 impl Database {
     pub(crate) async fn make() -> Self {
         MADE.get_or_init(template).await;
+        Self::of(TEMPLATE).await
+    }
+
+    /// One without a schema.
+    pub(crate) async fn empty() -> Self {
+        Self::of("template0").await
+    }
+
+    async fn of(template: &str) -> Self {
         let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        run(&mut connect("postgres").await, format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
+        run(&mut connect("postgres").await, format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
         Self { url: url_of(&name), name }
     }
 

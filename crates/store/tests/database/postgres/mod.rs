@@ -2,6 +2,7 @@
 
 #[path = "../both/mod.rs"]
 mod both;
+mod nodes;
 mod schema;
 
 use crate::fixture::Fixture;
