@@ -6,13 +6,13 @@ use crate::{
     fixture::{Fixture, at, batch, charge},
     server::{Database, url_of},
 };
-use ledger::{Applied, Book};
+use ledger::{Applied, Batch, Book};
 use model::{
     id::{JournalId, LeaseId},
-    key::Settings,
+    key::{ApiKey, Settings, Status},
     money::Units,
 };
-use store::{Group, MasterKey, PostgresServer, Store, StoreError};
+use store::{Group, KeyChange, KeyView, Listing, MasterKey, ModelFacts, PostgresServer, Store, StoreError};
 
 fn group(name: &str) -> Group {
     Group { name: name.to_owned(), description: String::new(), ratio: model::price::Ratio::ONE }
@@ -37,51 +37,116 @@ async fn an_empty_database_is_made_ready_once_by_all_who_come() {
 async fn what_two_of_them_lease_and_spend_adds_up() {
     let fixture = Fixture::on_postgres().await;
     let account = fixture.account("ada", None).await;
-    let key = fixture.key(account.id, 1, 1_000, Settings::default()).await.key;
     let other = fixture.reopen(&fixture.master).await.unwrap();
-    let spend = async |store: Store, journal: JournalId| {
-        store.open_journal(journal).await.unwrap();
-        let mut leased = Units::ZERO;
-        for round in 0..30 {
-            let state = store.lease(journal, key.pool, Units::new(1)).await.unwrap();
-            leased = state.amount;
-            let mut one = charge(round + 1, &key, [(account.pool, LeaseId(0)); 2], 1);
-            one.id.journal = journal;
-            let applied = ledger::Batch { journal, ..batch(round * 2, round * 2 + 2, vec![one]) };
-            assert_eq!(store.apply(&applied).await, Ok(Applied::Now));
-        }
-        leased
+    let work = async |store: &Store, journal: JournalId, key: &ApiKey, round: u64| {
+        let mut one = charge(round + 1, key, [(account.pool, LeaseId(0)); 2], 1);
+        one.id.journal = journal;
+        let spent = Batch { journal, ..batch(round * 2, round * 2 + 2, vec![one]) };
+        assert_eq!(store.apply(&spent).await, Ok(Applied::Now));
+        store.lease(journal, key.pool, Units::new(1)).await.unwrap().amount.get()
     };
-    let (first, second) =
-        tokio::join!(spend(fixture.store.clone(), JournalId(1)), spend(other.clone(), JournalId(2)));
-    assert_eq!(first.get() + second.get(), 1_000, "what there is was leased once");
-    assert_eq!(fixture.pool(account.pool).await[1], 120, "both draws of 60 charges");
+    let nodes = [(&fixture.store, JournalId(1)), (&other, JournalId(2))];
+    for (store, journal) in nodes {
+        store.open_journal(journal).await.unwrap();
+    }
+    for round in 0..40 {
+        let key = fixture.key(account.id, u8::try_from(round).unwrap(), 100, Settings::default()).await.key;
+        let [one, two] = nodes.map(|(store, journal)| work(store, journal, &key, round));
+        let (one, two) = tokio::join!(one, two);
+        assert_eq!(one + two, 100, "what there is was leased once");
+    }
+    assert_eq!(fixture.pool(account.pool).await[1], 160, "both draws of 80 charges");
     fixture.assert_sound().await;
+}
+
+/// Models that are made in one transaction, each with its change.
+fn models(count: usize) -> Vec<Listing> {
+    let facts = |number: usize| ModelFacts {
+        name: format!("model-{number}"),
+        provider: String::new(),
+        kind: String::new(),
+        description: String::new(),
+        features: Vec::new(),
+        input_modalities: Vec::new(),
+        output_modalities: Vec::new(),
+        endpoints: Vec::new(),
+        context_length: None,
+        doc_url: String::new(),
+        source: String::new(),
+        as_of: String::new(),
+        listed: true,
+    };
+    (0..count).map(|number| Listing { facts: facts(number), prices: Vec::new() }).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_change_is_overtaken_by_a_later_one() {
     let fixture = Fixture::on_postgres().await;
     let other = fixture.reopen(&fixture.master).await.unwrap();
-    let begun = fixture.store.last_change().await.unwrap();
-    let write = async |store: Store, name: &str| {
-        for index in 0..40 {
-            store.put_group(&group(&format!("{name}{index}")), at(1)).await.unwrap();
+    let mut seen = fixture.store.last_change().await.unwrap();
+    let groups = async {
+        for number in 0..40 {
+            fixture.store.put_group(&group(&format!("group-{number}")), at(1)).await.unwrap();
         }
     };
-    let read = async {
-        let (mut seen, mut count) = (begun, 0);
-        while count < 80 {
-            for change in fixture.store.changes_since(seen).await.unwrap() {
-                assert!(change.seq > seen);
-                seen = change.seq;
-                count += 1;
-            }
+    let list = models(200);
+    let mut writing = Box::pin(async { tokio::join!(groups, other.import(&list, at(1))).1.unwrap() });
+    let mut count = 0;
+    loop {
+        let done = tokio::select! {
+            biased;
+            made = &mut writing => Some(made.models),
+            () = tokio::task::yield_now() => None,
+        };
+        for change in fixture.store.changes_since(seen).await.unwrap() {
+            assert!(change.seq > seen);
+            (seen, count) = (change.seq, count + 1);
         }
-        count
-    };
-    let ((), (), count) = tokio::join!(write(fixture.store.clone(), "a"), write(other.clone(), "b"), read);
-    assert_eq!(count, 80);
+        if done.is_some() {
+            break;
+        }
+    }
+    assert_eq!(count, 240);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_edits_at_the_same_moment_both_stay() {
+    let fixture = Fixture::on_postgres().await;
+    let other = fixture.reopen(&fixture.master).await.unwrap();
+    let account = fixture.account("ada", None).await.id;
+    let key = fixture.key(account, 1, 100, Settings::default()).await.key;
+    let change = |settings: Settings| KeyChange { settings, status: Status::Enabled, quota: None };
+    let (inside, entered) = std::sync::mpsc::channel();
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let first = tokio::spawn({
+        let (store, id) = (fixture.store.clone(), key.id);
+        async move {
+            let decide = move |view: &KeyView| {
+                inside.send(()).unwrap();
+                wait.recv().unwrap();
+                Ok::<_, ()>(change(Settings { name: "renamed".to_owned(), ..view.key.settings.clone() }))
+            };
+            store.edit_key(account, id, at(2), decide).await.unwrap().unwrap();
+        }
+    });
+    tokio::task::spawn_blocking(move || entered.recv().unwrap()).await.unwrap();
+    let second = tokio::spawn(async move {
+        let decide = |view: &KeyView| {
+            Ok::<_, ()>(change(Settings { model_limits: "m".to_owned(), ..view.key.settings.clone() }))
+        };
+        other.edit_key(account, key.id, at(2), decide).await.unwrap().unwrap();
+    });
+    // Until the second waits for the first, or has not had to.
+    let mut raw = fixture.raw().await;
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while !second.is_finished()
+        && sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut raw).await.unwrap() == 0
+    {}
+    go_on.send(()).unwrap();
+    first.await.unwrap();
+    second.await.unwrap();
+    let settings = fixture.store.key(account, key.id).await.unwrap().unwrap().key.settings;
+    assert_eq!((settings.name.as_str(), settings.model_limits.as_str()), ("renamed", "m"));
 }
 
 #[tokio::test]
