@@ -12,7 +12,9 @@ use model::{
     key::{ApiKey, Settings, Status},
     money::Units,
 };
-use store::{Group, KeyChange, KeyView, Listing, MasterKey, ModelFacts, PostgresServer, Store, StoreError};
+use store::{
+    Group, KeyChange, KeyView, Leaps, Listing, MasterKey, ModelFacts, PostgresServer, Store, StoreError,
+};
 
 fn group(name: &str) -> Group {
     Group { name: name.to_owned(), description: String::new(), ratio: model::price::Ratio::ONE }
@@ -90,7 +92,8 @@ async fn no_change_is_overtaken_by_a_later_one() {
         }
     };
     let list = models(200);
-    let mut writing = Box::pin(async { tokio::join!(groups, other.import(&list, at(1))).1.unwrap() });
+    let mut writing =
+        Box::pin(async { tokio::join!(groups, other.import(&list, Leaps::Confirmed, at(1))).1.unwrap() });
     let mut count = 0;
     loop {
         let done = tokio::select! {
