@@ -50,8 +50,8 @@ export const cases = {
   async errors(way) {
     const ask = (model) => client(way).messages.create({ model, max_tokens: 100, messages, stream: true }).then(collect);
     await assert.rejects(ask(way.model("bad")), Anthropic.BadRequestError);
-    await assert.rejects(ask(way.busy("messages")), Anthropic.RateLimitError);
-    await assert.rejects(ask(way.model("broken")), Anthropic.InternalServerError);
+    await assert.rejects(ask(way.failing("broken", "messages")), Anthropic.InternalServerError);
+    await assert.rejects(ask(way.failing("busy", "messages")), Anthropic.RateLimitError);
     await assert.rejects(ask(way.model("torn")), Anthropic.APIError);
   },
 };

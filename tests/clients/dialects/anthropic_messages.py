@@ -127,9 +127,9 @@ def errors(way):
         )
 
     way.refused(anthropic.BadRequestError, ask(way.model("bad")), 400)
-    way.refused(anthropic.RateLimitError, ask(way.busy("messages"), stream=True), 429)
-    way.refused(anthropic.InternalServerError, ask(way.model("broken")), 500)
-    way.refused(anthropic.APIStatusError, ask(way.model("overloaded")), 529)
+    way.refused(anthropic.InternalServerError, ask(way.failing("broken", "messages")), 500)
+    way.refused(anthropic.APIStatusError, ask(way.failing("overloaded", "messages")), 529)
+    way.refused(anthropic.RateLimitError, ask(way.failing("busy", "messages"), stream=True), 429)
     other = anthropic.Anthropic(base_url=way.origin, api_key="sk-nonsense", max_retries=0)
     call = lambda: other.messages.create(model=way.model("plain"), max_tokens=100, messages=ASKED)
     way.refused(anthropic.AuthenticationError, call, 401)

@@ -53,8 +53,8 @@ export const cases = {
     const ask = (model) => models(way).generateContentStream({ model, contents: QUESTION }).then(collect);
     const refused = (status) => (error) => error instanceof ApiError && error.status === status;
     await assert.rejects(ask(way.model("bad")), refused(400));
-    await assert.rejects(ask(way.busy("google")), refused(429));
-    await assert.rejects(ask(way.model("broken")), refused(500));
+    await assert.rejects(ask(way.failing("broken", "google")), refused(500));
+    await assert.rejects(ask(way.failing("busy", "google")), refused(429));
     await assert.rejects(ask(way.model("torn")));
   },
 };

@@ -120,9 +120,9 @@ def errors(way):
 
     refused = way.refused(raised.ClientError, ask(way.model("bad")), 400)
     assert refused.status == "INVALID_ARGUMENT" and "one thing is wrong" in refused.message, refused
-    refused = way.refused(raised.ClientError, ask(way.busy("google")), 429)
+    way.refused(raised.ServerError, ask(way.failing("broken", "google")), 500)
+    refused = way.refused(raised.ClientError, ask(way.failing("busy", "google")), 429)
     assert refused.status == "RESOURCE_EXHAUSTED", refused
-    way.refused(raised.ServerError, ask(way.model("broken")), 500)
     try:
         ask(way.model("torn"))()
     except raised.APIError:

@@ -16,17 +16,17 @@ KINDS = {
 }
 # What is known of the models of a way, where that decides how they are asked.
 ENDPOINTS = {"responses": ["openai-response"]}
-FAILING = ["broken", "overloaded", "torn", "cut"]
-BUSY = ["chat", "responses", "messages", "google", "node-chat", "node-messages", "node-google"]
+FAILING = ["broken", "overloaded", "busy"]
+CLIENTS = ["chat", "responses", "messages", "google", "node-chat", "node-messages", "node-google"]
 ACTS = json.loads((pathlib.Path(__file__).parent / "cast.json").read_text())
 
 
 def channels(way):
-    """The models of each channel of a way, ours with theirs. What fails has a channel of its own: the others must not rest
-    for it, nor one client for another."""
-    healthy = {f"{act}-{way}": act for act in ACTS if act not in [*FAILING, "busy"]}
-    failing = [{f"{act}-{way}": act} for act in FAILING]
-    return [healthy, *failing, *({f"busy-{client}-{way}": "busy"} for client in BUSY)]
+    """The models of each channel of a way, ours with theirs. Upstreams that fail have channels of their own, so that no other
+    rests for them, and each client has its own of those."""
+    healthy = {f"{act}-{way}": act for act in ACTS if act not in [*FAILING, "torn"]}
+    failing = [{f"{act}-{client}-{way}": act for act in FAILING} for client in CLIENTS]
+    return [healthy, {f"torn-{way}": "torn"}, *failing]
 
 
 def model(way, name):

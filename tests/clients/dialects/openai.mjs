@@ -50,8 +50,8 @@ export const cases = {
   async errors(way) {
     const ask = (model) => collectChat(way, model);
     await assert.rejects(ask(way.model("bad")), (error) => error instanceof OpenAI.BadRequestError && /one thing is wrong/.test(error.message));
-    await assert.rejects(ask(way.busy("chat")), OpenAI.RateLimitError);
-    await assert.rejects(ask(way.model("broken")), OpenAI.InternalServerError);
+    await assert.rejects(ask(way.failing("broken", "chat")), OpenAI.InternalServerError);
+    await assert.rejects(ask(way.failing("busy", "chat")), OpenAI.RateLimitError);
     await assert.rejects(ask(way.model("torn")), OpenAI.APIError);
   },
 };

@@ -142,9 +142,9 @@ def errors(way):
 
     refused = way.refused(openai.BadRequestError, ask(way.model("bad")), 400)
     assert "one thing is wrong" in str(refused), refused
-    way.refused(openai.RateLimitError, ask(way.busy("chat")), 429)
-    way.refused(openai.InternalServerError, ask(way.model("broken")), 500)
-    way.refused(openai.InternalServerError, ask(way.model("overloaded")), 529)
+    way.refused(openai.InternalServerError, ask(way.failing("broken", "chat")), 500)
+    way.refused(openai.InternalServerError, ask(way.failing("overloaded", "chat")), 529)
+    way.refused(openai.RateLimitError, ask(way.failing("busy", "chat")), 429)
     # After the first byte an error is an event, and no answer pretends to be whole.
     try:
         ask(way.model("torn"))()

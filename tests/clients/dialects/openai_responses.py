@@ -100,8 +100,8 @@ def errors(way):
         return lambda: list(client(way).responses.create(model=model, input=QUESTION, store=False, stream=stream))
 
     way.refused(openai.BadRequestError, ask(way.model("bad")), 400)
-    way.refused(openai.RateLimitError, ask(way.busy("responses"), stream=True), 429)
-    way.refused(openai.InternalServerError, ask(way.model("overloaded")), 529)
+    way.refused(openai.InternalServerError, ask(way.failing("overloaded", "responses")), 529)
+    way.refused(openai.RateLimitError, ask(way.failing("busy", "responses"), stream=True), 429)
     events = ask(way.model("torn"), stream=True)
     try:
         kinds = [event.type for event in events()]

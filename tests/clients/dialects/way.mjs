@@ -25,8 +25,8 @@ export class Way {
     return this.kind ? `${act}-${this.kind}` : act;
   }
 
-  busy(client) {
-    return this.kind ? `busy-node-${client}-${this.kind}` : "busy";
+  failing(act, client) {
+    return this.kind ? `${act}-node-${client}-${this.kind}` : act;
   }
 
   // Sees to it that the books say the same of the last request as its client was told, and who said so.

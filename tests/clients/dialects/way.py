@@ -31,9 +31,9 @@ class Way:
         """The model that plays this act."""
         return f"{act}-{self.kind}" if self.kind else act
 
-    def busy(self, client):
-        """The model that is busy. Each client has its own, because a busy upstream rests for a while."""
-        return f"busy-{client}-{self.kind}" if self.kind else "busy"
+    def failing(self, act, client):
+        """The model that fails so. Each client has its own, because an upstream that fails rests for a while."""
+        return f"{act}-{client}-{self.kind}" if self.kind else act
 
     def books(self, tokens, counted_by="reported", **other):
         """Sees to it that the books say the same of the last request as its client was told, and who said so."""
