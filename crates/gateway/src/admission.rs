@@ -112,8 +112,8 @@ pub(crate) fn way(gateway: &Gateway, known: &Known, door: Door, model: &str) -> 
     if let Some(refusal) = refusal {
         return Err(refusal);
     }
-    // A price by the second or the image says nothing of what these doors count.
-    let Some(price) = snapshot.price(model).filter(|price| price.price.counts_tokens()) else {
+    // A price of something else says nothing of what this door counts.
+    let Some(price) = snapshot.price(model).filter(|price| door.is_priced_by(&price.price)) else {
         gateway.metrics.price_unknown(model);
         return Err(Refusal::PriceUnknown(model.to_owned()));
     };

@@ -2,15 +2,21 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use model::{clock::Timestamp, refusal::Refusal, usage::Tokens};
+use model::{
+    clock::Timestamp,
+    refusal::Refusal,
+    usage::{Parts, Tokens},
+};
 use store::ModelFacts;
 use wire::{
     openai::{answer::Answer, upstream_error, usage::Reported},
     passage::Passage,
+    plain::Sound,
     request::Scan,
 };
 
 use crate::{
+    bill::Seen,
     body::{self, Cut, Patience},
     door::{Door, Entrance},
     gateway::Gateway,
@@ -49,7 +55,7 @@ pub(crate) struct Got {
 
 /// What is in it.
 pub(crate) enum Content {
-    Whole(Bytes, Answer),
+    Whole(Bytes, Seen),
     Stream(UpstreamBody, Passage),
 }
 
@@ -89,17 +95,20 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
     if !status.is_success() {
         return Err(refused(gateway, response).await);
     }
-    let kind = kind_of(response.headers()).ok_or(UpstreamFailure::Malformed)?;
+    let kind = kind_of(request.entrance.door, response.headers()).ok_or(UpstreamFailure::Malformed)?;
     let mut headers = upstream::back(response.headers());
     sent.head(request, &mut headers);
     // An array of Google's comes in pieces too, and looks like a whole answer.
     let array = request.entrance.door == Door::StreamGenerate && !request.entrance.sse;
-    let streams = kind == Kind::Stream || sent.is_native() && array;
+    let streams = kind != Kind::Whole || sent.is_native() && array;
     if !sent.is_native() && streams != request.scan.stream {
         return Err(UpstreamFailure::Malformed.into());
     }
     if streams {
-        let passage = sent.passage(request);
+        let passage = match kind {
+            Kind::Sound => Passage::Sound(Sound::default()),
+            Kind::Whole | Kind::Stream => sent.passage(request),
+        };
         return Ok(Got { status, headers, content: Content::Stream(response.into_body(), passage) });
     }
     let patience = Patience { idle: settings.idle, whole: settings.answer };
@@ -116,30 +125,37 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
     if !read.is_whole {
         return Err(UpstreamFailure::Malformed.into());
     }
-    Ok(Got { status, headers, content: Content::Whole(whole, read) })
+    Ok(Got { status, headers, content: Content::Whole(whole, seen(request, &read)) })
+}
+
+/// What a whole answer says of its cost.
+fn seen(request: &Request<'_>, read: &Answer) -> Seen {
+    let plain = Seen { reported: read.reported, delivered: read.estimated_output, pieces: Parts::default() };
+    if request.entrance.door != Door::Images {
+        return plain;
+    }
+    // The bytes of a picture say nothing of its tokens.
+    let delivered = read.items.saturating_mul(request.max_output);
+    Seen { delivered, pieces: Parts { images: read.items, ..Parts::default() }, ..plain }
 }
 
 /// An answer for which nobody was asked.
 fn known(body: Bytes) -> Got {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let read = Answer {
-        reported: Reported::Good(Tokens::default()),
-        estimated_output: 0,
-        is_error: false,
-        is_whole: true,
-    };
-    Got { status: StatusCode::OK, headers, content: Content::Whole(body, read) }
+    let seen = Seen { reported: Reported::Good(Tokens::default()), delivered: 0, pieces: Parts::default() };
+    Got { status: StatusCode::OK, headers, content: Content::Whole(body, seen) }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Whole,
     Stream,
+    Sound,
 }
 
-/// How an answer is to be read; `None` when it is of no kind that a model answers in.
-fn kind_of(headers: &HeaderMap) -> Option<Kind> {
+/// How an answer is to be read; `None` when it is of no kind that is answered in at this door.
+fn kind_of(door: Door, headers: &HeaderMap) -> Option<Kind> {
     let encoding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
     if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
         return None;
@@ -149,6 +165,10 @@ fn kind_of(headers: &HeaderMap) -> Option<Kind> {
     let ends = |end: &str| kind.len().checked_sub(end.len()).and_then(|at| kind.get(at..));
     if kind.eq_ignore_ascii_case("text/event-stream") {
         return Some(Kind::Stream);
+    }
+    let begins = |start: &str| kind.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start));
+    if door == Door::Speech && (begins("audio/") || kind.eq_ignore_ascii_case("application/octet-stream")) {
+        return Some(Kind::Sound);
     }
     let json = kind.eq_ignore_ascii_case("application/json")
         || ends("+json").is_some_and(|end| end.eq_ignore_ascii_case("+json"));

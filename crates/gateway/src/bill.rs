@@ -7,11 +7,22 @@ use model::{
     clock::Timestamp,
     money::Units,
     refusal::Refusal,
-    usage::{Provenance, Tokens, UsageOutcome},
+    usage::{Parts, Provenance, Tokens, UsageOutcome},
 };
 use wire::{error::Setting, openai::usage::Reported};
 
 use crate::{bound::Tariff, entry::Entry, gateway::Gateway};
+
+/// What was seen of an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    /// The provider's own report.
+    pub(crate) reported: Reported,
+    /// An estimate of the output tokens that passed.
+    pub(crate) delivered: u64,
+    /// What passed beside tokens.
+    pub(crate) pieces: Parts,
+}
 
 /// What a settlement needs to know beside the hold.
 pub(crate) struct Bill {
@@ -42,25 +53,32 @@ impl Bill {
     }
 
     /// What a use costs: by the provider's report where it can be true, else by what was delivered.
-    pub(crate) fn outcome(&self, reported: Reported, delivered: u64, status: u16) -> UsageOutcome {
-        let (tokens, provenance) = match reported {
+    pub(crate) fn outcome(&self, seen: Seen, status: u16) -> UsageOutcome {
+        let (mut tokens, provenance) = match seen.reported {
             Reported::Good(tokens) => (tokens, Provenance::Reported),
             Reported::Absent | Reported::Absurd => {
-                let input = self.tariff.estimated_input;
-                (Tokens { input, output: delivered, ..Tokens::default() }, Provenance::Estimated)
+                let input = self.tariff.measured.estimated_input;
+                let counted = self.tariff.measured.counted || seen.pieces.images > 0;
+                let provenance = if counted { Provenance::Counted } else { Provenance::Estimated };
+                (Tokens { input, output: seen.delivered, ..Tokens::default() }, provenance)
             }
         };
+        // Nobody reports images, and few report seconds.
+        tokens.parts.images = seen.pieces.images;
+        if tokens.parts.seconds == 0 {
+            tokens.parts.seconds = seen.pieces.seconds;
+        }
         self.priced(tokens, provenance, status)
     }
 
     /// The same of an answer that has not come to its end: what is reported may lag behind what was delivered, for some
     /// name an output at the very beginning.
-    pub(crate) fn so_far(&self, reported: Reported, delivered: u64, status: u16) -> UsageOutcome {
-        match reported {
-            Reported::Good(tokens) if tokens.output < delivered => {
-                self.priced(Tokens { output: delivered, ..tokens }, Provenance::Estimated, status)
+    pub(crate) fn so_far(&self, seen: Seen, status: u16) -> UsageOutcome {
+        match seen.reported {
+            Reported::Good(tokens) if tokens.output < seen.delivered => {
+                self.priced(Tokens { output: seen.delivered, ..tokens }, Provenance::Estimated, status)
             }
-            reported => self.outcome(reported, delivered, status),
+            _ => self.outcome(seen, status),
         }
     }
 
@@ -117,9 +135,9 @@ impl Bill {
     }
 
     /// Settles a whole answer. What it costs beyond the hold is held first, if there is that much.
-    pub(crate) async fn settle(mut self, mut hold: Hold, reported: Reported, delivered: u64, status: u16) {
+    pub(crate) async fn settle(mut self, mut hold: Hold, seen: Seen, status: u16) {
         self.first_byte();
-        let outcome = self.outcome(reported, delivered, status);
+        let outcome = self.outcome(seen, status);
         if let Some(more) = beyond(&hold, &outcome)
             && let Err(error) = hold.raise(more).await
         {

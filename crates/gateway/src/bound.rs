@@ -7,14 +7,14 @@ use ledger::{Hold, HoldError};
 use model::{
     id::PoolId,
     money::Units,
-    price::{CostOverflow, Ratio},
+    price::{CostOverflow, Most, Ratio},
     refusal::Refusal,
     usage::{Tokens, UsageContext},
 };
 use store::ModelPrice;
 use wire::{request::Scan, tokenizer::Tokenizer};
 
-use crate::{gateway::Gateway, key_cache::Known};
+use crate::{door::Door, gateway::Gateway, key_cache::Known, measure::Measured};
 
 /// How often a hold is tried again after others took what was affordable a moment ago.
 const TRIES: usize = 3;
@@ -24,26 +24,22 @@ const TRIES: usize = 3;
 pub(crate) struct Tariff {
     pub(crate) price: Arc<ModelPrice>,
     pub(crate) ratio: Ratio,
-    /// An upper bound of the input tokens.
-    pub(crate) input: u64,
-    /// What the input is charged for when nobody reports a count.
-    pub(crate) estimated_input: u64,
-    /// Whether nothing is charged, whatever is used.
-    pub(crate) free: bool,
+    pub(crate) measured: Measured,
 }
 
 impl Tariff {
     /// The most that the input and `output` tokens can cost.
     pub(crate) fn bound(&self, output: u64) -> Result<Units, CostOverflow> {
-        if self.free {
+        if self.measured.free {
             return Ok(Units::ZERO);
         }
-        self.price.price.bound(self.ratio, self.input, output)
+        let Measured { input, seconds, images, .. } = self.measured;
+        self.price.price.bound_of(self.ratio, &Most { input, output, seconds, images })
     }
 
     /// What these tokens cost.
     pub(crate) fn cost(&self, tokens: &Tokens) -> Result<Units, CostOverflow> {
-        if self.free {
+        if self.measured.free {
             return Ok(Units::ZERO);
         }
         self.price.price.cost(self.ratio, tokens)
@@ -55,8 +51,8 @@ impl Tariff {
 pub(crate) struct Asked<'a> {
     pub(crate) scan: &'a Scan,
     pub(crate) body: &'a Bytes,
-    /// Whether there is an output that is charged.
-    pub(crate) has_output: bool,
+    /// Where it was asked.
+    pub(crate) door: Door,
 }
 
 /// A hold, and what it is good for.
@@ -77,19 +73,23 @@ struct Wanted {
     /// Output tokens of the first step.
     step: u64,
     choices: u64,
+    /// Whether less can be asked for.
+    limited: bool,
 }
 
 impl Wanted {
-    fn new(gateway: &Gateway, scan: &Scan, price: &ModelPrice, has_output: bool) -> Self {
-        if !has_output {
-            return Self { most: 0, step: 0, choices: 1 };
+    fn new(gateway: &Gateway, asked: Asked<'_>, price: &ModelPrice) -> Self {
+        let Asked { scan, door, .. } = asked;
+        if !door.has_output() {
+            return Self { most: 0, step: 0, choices: 1, limited: false };
         }
+        let limited = door.limits_output();
         let each = scan.output_limit.unwrap_or(u64::MAX).min(price.max_output);
         let most = each.saturating_mul(scan.choices);
         // Reasoning is charged but not seen while it is streamed, so it cannot be followed in steps.
-        let steps = scan.stream && !price.reasoning;
+        let steps = scan.stream && limited && !price.reasoning;
         let step = if steps { most.min(gateway.settings.stream_step) } else { most };
-        Self { most, step, choices: scan.choices }
+        Self { most, step, choices: scan.choices, limited }
     }
 }
 
@@ -103,7 +103,7 @@ pub(crate) async fn hold(
     asked: Asked<'_>,
     context: UsageContext,
 ) -> Result<Held, Refusal> {
-    let wanted = Wanted::new(gateway, asked.scan, &tariff.price, asked.has_output);
+    let wanted = Wanted::new(gateway, asked, &tariff.price);
     let request = Request { gateway, known, wanted, context };
     let pools = [known.key.pool, known.account.pool];
     let full = tariff.bound(request.wanted.most).map_err(|CostOverflow| too_large())?;
@@ -123,9 +123,10 @@ async fn counted(gateway: &Gateway, tariff: &Tariff, asked: Asked<'_>) -> Option
     let _place = gateway.counting.acquire().await.ok()?;
     let body = asked.body.clone();
     let tokens = tokio::task::spawn_blocking(move || tokenizer.bound(&body)).await.ok()??;
-    let images = tariff.input.saturating_sub(asked.body.len() as u64);
+    let images = tariff.measured.input.saturating_sub(asked.body.len() as u64);
     let input = tokens.saturating_add(images);
-    (input < tariff.input).then(|| Tariff { input, estimated_input: input, ..tariff.clone() })
+    let measured = Measured { input, estimated_input: input, ..tariff.measured };
+    (input < tariff.measured.input).then(|| Tariff { measured, ..tariff.clone() })
 }
 
 struct Request<'a> {
@@ -147,9 +148,13 @@ impl Request<'_> {
             let (units, output, limit) = if affordable >= full || wanted.most == 0 {
                 (step, wanted.step, None)
             } else {
-                let least = gateway.settings.minimum_output.saturating_mul(wanted.choices).min(wanted.most);
+                let least = match wanted.limited {
+                    true => gateway.settings.minimum_output.saturating_mul(wanted.choices).min(wanted.most),
+                    false => wanted.most,
+                };
                 let price = &tariff.price.price;
-                let output = price.affordable_output(tariff.ratio, tariff.input, affordable, wanted.most);
+                let output =
+                    price.affordable_output(tariff.ratio, tariff.measured.input, affordable, wanted.most);
                 let Some(output) = output.filter(|output| *output >= least && *output > 0) else {
                     let need = tariff.bound(least).map_err(|CostOverflow| too_large())?;
                     return Err(not_affordable(known, known.key.pool, need, affordable, pools, gateway).await);

@@ -1,5 +1,6 @@
 //! The doors of the model API: where a request comes in, and what follows from it.
 
+use model::price::Price;
 use store::ModelFacts;
 use wire::{dialect::Dialect, request::Format};
 
@@ -32,6 +33,10 @@ pub enum Door {
     Moderations,
     /// `POST /v1/rerank`.
     Rerank,
+    /// `POST /v1/images/generations`.
+    Images,
+    /// `POST /v1/audio/speech`.
+    Speech,
 }
 
 /// What Google's paths begin with; the model and what is done with it follow.
@@ -68,7 +73,7 @@ impl Entrance {
 
 impl Door {
     /// All there are.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Chat,
         Self::Responses,
         Self::Messages,
@@ -82,6 +87,8 @@ impl Door {
         Self::EmbedContents,
         Self::Moderations,
         Self::Rerank,
+        Self::Images,
+        Self::Speech,
     ];
 
     /// What it is for, in a few words.
@@ -103,6 +110,8 @@ impl Door {
             Self::EmbedContents => "Several embeddings of Google's dialect",
             Self::Moderations => "Whether texts or images are harmful",
             Self::Rerank => "Documents in the order of their relevance",
+            Self::Images => "Images from a text, whole or streamed",
+            Self::Speech => "Speech from a text",
         }
     }
 
@@ -123,6 +132,8 @@ impl Door {
             Self::EmbedContents => "/v1beta/models/{model}:batchEmbedContents",
             Self::Moderations => "/v1/moderations",
             Self::Rerank => "/v1/rerank",
+            Self::Images => "/v1/images/generations",
+            Self::Speech => "/v1/audio/speech",
         }
     }
 
@@ -144,6 +155,8 @@ impl Door {
             Self::EmbedContent => Some("gemini-embeddings"),
             Self::Moderations => Some("moderations"),
             Self::Rerank => Some("jina-rerank"),
+            Self::Images => Some("image-generation"),
+            Self::Speech => Some("audio-speech"),
             Self::StreamGenerate | Self::CountMessages | Self::CountContents | Self::EmbedContents => None,
         }
     }
@@ -201,7 +214,9 @@ impl Door {
             | Self::CountContents
             | Self::EmbedContent
             | Self::EmbedContents => Format::Google,
-            Self::Embeddings | Self::Moderations | Self::Rerank => Format::Plain,
+            Self::Embeddings | Self::Moderations | Self::Rerank | Self::Images | Self::Speech => {
+                Format::Plain
+            }
         }
     }
 
@@ -209,14 +224,28 @@ impl Door {
     pub(crate) const fn streams(self, asked: bool) -> bool {
         match self {
             Self::StreamGenerate => true,
-            Self::Chat | Self::Completions | Self::Responses | Self::Messages => asked,
+            Self::Chat | Self::Completions | Self::Responses | Self::Messages | Self::Images => asked,
             _ => false,
         }
     }
 
     /// Whether there is an output that is charged.
     pub(crate) const fn has_output(self) -> bool {
+        self.limits_output() || matches!(self, Self::Images | Self::Speech)
+    }
+
+    /// Whether its output has a limit that the gateway can write, and comes in tokens that it can follow.
+    pub(crate) const fn limits_output(self) -> bool {
         matches!(self, Self::Completions) || self.dialect().is_some()
+    }
+
+    /// Whether a price says what is charged here.
+    pub(crate) fn is_priced_by(self, price: &Price) -> bool {
+        match self {
+            Self::Images if price.per_image.0 > 0 => true,
+            Self::Speech if price.per_second.0 > 0 => true,
+            _ => price.counts_tokens(),
+        }
     }
 
     /// Whether it costs nothing.

@@ -1,7 +1,7 @@
 //! One model request, from its credentials to its settlement.
 
 use std::{
-    convert::Infallible,
+    io,
     net::IpAddr,
     pin::Pin,
     sync::Arc,
@@ -14,10 +14,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 use model::{clock::Timestamp, refusal::Refusal, usage::UsageContext};
 use store::ModelPrice;
-use wire::{
-    openai::estimate,
-    request::{self, BodyError, Scan},
-};
+use wire::request::{self, BodyError, Scan};
 
 use crate::{
     admission::{self, Credentials},
@@ -78,14 +75,17 @@ enum Inner {
 
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match &mut self.0 {
-            Inner::Whole(body) => Pin::new(body).poll_frame(context),
+            Inner::Whole(body) => {
+                let Poll::Ready(frame) = Pin::new(body).poll_frame(context) else { return Poll::Pending };
+                Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})))
+            }
             Inner::Stream(relay) => Pin::new(&mut **relay).poll_frame(context),
         }
     }
@@ -141,17 +141,11 @@ where
     let mut attempt = next(&mut attempts).map_err(|_| Refusal::UpstreamError)?;
     attempt.note(&entry);
 
-    let input = scan.input_bound(way.price.image_tokens);
-    let tariff = Tariff {
-        price: Arc::clone(&way.price),
-        ratio: attempt.ratio,
-        input,
-        estimated_input: estimate(input),
-        free: door.is_free(),
-    };
+    let measured = door.measure(&scan, &body, way.price.image_tokens);
+    let tariff = Tariff { price: Arc::clone(&way.price), ratio: attempt.ratio, measured };
     let told = Told { known: &known, scan: &scan, door, client, request_id: &request_id, started };
     let context = told.context(&attempt, &way.price);
-    let asked = Asked { scan: &scan, body: &body, has_output: door.has_output() };
+    let asked = Asked { scan: &scan, body: &body, door };
     let Held { mut hold, tariff, output, limit } =
         bound::hold(gateway, &known, tariff, asked, context).await?;
     let mut bill = Bill::new(gateway, tariff, entry.clone(), started, request_id.clone());
@@ -164,7 +158,7 @@ where
         facts: way.snapshot.facts(&scan.model),
         limit,
         max_output: way.price.max_output,
-        counted: bill.tariff.estimated_input,
+        counted: bill.tariff.measured.estimated_input,
         now: started,
     };
     let got = loop {
@@ -198,7 +192,7 @@ where
     let Got { status, mut headers, content } = got;
     let body = match content {
         Content::Whole(whole, read) => {
-            bill.settle(hold, read.reported, read.estimated_output, status.as_u16()).await;
+            bill.settle(hold, read, status.as_u16()).await;
             AnswerBody(Inner::Whole(Full::new(whole)))
         }
         Content::Stream(upstream, passage) => {
@@ -206,8 +200,10 @@ where
             headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
             let most = scan.output_limit.unwrap_or(u64::MAX).min(way.price.max_output);
             let most = limit.unwrap_or(most).saturating_mul(scan.choices);
+            // What does not come in tokens that can be followed is held whole.
+            let (held, most) = if door.limits_output() { (output, most) } else { (u64::MAX, u64::MAX) };
             let upstream = (upstream, Pieces::of(&passage));
-            let relay = Relay::new(bill, hold, upstream, passage, output, most);
+            let relay = Relay::new(bill, hold, upstream, passage, held, most);
             AnswerBody(Inner::Stream(Box::new(relay)))
         }
     };

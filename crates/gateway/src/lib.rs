@@ -24,6 +24,7 @@ mod gateway;
 pub mod groups;
 mod key_cache;
 pub mod keys;
+mod measure;
 pub mod metrics;
 pub mod models;
 pub mod passwords;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use wire::{
     google::array,
-    passage::Passage,
+    passage::{Framing, Passage},
     sse::{self, TooLong},
 };
 
@@ -13,15 +13,17 @@ pub(crate) enum Pieces {
     Events(sse::Splitter),
     /// One JSON array.
     Array(array::Splitter),
+    /// Bytes as they come.
+    Bytes(Option<Bytes>),
 }
 
 impl Pieces {
     /// As the upstream of `passage` writes.
     pub(crate) fn of(passage: &Passage) -> Self {
-        if passage.is_of_events() {
-            Self::Events(sse::Splitter::default())
-        } else {
-            Self::Array(array::Splitter::default())
+        match passage.framing() {
+            Framing::Events => Self::Events(sse::Splitter::default()),
+            Framing::Array => Self::Array(array::Splitter::default()),
+            Framing::Bytes => Self::Bytes(None),
         }
     }
 
@@ -30,6 +32,8 @@ impl Pieces {
         match self {
             Self::Events(splitter) => splitter.push(chunk),
             Self::Array(splitter) => splitter.push(&chunk),
+            // What came before has been taken: one is asked for until there is none.
+            Self::Bytes(next) => *next = Some(chunk),
         }
     }
 
@@ -41,6 +45,7 @@ impl Pieces {
         match self {
             Self::Events(splitter) => splitter.next_event(),
             Self::Array(splitter) => splitter.next_piece(),
+            Self::Bytes(next) => Ok(next.take()),
         }
     }
 
@@ -49,6 +54,7 @@ impl Pieces {
         match self {
             Self::Events(splitter) => splitter.finish(),
             Self::Array(splitter) => splitter.finish(),
+            Self::Bytes(next) => next.take(),
         }
     }
 }

@@ -47,6 +47,8 @@ const COMPATIBLE: &[(Door, &str)] = &[
     (Door::Embeddings, "/embeddings"),
     (Door::Moderations, "/moderations"),
     (Door::Rerank, "/rerank"),
+    (Door::Images, "/images/generations"),
+    (Door::Speech, "/audio/speech"),
 ];
 
 const OPENAI: &[(Door, &str)] = &[
@@ -56,6 +58,8 @@ const OPENAI: &[(Door, &str)] = &[
     (Door::Embeddings, "/embeddings"),
     (Door::Moderations, "/moderations"),
     (Door::Rerank, "/rerank"),
+    (Door::Images, "/images/generations"),
+    (Door::Speech, "/audio/speech"),
 ];
 
 const ANTHROPIC: &[(Door, &str)] =
@@ -84,6 +88,8 @@ const GATEWAY: &[(Door, &str)] = &[
     (Door::EmbedContents, "/v1beta/models/{model}:batchEmbedContents"),
     (Door::Moderations, "/v1/moderations"),
     (Door::Rerank, "/v1/rerank"),
+    (Door::Images, "/v1/images/generations"),
+    (Door::Speech, "/v1/audio/speech"),
 ];
 
 const fn compatible(kind: &'static str, name: &'static str, base_url: Option<&'static str>) -> Provider {

@@ -4,8 +4,8 @@
 //! the last byte leaves, and a caller that goes away ends the upstream's work at once because the body is dropped.
 
 use std::{
-    convert::Infallible,
     future::Future,
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep};
 use wire::{openai::usage::Reported, passage::Passage};
 
 use crate::{
-    bill::{Bill, beyond},
+    bill::{Bill, Seen, beyond},
     pieces::Pieces,
     upstream::UpstreamBody,
 };
@@ -58,6 +58,8 @@ pub(crate) struct Relay {
     /// When the answer must be over.
     deadline: Instant,
     ended: bool,
+    /// Whether the answer has no words to say that it broke off: then its framing has to say it.
+    torn: bool,
 }
 
 impl Relay {
@@ -90,6 +92,7 @@ impl Relay {
             idle,
             deadline,
             ended: false,
+            torn: false,
         }
     }
 
@@ -110,12 +113,12 @@ impl Relay {
     }
 
     fn outcome(&self, status: u16) -> UsageOutcome {
-        let (reported, delivered) = (self.passage.reported(), self.passage.delivered());
-        if self.passage.finished() {
-            self.bill.outcome(reported, delivered, status)
-        } else {
-            self.bill.so_far(reported, delivered, status)
-        }
+        let seen = Seen {
+            reported: self.passage.reported(),
+            delivered: self.passage.delivered(),
+            pieces: self.passage.pieces(),
+        };
+        if self.passage.finished() { self.bill.outcome(seen, status) } else { self.bill.so_far(seen, status) }
     }
 
     fn take_event(&mut self, event: Bytes) {
@@ -164,7 +167,7 @@ impl Relay {
         let (price, tariff) = (&self.bill.tariff.price.price, &self.bill.tariff);
         let wanted = self.held.saturating_add(step).min(self.most);
         let affordable = Units::new(hold.units().get().saturating_add(hold.spare().get()));
-        let most = price.affordable_output(tariff.ratio, tariff.input, affordable, wanted);
+        let most = price.affordable_output(tariff.ratio, tariff.measured.input, affordable, wanted);
         let next = most.unwrap_or(0).max(self.held);
         let by = tariff.bound(next).unwrap_or(Units::MAX).get().saturating_sub(hold.units().get());
         if next == self.held {
@@ -222,6 +225,7 @@ impl Relay {
     fn break_off(&mut self, word: &str, refusal: Option<&Refusal>) {
         self.upstream = None;
         self.ended = true;
+        self.torn = self.passage.is_wordless();
         let Some(hold) = self.hold.take() else { return };
         if self.nothing_delivered() {
             self.bill.free(hold, 200, word);
@@ -312,12 +316,12 @@ impl Relay {
 
 impl Body for Relay {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = &mut *self;
         loop {
             if let Some((mut raising, then)) = this.raising.take() {
@@ -335,7 +339,11 @@ impl Body for Relay {
                 if let Some(last) = this.last.take() {
                     this.put(last);
                 }
-                return Poll::Ready(this.take_out().map(|out| Ok(Frame::data(out))));
+                if let Some(out) = this.take_out() {
+                    return Poll::Ready(Some(Ok(Frame::data(out))));
+                }
+                let torn = std::mem::take(&mut this.torn);
+                return Poll::Ready(torn.then(|| Err(io::Error::other("the answer broke off"))));
             }
             match this.pieces.next_piece() {
                 Ok(Some(event)) => {
@@ -357,7 +365,7 @@ impl Body for Relay {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended && self.last.is_none() && self.single.is_none() && self.out.is_empty()
+        self.ended && !self.torn && self.last.is_none() && self.single.is_none() && self.out.is_empty()
     }
 }
 

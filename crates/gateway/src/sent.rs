@@ -119,8 +119,12 @@ impl Sent {
         let Request { entrance, scan, .. } = request;
         match self.from {
             None => {
-                let dialect = entrance.door.dialect().unwrap_or(Dialect::Chat);
-                Passage::native(dialect, &scan.model, scan.include_usage, entrance.sse)
+                // The older completions have the chunks of the newer.
+                let older = (entrance.door == Door::Completions).then_some(Dialect::Chat);
+                match entrance.door.dialect().or(older) {
+                    Some(dialect) => Passage::native(dialect, &scan.model, scan.include_usage, entrance.sse),
+                    None => Passage::Events(Box::default()),
+                }
             }
             Some(from) => Passage::converted(from, caller(request)),
         }
@@ -142,8 +146,8 @@ impl Sent {
                     let read = Answer {
                         reported: told.report.reported(),
                         estimated_output: told.estimated_output,
-                        is_error: false,
                         is_whole: true,
+                        ..Answer::default()
                     };
                     (told.body, read)
                 }

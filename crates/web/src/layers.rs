@@ -172,7 +172,7 @@ impl http_body::Body for Logged {
         match &mut self.inner {
             AnswerBody::Model(body) => {
                 let Poll::Ready(frame) = Pin::new(body).poll_frame(context) else { return Poll::Pending };
-                Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})))
+                Poll::Ready(frame.map(|frame| frame.map_err(axum::Error::new)))
             }
             AnswerBody::Rest(body) => Pin::new(body).poll_frame(context),
         }

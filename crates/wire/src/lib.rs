@@ -17,6 +17,7 @@ mod members;
 pub mod messages;
 pub mod openai;
 pub mod passage;
+pub mod plain;
 mod redact;
 pub mod request;
 pub mod responses;

@@ -2,13 +2,17 @@
 //! dialect. One face for both.
 
 use bytes::Bytes;
-use model::{refusal::Refusal, usage::Tokens};
+use model::{
+    refusal::Refusal,
+    usage::{Parts, Tokens},
+};
 
 use crate::{
     convert::{Caller, Converter},
     dialect::Dialect,
     error::Setting,
     openai::{stream::Pass, usage::Reported},
+    plain::{Events, Sound},
     tap::Tap,
 };
 
@@ -19,6 +23,21 @@ pub enum Passage {
     Native(Box<Tap>),
     /// They do not.
     Converted(Box<Converter>),
+    /// Events that are no text in a dialect.
+    Events(Box<Events>),
+    /// Sound.
+    Sound(Sound),
+}
+
+/// How an upstream writes a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Server-sent events.
+    Events,
+    /// One JSON array.
+    Array,
+    /// Bytes, and nothing in them to look for.
+    Bytes,
 }
 
 impl Passage {
@@ -34,13 +53,20 @@ impl Passage {
         Self::Converted(Box::new(Converter::new(from, caller)))
     }
 
-    /// Whether the upstream's stream is of events, and not one JSON array.
+    /// How the upstream writes it.
     #[must_use]
-    pub fn is_of_events(&self) -> bool {
+    pub fn framing(&self) -> Framing {
         match self {
-            Self::Native(tap) => tap.is_of_events(),
-            Self::Converted(_) => true,
+            Self::Native(tap) if !tap.is_of_events() => Framing::Array,
+            Self::Native(_) | Self::Converted(_) | Self::Events(_) => Framing::Events,
+            Self::Sound(_) => Framing::Bytes,
         }
+    }
+
+    /// Whether an error cannot be said in it.
+    #[must_use]
+    pub const fn is_wordless(&self) -> bool {
+        matches!(self, Self::Sound(_))
     }
 
     /// Takes in one event of the upstream.
@@ -51,6 +77,8 @@ impl Passage {
                 let bytes = converter.event(&event);
                 converted(converter, bytes)
             }
+            Self::Events(events) => events.event(event),
+            Self::Sound(sound) => sound.piece(event),
         }
     }
 
@@ -64,6 +92,11 @@ impl Passage {
                 let bytes = converter.end();
                 converted(converter, bytes)
             }
+            Self::Events(events) => Pass { bytes: None, done: events.finished(), error: false },
+            Self::Sound(sound) => {
+                sound.end();
+                Pass { bytes: None, done: true, error: false }
+            }
         }
     }
 
@@ -72,6 +105,7 @@ impl Passage {
         match self {
             Self::Native(tap) => tap.stop(used),
             Self::Converted(converter) => converter.stop(used),
+            Self::Events(_) | Self::Sound(_) => Bytes::new(),
         }
     }
 
@@ -83,6 +117,8 @@ impl Passage {
                 let message = format!("{refusal} (request id: {})", setting.request_id);
                 converter.fail(&message, refusal.code())
             }
+            Self::Events(_) => Events::fail(refusal, setting),
+            Self::Sound(_) => Bytes::new(),
         }
     }
 
@@ -92,6 +128,8 @@ impl Passage {
         match self {
             Self::Native(tap) => tap.finished(),
             Self::Converted(converter) => converter.finished(),
+            Self::Events(events) => events.finished(),
+            Self::Sound(sound) => sound.finished(),
         }
     }
 
@@ -101,6 +139,8 @@ impl Passage {
         match self {
             Self::Native(tap) => tap.report().reported(),
             Self::Converted(converter) => converter.report().reported(),
+            Self::Events(events) => events.reported(),
+            Self::Sound(_) => Reported::Absent,
         }
     }
 
@@ -110,6 +150,18 @@ impl Passage {
         match self {
             Self::Native(tap) => tap.delivered(),
             Self::Converted(converter) => converter.delivered(),
+            Self::Events(events) => events.delivered(),
+            Self::Sound(sound) => sound.delivered(),
+        }
+    }
+
+    /// What passed beside tokens, as the gateway counts it.
+    #[must_use]
+    pub fn pieces(&self) -> Parts {
+        match self {
+            Self::Native(_) | Self::Converted(_) => Parts::default(),
+            Self::Events(events) => events.pieces(),
+            Self::Sound(sound) => sound.pieces(),
         }
     }
 }

@@ -224,7 +224,7 @@ impl Tap {
 pub fn answer(dialect: Dialect, body: &[u8]) -> Answer {
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
         let estimated_output = estimate(body.len() as u64);
-        return Answer { reported: Reported::Absurd, estimated_output, is_error: false, is_whole: false };
+        return Answer { reported: Reported::Absurd, estimated_output, ..Answer::default() };
     };
     let usage = |name: &str| value.get(name).map_or_else(|| "null".to_owned(), Value::to_string);
     let (report, answer) = match dialect {
@@ -245,6 +245,7 @@ pub fn answer(dialect: Dialect, body: &[u8]) -> Answer {
         estimated_output: answer.estimated_output(),
         is_error,
         is_whole: value.is_object(),
+        items: 0,
     }
 }
 

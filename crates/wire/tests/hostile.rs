@@ -25,7 +25,7 @@ use wire::{
     dialect::Dialect,
     google::array,
     openai::{upstream_error, usage::Reported},
-    passage::Passage,
+    passage::{Framing, Passage},
     request::{
         self, Format,
         edit::{Edits, edit},
@@ -190,7 +190,7 @@ fn events(bytes: &[u8], of_events: bool, sizes: &[usize]) -> Option<Vec<Bytes>> 
 /// What the caller gets of a stream.
 fn passed(mut passage: Passage, bytes: &[u8], sizes: &[usize]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    for event in events(bytes, passage.is_of_events(), sizes)? {
+    for event in events(bytes, passage.framing() == Framing::Events, sizes)? {
         let pass = passage.event(event);
         out.extend(pass.bytes.unwrap_or_default());
         if pass.done || pass.error {

@@ -18,5 +18,6 @@ mod model_api;
 mod openapi;
 mod operators;
 mod outage;
+mod pictures;
 mod routes;
 mod slow;

@@ -14,6 +14,8 @@ pub struct Answer {
     pub reported: Reported,
     /// An estimate of the output tokens from the text that is there.
     pub estimated_output: u64,
+    /// The items of `data`: images that were made, in an answer of images.
+    pub items: u64,
     /// Whether it is an error in the clothes of an answer: an `error` and nothing else that counts.
     pub is_error: bool,
     /// Whether it is a JSON object at all, from its first byte to its last.
@@ -25,7 +27,7 @@ pub struct Answer {
 pub fn read(body: &[u8]) -> Answer {
     members(Walk::new(body)).unwrap_or_else(|Malformed| {
         let estimated_output = estimate(body.len() as u64);
-        Answer { reported: Reported::Absurd, estimated_output, is_error: false, is_whole: false }
+        Answer { reported: Reported::Absurd, estimated_output, ..Answer::default() }
     })
 }
 
@@ -54,8 +56,14 @@ fn members(mut walk: Walk<'_>) -> Result<Answer, Malformed> {
                     })
                 })?;
             }
+            b"data" if walk.is_array() => {
+                content = true;
+                walk.array(|walk| {
+                    answer.items += 1;
+                    walk.value().map(drop)
+                })?;
+            }
             _ => {
-                content |= name == b"data";
                 error |= name == b"error";
                 walk.value()?;
             }

@@ -84,8 +84,14 @@ impl Counts {
         let mut counts = Self::default();
         walk.object(|name, walk| {
             match name {
-                b"prompt_tokens" => (counts.any, counts.prompt) = (true, count(walk)?),
-                b"completion_tokens" => (counts.any, counts.output) = (true, count(walk)?),
+                // Images and transcriptions have the words of responses.
+                b"prompt_tokens" | b"input_tokens" => {
+                    (counts.any, counts.prompt) = (true, counts.prompt.max(count(walk)?));
+                }
+                b"completion_tokens" | b"output_tokens" => {
+                    (counts.any, counts.output) = (true, counts.output.max(count(walk)?));
+                }
+                b"seconds" => (counts.any, counts.parts.seconds) = (true, whole_seconds(walk.value()?)?),
                 b"total_tokens" => counts.total = count(walk)?,
                 b"cache_read_input_tokens" | b"prompt_cache_hit_tokens" => {
                     counts.cached_input = counts.cached_input.max(count(walk)?);
@@ -98,27 +104,33 @@ impl Counts {
                     }
                     Ok(())
                 })?,
-                b"prompt_tokens_details" if walk.is_object() => walk.object(|name, walk| {
-                    match name {
-                        b"cached_tokens" => counts.cached_input = counts.cached_input.max(count(walk)?),
-                        b"cache_write_tokens" | b"cache_creation_tokens" | b"cached_creation_tokens" => {
-                            counts.cache_write = counts.cache_write.max(count(walk)?);
+                b"prompt_tokens_details" | b"input_tokens_details" | b"input_token_details"
+                    if walk.is_object() =>
+                {
+                    walk.object(|name, walk| {
+                        match name {
+                            b"cached_tokens" => counts.cached_input = counts.cached_input.max(count(walk)?),
+                            b"cache_write_tokens" | b"cache_creation_tokens" | b"cached_creation_tokens" => {
+                                counts.cache_write = counts.cache_write.max(count(walk)?);
+                            }
+                            b"audio_tokens" => counts.parts.input_audio = count(walk)?,
+                            b"image_tokens" => counts.parts.input_image = count(walk)?,
+                            _ => drop(walk.value()?),
                         }
-                        b"audio_tokens" => counts.parts.input_audio = count(walk)?,
-                        b"image_tokens" => counts.parts.input_image = count(walk)?,
-                        _ => drop(walk.value()?),
-                    }
-                    Ok(())
-                })?,
-                b"completion_tokens_details" if walk.is_object() => walk.object(|name, walk| {
-                    match name {
-                        b"reasoning_tokens" => counts.reasoning = count(walk)?,
-                        b"audio_tokens" => counts.parts.output_audio = count(walk)?,
-                        b"image_tokens" => counts.parts.output_image = count(walk)?,
-                        _ => drop(walk.value()?),
-                    }
-                    Ok(())
-                })?,
+                        Ok(())
+                    })?
+                }
+                b"completion_tokens_details" | b"output_tokens_details" if walk.is_object() => {
+                    walk.object(|name, walk| {
+                        match name {
+                            b"reasoning_tokens" => counts.reasoning = count(walk)?,
+                            b"audio_tokens" => counts.parts.output_audio = count(walk)?,
+                            b"image_tokens" => counts.parts.output_image = count(walk)?,
+                            _ => drop(walk.value()?),
+                        }
+                        Ok(())
+                    })?
+                }
                 _ => drop(walk.value()?),
             }
             Ok(())
@@ -147,6 +159,19 @@ impl Counts {
         let possible = parts.cache_write_1h <= cache_write && parts.output_image <= silent;
         possible.then_some(Tokens { input, cached_input, cache_write, output, reasoning, parts })
     }
+}
+
+/// Seconds, begun ones whole, from a number that may have decimals.
+fn whole_seconds(number: &[u8]) -> Result<u64, Malformed> {
+    let text = std::str::from_utf8(number).map_err(|_| Malformed)?;
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(decimals) {
+        return Err(Malformed);
+    }
+    let whole: u64 = whole.parse().map_err(|_| Malformed)?;
+    let seconds = whole.saturating_add(u64::from(decimals.bytes().any(|digit| digit != b'0')));
+    if seconds <= MOST { Ok(seconds) } else { Err(Malformed) }
 }
 
 /// What `total_tokens` has beyond prompt and completion.
@@ -322,6 +347,22 @@ mod tests {
             ..Tokens::default()
         };
         assert_eq!(read(report(used).to_string().as_bytes()), Reported::Good(used));
+    }
+
+    #[test]
+    fn seconds_and_images_are_read() {
+        let parts = |usage: &str| match read(usage.as_bytes()) {
+            Reported::Good(tokens) => Some((tokens.input, tokens.output, tokens.parts)),
+            _ => None,
+        };
+        let images = r#"{"input_tokens":9,"input_tokens_details":{"text_tokens":4,"image_tokens":5},"output_tokens":7,"total_tokens":16}"#;
+        assert_eq!(parts(images), Some((9, 7, Parts { input_image: 5, ..Parts::default() })));
+        for (seconds, expected) in
+            [("2", Some(2)), ("2.0", Some(2)), ("2.01", Some(3)), ("-1", None), ("1e9", None)]
+        {
+            let usage = format!(r#"{{"type":"duration","seconds":{seconds}}}"#);
+            assert_eq!(parts(&usage).map(|(_, _, parts)| parts.seconds), expected, "{seconds}");
+        }
     }
 
     #[test]

@@ -1,0 +1,113 @@
+//! Images and speech: what they are paid for, and by whom it is counted.
+
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+
+use crate::app::{App, Reply};
+
+async fn app() -> App {
+    app_with(|_| {}).await
+}
+
+async fn app_with(adjust: impl FnOnce(&mut gateway::Settings)) -> App {
+    let app = App::with(adjust).await;
+    app.channel(&["dall-e-x", "drawer", "speaker", "by-second"]).await;
+    for price in [
+        json!({"model": "dall-e-x", "input": 0, "output": 0, "per_image": 2_000_000, "max_output": 1}),
+        json!({"model": "drawer", "input": 1_000_000, "output": 2_000_000, "max_output": 400}),
+        json!({"model": "speaker", "input": 3_000_000, "output": 0, "max_output": 1}),
+        json!({"model": "by-second", "input": 0, "output": 0, "per_second": 5_000_000, "max_output": 1}),
+    ] {
+        let put = app.manage("PUT", "/api/price/", Some(price)).await;
+        assert_eq!(put.json()["success"], true, "{}", put.text());
+    }
+    app
+}
+
+async fn ask(app: &App, key: &str, path: &str, body: Value) -> Reply {
+    app.call("POST", path, &[("authorization", &format!("Bearer {key}"))], body.to_string()).await
+}
+
+async fn charge(app: &App, reply: &Reply) -> Value {
+    let id = reply.header("x-request-id").unwrap();
+    let found = app.manage("GET", &format!("/api/log/self?request_id={id}"), None).await.json();
+    found["data"]["items"][0]["charge"].clone()
+}
+
+#[tokio::test]
+async fn images_are_paid_for_by_the_image_or_by_their_tokens() {
+    let app = app().await;
+    let path = "/v1/images/generations";
+    let reply = ask(&app, &app.key, path, json!({"model": "dall-e-x", "prompt": "a cat", "n": 3})).await;
+    assert_eq!((reply.status, reply.json()["data"].as_array().unwrap().len()), (200, 3));
+    let by_image = charge(&app, &reply).await;
+    assert_eq!((&by_image["units"], &by_image["counted_by"]), (&json!(6), &json!("counted")), "{by_image}");
+    for stream in [false, true] {
+        let body = json!({"model": "drawer", "prompt": "a cat", "stream": stream, "partial_images": 2});
+        let reply = ask(&app, &app.key, path, body).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let by_token = charge(&app, &reply).await;
+        assert_eq!(
+            (&by_token["units"], &by_token["counted_by"]),
+            (&json!(202), &json!("reported")),
+            "{by_token}"
+        );
+    }
+    app.verified().await;
+}
+
+#[tokio::test]
+async fn images_that_cannot_be_paid_are_not_asked_for() {
+    let app = app().await;
+    let key = app.key_of(app.account("poor", 5).await, 5).await;
+    let path = "/v1/images/generations";
+    app.provider.record();
+    let reply = ask(&app, &key, path, json!({"model": "dall-e-x", "prompt": "a cat", "n": 3})).await;
+    assert_eq!((reply.status, reply.code().as_str()), (403, "quota_exhausted"), "{}", reply.text());
+    assert!(reply.text().contains("6 units needed"), "{}", reply.text());
+    // An image has no smaller limit that could be asked for instead.
+    let reply = ask(&app, &key, path, json!({"model": "drawer", "prompt": "a cat"})).await;
+    assert_eq!((reply.status, reply.code().as_str()), (403, "quota_exhausted"), "{}", reply.text());
+    assert!(app.provider.seen().is_empty());
+    assert_eq!(
+        app.chat(&app.key, &json!({"model": "dall-e-x", "messages": []})).await.code(),
+        "price_unknown"
+    );
+}
+
+#[tokio::test]
+async fn speech_is_paid_for_by_the_character_or_the_second() {
+    let app = app().await;
+    let path = "/v1/audio/speech";
+    let input = "one two three caf\u{e9}";
+    let body = json!({"model": "speaker", "input": input, "voice": "v"});
+    let reply = ask(&app, &app.key, path, body).await;
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("audio/mpeg")), "{}", reply.text());
+    assert!(reply.text().starts_with("sound 0;"));
+    let by_character = charge(&app, &reply).await;
+    assert_eq!(
+        (&by_character["units"], &by_character["counted_by"]),
+        (&json!(3 * input.chars().count()), &json!("counted")),
+        "{by_character}"
+    );
+    let body = json!({"model": "by-second", "input": input, "voice": "v"});
+    let reply = ask(&app, &app.key, path, body).await;
+    assert_eq!((reply.status, &charge(&app, &reply).await["units"]), (200, &json!(5)));
+    app.verified().await;
+}
+
+#[tokio::test]
+async fn sound_that_breaks_off_does_not_look_whole() {
+    let app = app_with(|settings| settings.idle = std::time::Duration::from_millis(200)).await;
+    app.provider.script("speaker", testkit::Script { stall_after: Some(2), ..testkit::Script::default() });
+    let body = json!({"model": "speaker", "input": "one two three four", "voice": "v"}).to_string();
+    let bearer = format!("Bearer {}", app.key);
+    let response = app.send("POST", "/v1/audio/speech", &[("authorization", &bearer)], body).await;
+    let mut body = response.into_body();
+    let mut last = None;
+    while let Some(frame) = body.frame().await {
+        last = Some(frame.is_ok());
+    }
+    assert_eq!(last, Some(false), "the framing says that it broke off");
+    app.verified().await;
+}

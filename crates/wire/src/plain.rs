@@ -1,0 +1,201 @@
+//! Streams that are no text in a dialect: events of pictures and sound, and sound itself. They pass as they are.
+
+use bytes::Bytes;
+use model::{refusal::Refusal, usage::Parts};
+
+use crate::{
+    error::{self, Setting},
+    json::{Malformed, Walk, text_length},
+    openai::{
+        estimate,
+        stream::Pass,
+        upstream_error,
+        usage::{self, Reported},
+    },
+    sse,
+};
+
+/// Bytes of sound in a second, and in a token, where nobody counts: compressed as most is, and as OpenAI's models for
+/// speech count it.
+const SECOND: u64 = 16_000;
+const TOKEN: u64 = 800;
+
+/// Seconds of so many bytes of compressed sound; an estimate.
+#[must_use]
+pub const fn seconds(bytes: u64) -> u64 {
+    bytes.div_ceil(SECOND)
+}
+
+/// The characters of a text for speech; of a body that has none, 0.
+#[must_use]
+pub fn characters(body: &[u8]) -> u64 {
+    #[derive(serde::Deserialize)]
+    struct Speech<'a> {
+        #[serde(borrow, default)]
+        input: std::borrow::Cow<'a, str>,
+    }
+    let read: Result<Speech<'_>, _> = serde_json::from_slice(body);
+    read.map_or(0, |speech| speech.input.chars().count() as u64)
+}
+
+/// The reader of a stream of events, each of which names its type. The last one's type ends with `.completed` or `.done`.
+#[derive(Debug, Default)]
+pub struct Events {
+    reported: Reported,
+    delivered: u64,
+    images: u64,
+    finished: bool,
+}
+
+#[derive(Default)]
+struct Said<'a> {
+    kind: &'a [u8],
+    usage: Option<&'a [u8]>,
+    error: Option<&'a [u8]>,
+    picture: bool,
+    text: u64,
+    sound: u64,
+}
+
+impl<'a> Said<'a> {
+    fn read(data: &'a [u8]) -> Result<Self, Malformed> {
+        let mut said = Self::default();
+        let mut walk = Walk::new(data);
+        walk.object(|name, walk| {
+            match name {
+                _ if walk.is_null() => drop(walk.value()?),
+                b"type" if walk.is_string() => said.kind = walk.string()?,
+                b"usage" => said.usage = Some(walk.value()?),
+                b"error" => said.error = Some(walk.value()?),
+                b"b64_json" | b"url" => {
+                    said.picture = true;
+                    walk.value()?;
+                }
+                b"delta" if walk.is_string() => said.text = text_length(walk.string()?),
+                b"audio" if walk.is_string() => said.sound = text_length(walk.string()?) / 4 * 3,
+                _ => drop(walk.value()?),
+            }
+            Ok(())
+        })?;
+        walk.end().map(|()| said)
+    }
+}
+
+impl Events {
+    /// Takes in one event.
+    pub fn event(&mut self, event: Bytes) -> Pass {
+        let pass = |bytes, error| Pass { bytes: Some(bytes), done: false, error };
+        let Some(data) = sse::data(&event) else { return pass(event, false) };
+        if data.trim_ascii() == b"[DONE]" {
+            self.finished = true;
+            return Pass { bytes: Some(event), done: true, error: false };
+        }
+        let Ok(said) = Said::read(&data) else {
+            self.delivered += estimate(data.len() as u64);
+            return pass(event, false);
+        };
+        if let Some(error) = said.error {
+            return pass(Bytes::from(upstream_error::event(error)), true);
+        }
+        self.reported.merge(said.usage.map_or(Reported::Absent, usage::read));
+        self.delivered += estimate(said.text) + said.sound.div_ceil(TOKEN);
+        let ends = said.kind.ends_with(b".completed") || said.kind.ends_with(b".done");
+        self.images += u64::from(said.picture && ends);
+        self.finished |= ends;
+        pass(event, false)
+    }
+
+    /// Ends the stream with an error of the gateway's own.
+    pub(crate) fn fail(refusal: &Refusal, setting: Setting<'_>) -> Bytes {
+        Bytes::from(error::event(refusal, error::Dialect::OpenAi, setting))
+    }
+
+    pub(crate) const fn reported(&self) -> Reported {
+        self.reported
+    }
+
+    pub(crate) const fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    pub(crate) const fn finished(&self) -> bool {
+        self.finished
+    }
+
+    pub(crate) fn pieces(&self) -> Parts {
+        Parts { images: self.images, ..Parts::default() }
+    }
+}
+
+/// Sound that passes.
+#[derive(Debug, Default)]
+pub struct Sound {
+    bytes: u64,
+    ended: bool,
+}
+
+impl Sound {
+    /// Takes in a piece of it.
+    pub(crate) fn piece(&mut self, piece: Bytes) -> Pass {
+        self.bytes += piece.len() as u64;
+        Pass { bytes: Some(piece), done: false, error: false }
+    }
+
+    /// The upstream has ended it, as its framing says.
+    pub(crate) const fn end(&mut self) {
+        self.ended = true;
+    }
+
+    pub(crate) const fn delivered(&self) -> u64 {
+        self.bytes.div_ceil(TOKEN)
+    }
+
+    pub(crate) const fn finished(&self) -> bool {
+        self.ended
+    }
+
+    pub(crate) fn pieces(&self) -> Parts {
+        Parts { seconds: seconds(self.bytes), ..Parts::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::usage::Tokens;
+
+    use super::*;
+
+    fn event(data: &str) -> Bytes {
+        Bytes::from(format!("data: {data}\n\n"))
+    }
+
+    #[test]
+    fn events_pass_and_are_counted() {
+        let mut events = Events::default();
+        let partial = event(r#"{"type":"image_generation.partial_image","b64_json":"AAAA"}"#);
+        assert_eq!(events.event(partial.clone()).bytes, Some(partial));
+        assert!(!events.finished());
+        events.event(event(
+            r#"{"type":"image_generation.completed","b64_json":"AAAA","usage":{"input_tokens":3,"output_tokens":9}}"#,
+        ));
+        assert!(events.finished());
+        assert_eq!(events.pieces().images, 1);
+        assert_eq!(events.reported(), Reported::Good(Tokens { input: 3, output: 9, ..Tokens::default() }));
+        let mut heard = Events::default();
+        heard.event(event(r#"{"type":"transcript.text.delta","delta":"12345"}"#));
+        assert_eq!((heard.delivered(), heard.finished()), (2, false));
+        let failed = heard.event(event(r#"{"error":{"message":"bad key sk-abcdefghijkl"}}"#));
+        assert!(failed.error && !String::from_utf8_lossy(&failed.bytes.unwrap()).contains("sk-abc"));
+    }
+
+    #[test]
+    fn sound_is_measured() {
+        assert_eq!(characters("{\"model\":\"m\",\"input\":\"caf\u{e9}\"}".as_bytes()), 4);
+        assert_eq!(characters(b"{\"input\":[]}"), 0);
+        let mut sound = Sound::default();
+        sound.piece(Bytes::from(vec![0; 16_001]));
+        assert_eq!((sound.delivered(), sound.pieces().seconds, sound.finished()), (21, 2, false));
+        sound.end();
+        assert!(sound.finished());
+    }
+}
