@@ -1,6 +1,8 @@
 //! Anthropic's messages.
 
 pub(crate) mod answer;
+pub mod event_stream;
+pub mod hosted;
 pub(crate) mod models;
 pub(crate) mod request;
 pub(crate) mod stream;

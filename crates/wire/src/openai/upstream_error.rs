@@ -45,7 +45,8 @@ fn message(error: Option<&Value>) -> Option<String> {
 }
 
 /// A message without what must not get out, and not too long.
-pub(crate) fn clean(said: &str) -> String {
+#[must_use]
+pub fn clean(said: &str) -> String {
     redact::text(said).chars().take(MOST).collect()
 }
 
