@@ -54,6 +54,8 @@ pub(crate) fn whole(script: &Script, body: String) -> Response<Body> {
 pub(crate) struct Frames {
     chunks: Vec<Vec<String>>,
     waiting: Vec<String>,
+    /// What each event is put into, where it is put into something.
+    framing: Option<fn(&str) -> Bytes>,
 }
 
 impl Frames {
@@ -68,6 +70,11 @@ impl Frames {
         self.chunks.push(std::mem::take(&mut self.waiting));
     }
 
+    /// From now on each event goes in a frame.
+    pub(crate) fn frame(&mut self, framing: fn(&str) -> Bytes) {
+        self.framing = Some(framing);
+    }
+
     /// The body; `error` is the event that says that it failed.
     pub(crate) fn into_response(
         self,
@@ -77,13 +84,16 @@ impl Frames {
         in_flight: InFlight,
     ) -> Response<Body> {
         let kind = script.content_type.clone().unwrap_or_else(|| kind.to_owned());
+        let framing = self.framing;
         let steps = self.steps(error, script);
         let state = (steps.into_iter(), script.chunk_ms, in_flight);
-        let frames = futures_util::stream::unfold(state, |(mut steps, chunk_ms, in_flight)| async move {
+        let frames = futures_util::stream::unfold(state, move |(mut steps, chunk_ms, in_flight)| async move {
             let step = steps.next()?;
             pause(chunk_ms).await;
             let frame = match step {
-                Step::Send(text) => Ok(Frame::data(Bytes::from(text))),
+                Step::Send(text) => {
+                    Ok(Frame::data(framing.map_or_else(|| Bytes::from(text.clone()), |framing| framing(&text))))
+                }
                 Step::Reset => Err(io::Error::other("scripted")),
                 Step::Stall => std::future::pending().await,
                 Step::Wait => {

@@ -23,6 +23,8 @@ pub(crate) enum Door {
     DeleteVideo(String),
     Messages,
     CountMessages,
+    /// Messages at a cloud, whose path says what is streamed.
+    Hosted { stream: bool },
     Generate { stream: bool, sse: bool },
     CountGoogle,
     EmbedGoogle { batch: bool },
@@ -39,6 +41,8 @@ pub(crate) struct Place {
 /// Whose path it is, and what it is behind that vendor's own beginning.
 fn vendor(path: &str) -> (Vendor, &str) {
     for (prefix, vendor) in [
+        ("/bedrock/", Vendor::Bedrock),
+        ("/model/", Vendor::Bedrock),
         ("/openai/v1/", Vendor::Azure),
         ("/openai/", Vendor::Azure),
         ("/v1beta/", Vendor::Google),
@@ -76,6 +80,29 @@ pub(crate) fn at(method: &Method, uri: &Uri) -> Result<Place, Vendor> {
             ("POST", "messages/count_tokens") => Some(Door::CountMessages),
             _ => None,
         },
+        Vendor::Bedrock => match rest.strip_prefix("openai/v1/") {
+            Some(rest) => openai(method, rest),
+            None => {
+                let (id, verb) = rest.trim_start_matches("model/").split_once('/').ok_or(vendor)?;
+                let id = percent_encoding::percent_decode_str(id).decode_utf8_lossy().into_owned();
+                model = Some(id);
+                bedrock(method, verb)
+            }
+        },
+        Vendor::Vertex if rest.ends_with("/endpoints/openapi/chat/completions") => {
+            openai(method, "chat/completions")
+        }
+        Vendor::Vertex if rest.contains("/publishers/anthropic/models/") => {
+            let named = rest.rsplit_once("models/").and_then(|(_, named)| named.split_once(':'));
+            let (name, verb) = named.filter(|_| method == Method::POST).ok_or(vendor)?;
+            model = Some(name.to_owned()).filter(|name| name != "count-tokens");
+            match (verb, &model) {
+                ("rawPredict", None) => Some(Door::CountMessages),
+                ("rawPredict", Some(_)) => Some(Door::Hosted { stream: false }),
+                ("streamRawPredict", Some(_)) => Some(Door::Hosted { stream: true }),
+                _ => None,
+            }
+        }
         Vendor::Google | Vendor::Vertex => {
             let named = rest.rsplit_once("models/").and_then(|(_, named)| named.split_once(':'));
             let (name, verb) = named.filter(|_| method == Method::POST).ok_or(vendor)?;
@@ -116,6 +143,14 @@ fn openai(method: &Method, rest: &str) -> Option<Door> {
     })
 }
 
+fn bedrock(method: &Method, verb: &str) -> Option<Door> {
+    match (method.as_str(), verb) {
+        ("POST", "invoke") => Some(Door::Hosted { stream: false }),
+        ("POST", "invoke-with-response-stream") => Some(Door::Hosted { stream: true }),
+        _ => None,
+    }
+}
+
 fn google(verb: &str, query: &str) -> Option<Door> {
     Some(match verb {
         "generateContent" => Door::Generate { stream: false, sse: false },
@@ -151,6 +186,27 @@ mod tests {
                 "/v1/projects/p/locations/l/publishers/google/models/m:generateContent",
                 Ok((Vendor::Vertex, Door::Generate { stream: false, sse: false }, Some("m"))),
             ),
+            (
+                "POST",
+                "/v1/projects/p/locations/l/publishers/anthropic/models/c@1:streamRawPredict",
+                Ok((Vendor::Vertex, Door::Hosted { stream: true }, Some("c@1"))),
+            ),
+            (
+                "POST",
+                "/v1/projects/p/locations/l/publishers/anthropic/models/count-tokens:rawPredict",
+                Ok((Vendor::Vertex, Door::CountMessages, None)),
+            ),
+            (
+                "POST",
+                "/v1/projects/p/locations/l/endpoints/openapi/chat/completions",
+                Ok((Vendor::Vertex, Door::Chat, None)),
+            ),
+            (
+                "POST",
+                "/model/a.b-v1%3A0/invoke",
+                Ok((Vendor::Bedrock, Door::Hosted { stream: false }, Some("a.b-v1:0"))),
+            ),
+            ("POST", "/bedrock/openai/v1/chat/completions", Ok((Vendor::Bedrock, Door::Chat, None))),
             ("POST", "/v1/models/m:countTokens", Ok((Vendor::Google, Door::CountGoogle, Some("m")))),
             ("GET", "/v1beta/models/m:countTokens", Err(Vendor::Google)),
             ("GET", "/v1/videos/v/content", Ok((Vendor::OpenAi, Door::VideoContent("v".to_owned()), None))),

@@ -64,6 +64,11 @@ pub(crate) fn google(status: u16, script: &Script) -> Value {
     json!({"error": {"code": status, "message": message(script), "status": word}})
 }
 
+/// Amazon's; the kind of an error stands in a header.
+pub(crate) fn aws(script: &Script) -> Value {
+    json!({"message": message(script)})
+}
+
 /// Google's, with a reason that says more than the status.
 pub(crate) fn of_reason(reason: &str, status: u16, message: &str) -> String {
     let detail = json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "googleapis.com"});

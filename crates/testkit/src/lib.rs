@@ -2,7 +2,7 @@
 //!
 //! It speaks the dialects of the large vendors, each on that vendor's own paths and with its own credential: chat
 //! completions, responses and their neighbours as OpenAI and Azure have them, messages as Anthropic, generateContent as
-//! Google and Vertex. By default it answers with a friendly text, counts words as tokens, honours output limits, calls
+//! Google, and both as Google's cloud and Amazon's have them, whose tokens and signatures it verifies. By default it answers with a friendly text, counts words as tokens, honours output limits, calls
 //! tools that must be called, fits the schema that an answer must fit, and reports usage honestly. What else it does is a
 //! [`Script`], chosen for a model by [`Provider::script`] or by a request itself in `metadata.script`. It refuses what the
 //! vendor would refuse and a converter could get wrong: a signature that did not come back as it went, a result without its
@@ -16,6 +16,7 @@ mod completions;
 mod door;
 mod embeddings;
 mod error;
+mod event_stream;
 mod form;
 mod google;
 mod images;
@@ -29,6 +30,8 @@ mod responses;
 mod said;
 mod schema;
 mod script;
+mod service_account;
+mod sigv4;
 mod vendor;
 mod videos;
 

@@ -7,7 +7,7 @@ use crate::{
     Script,
     body::{Body, Frames, USAGE, bytes, spliced, whole},
     chat::halves,
-    error,
+    error, event_stream,
     member::set,
     provider::Exchange,
     said::{self, Asked, Said, Stop, Tokens, Tool},
@@ -81,7 +81,36 @@ pub(crate) fn answer(exchange: Exchange) -> Response<Body> {
     }
     frames.event(event(&json!({"type": "message_stop"})));
     let error = event(&error::anthropic(529, script));
-    frames.into_response("text/event-stream", error, script, exchange.in_flight)
+    let mut kind = "text/event-stream";
+    if exchange.vendor == Vendor::Bedrock {
+        frames.frame(event_stream::framed);
+        kind = event_stream::KIND;
+    }
+    frames.into_response(kind, error, script, exchange.in_flight)
+}
+
+/// The same at a cloud, whose path says what a body says elsewhere.
+pub(crate) fn hosted(mut exchange: Exchange, stream: bool) -> Response<Body> {
+    let version = match exchange.vendor {
+        Vendor::Bedrock => "bedrock-2023-05-31",
+        _ => "vertex-2023-10-16",
+    };
+    let request = &exchange.request;
+    let says = |member: &str| request.get(member).is_some();
+    let fault = if request.get("anthropic_version") != Some(&json!(version)) {
+        Some("anthropic_version: Field required")
+    } else if says("model") {
+        Some("model: Extra inputs are not permitted")
+    } else if exchange.vendor == Vendor::Bedrock && says("stream") {
+        Some("stream: Extra inputs are not permitted")
+    } else {
+        None
+    };
+    if let Some(message) = fault {
+        return refused(message);
+    }
+    set(&mut exchange.request, "stream", stream);
+    answer(exchange)
 }
 
 pub(crate) fn count_tokens(exchange: &Exchange) -> Response<Body> {

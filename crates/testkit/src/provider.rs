@@ -37,6 +37,8 @@ use crate::{
     embeddings,
     form::Form,
     google, images, messages, moderations, rerank, responses,
+    service_account::{self, Tokens},
+    sigv4,
     vendor::Vendor,
     videos::Jobs,
 };
@@ -62,6 +64,8 @@ pub struct Seen {
 struct State {
     scripts: Mutex<HashMap<String, Script>>,
     secret: Mutex<Option<String>>,
+    tokens: Tokens,
+    origin: String,
     jobs: Jobs,
     answers: AtomicU64,
     seen: Mutex<Vec<Seen>>,
@@ -74,8 +78,6 @@ struct State {
 /// A running provider. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Provider {
-    address: SocketAddr,
-    secure: bool,
     state: Arc<State>,
     task: JoinHandle<()>,
 }
@@ -118,6 +120,8 @@ impl Provider {
         let state = Arc::new(State {
             scripts: Mutex::default(),
             secret: Mutex::default(),
+            tokens: Tokens::default(),
+            origin: origin(secure, address),
             jobs: Jobs::default(),
             answers: AtomicU64::new(1),
             seen: Mutex::default(),
@@ -127,7 +131,7 @@ impl Provider {
             released: watch::Sender::new(false),
         });
         let task = tokio::spawn(accept(listener, tls, Arc::clone(&state)));
-        Ok(Self { address, secure, state, task })
+        Ok(Self { state, task })
     }
 
     /// Its base URL for OpenAI's paths.
@@ -139,16 +143,36 @@ impl Provider {
     /// Where the paths of all vendors begin: scheme, host and port.
     #[must_use]
     pub fn origin(&self) -> String {
-        // A certificate may name it more easily than its address.
-        match self.secure {
-            true => format!("https://localhost:{}", self.address.port()),
-            false => format!("http://{}", self.address),
-        }
+        self.state.origin.clone()
     }
 
     /// Refuses from now on who does not bring this credential in the way of the vendor whose path is asked.
     pub fn demand(&self, secret: &str) {
         *self.state.secret.lock() = Some(secret.to_owned());
+    }
+
+    /// The JSON key of a service account. From now on the paths of Google's cloud are open only to access tokens that the
+    /// provider's own token endpoint gave for it.
+    #[must_use]
+    pub fn service_account(&self) -> String {
+        self.state.tokens.key(&self.state.origin)
+    }
+
+    /// Access tokens live this many seconds from now on.
+    pub fn tokens_live(&self, seconds: u32) {
+        self.state.tokens.live(seconds.into());
+    }
+
+    /// Takes no access token any more that it has given.
+    pub fn revoke_tokens(&self) {
+        self.state.tokens.revoke();
+    }
+
+    /// The access key, `ID:SECRET:SESSION_TOKEN`, with which requests for Amazon's cloud may be signed. A signature of
+    /// another is refused.
+    #[must_use]
+    pub fn access_key() -> String {
+        sigv4::key()
     }
 
     /// What it does from now on for requests of `model`.
@@ -182,6 +206,14 @@ impl Provider {
     #[must_use]
     pub fn accepted(&self) -> watch::Receiver<usize> {
         self.state.accepted.subscribe()
+    }
+}
+
+fn origin(secure: bool, address: SocketAddr) -> String {
+    // A certificate may name it more easily than its address.
+    match secure {
+        true => format!("https://localhost:{}", address.port()),
+        false => format!("http://{address}"),
     }
 }
 
@@ -244,6 +276,8 @@ pub(crate) struct Exchange {
     /// The model that it names.
     pub(crate) model: String,
     pub(crate) script: Script,
+    /// Whose path was asked.
+    pub(crate) vendor: Vendor,
     /// How many there were, this one included: what ids are made of.
     pub(crate) number: u64,
     pub(crate) in_flight: InFlight,
@@ -273,10 +307,18 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         };
         state.seen.lock().push(seen);
     }
+    if parts.uri.path() == service_account::PATH {
+        return Ok(state.tokens.answer(&body, &state.origin));
+    }
     let place = door::at(&parts.method, &parts.uri);
     let vendor = place.as_ref().map_or_else(|vendor| *vendor, |place| place.vendor);
     let secret = state.secret.lock().clone();
-    if let Some(refusal) = vendor.refusal(&parts.headers, query, secret.as_deref()) {
+    let refused = match vendor {
+        Vendor::Vertex if state.tokens.are_demanded() => state.tokens.refusal(&parts.headers),
+        Vendor::Bedrock if sigv4::is_signed(&parts.headers) => sigv4::refusal(&parts, &body),
+        vendor => vendor.refusal(&parts.headers, query, secret.as_deref()),
+    };
+    if let Some(refusal) = refused {
         return Ok(refusal);
     }
     let form = Form::read(&parts.headers, &body);
@@ -300,7 +342,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         return Ok(whole(&script, body.clone()));
     }
     let number = state.answers.fetch_add(1, Ordering::Relaxed);
-    let exchange = Exchange { request, model, script, number, in_flight };
+    let exchange = Exchange { request, model, script, vendor, number, in_flight };
     Ok(match place {
         Ok(place) => enter(place, exchange, form.as_ref(), &state.jobs),
         Err(vendor) => unknown(vendor),
@@ -324,6 +366,7 @@ fn enter(place: Place, exchange: Exchange, form: Option<&Form>, jobs: &Jobs) -> 
         Door::VideoContent(id) => jobs.content(&id),
         Door::DeleteVideo(id) => jobs.delete(&id),
         Door::Messages => messages::answer(exchange),
+        Door::Hosted { stream } => messages::hosted(exchange, stream),
         Door::CountMessages => messages::count_tokens(&exchange),
         Door::Generate { stream, sse } => google::answer(exchange, stream, sse),
         Door::CountGoogle => google::count_tokens(&exchange),

@@ -16,6 +16,7 @@ pub(crate) enum Vendor {
     Anthropic,
     Google,
     Vertex,
+    Bedrock,
 }
 
 /// What is wrong with a request's credential.
@@ -35,6 +36,7 @@ impl Vendor {
             Self::OpenAi | Self::Azure => error::openai(status, script),
             Self::Anthropic => error::anthropic(status, script),
             Self::Google | Self::Vertex => error::google(status, script),
+            Self::Bedrock => error::aws(script),
         }
         .to_string()
     }
@@ -44,7 +46,7 @@ impl Vendor {
         let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
         let bearer = || header(header::AUTHORIZATION.as_str())?.strip_prefix("Bearer ").map(str::to_owned);
         match self {
-            Self::OpenAi | Self::Vertex => bearer(),
+            Self::OpenAi | Self::Vertex | Self::Bedrock => bearer(),
             Self::Azure => header("api-key"),
             // Its own clients send a key either way.
             Self::Anthropic => header("x-api-key").or_else(bearer),
@@ -80,6 +82,7 @@ impl Vendor {
             (Self::Google, _) => (403, "Method doesn't allow unregistered callers."),
             (Self::Vertex, _) => (401, "Request had invalid authentication credentials."),
             (Self::Azure, _) => (401, "Access denied due to invalid subscription key or wrong API endpoint."),
+            (Self::Bedrock, _) => (403, "The API key is not valid."),
             (Self::OpenAi, Fault::Missing) => (401, "You didn't provide an API key."),
             (Self::OpenAi, _) => (401, "Incorrect API key provided."),
         };
