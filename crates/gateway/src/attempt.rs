@@ -20,9 +20,10 @@ use crate::{
     body::{self, Cut, Patience},
     door::{Door, Entrance},
     gateway::Gateway,
+    provider::{Provider, Style},
     routing::{Attempt, UpstreamFailure, retry_after},
     sent::{self, Said},
-    upstream::{self, Outgoing, UpstreamBody},
+    upstream::{self, NoAnswer, Outgoing, UpstreamBody},
 };
 
 /// How much of an upstream's error is read.
@@ -77,6 +78,21 @@ impl From<UpstreamFailure> for Failed {
     }
 }
 
+impl From<NoAnswer> for Failed {
+    fn from(no_answer: NoAnswer) -> Self {
+        match no_answer {
+            NoAnswer::Failed(failure) => failure.into(),
+            NoAnswer::Credential(message) => {
+                let code = Some("invalid_credential".to_owned());
+                Self {
+                    failure: Some(UpstreamFailure::Status { status: 401, retry_after: None }),
+                    refusal: Refusal::Upstream { status: 401, code, message, retry_after: None },
+                }
+            }
+        }
+    }
+}
+
 /// Makes an attempt.
 ///
 /// # Errors
@@ -93,7 +109,7 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
     let response = gateway.upstream.send(channel, request.headers, outgoing, limit).await?;
     let status = response.status();
     if !status.is_success() {
-        return Err(refused(gateway, response).await);
+        return Err(refused(gateway, channel.provider, response).await);
     }
     let kind = kind_of(request.entrance.door, response.headers()).ok_or(UpstreamFailure::Malformed)?;
     let mut headers = upstream::back(response.headers());
@@ -176,7 +192,7 @@ fn kind_of(door: Door, headers: &HeaderMap) -> Option<Kind> {
 }
 
 /// An answer that is no success.
-async fn refused(gateway: &Gateway, response: Response<UpstreamBody>) -> Failed {
+async fn refused(gateway: &Gateway, provider: &Provider, response: Response<UpstreamBody>) -> Failed {
     let status = response.status();
     // A redirect is not followed, and a caller could do nothing with it.
     if !(status.is_client_error() || status.is_server_error()) {
@@ -186,9 +202,19 @@ async fn refused(gateway: &Gateway, response: Response<UpstreamBody>) -> Failed 
     let seconds = upstream::retry_after(response.headers());
     // The words are good to have, but the status says enough to go on with.
     let patience = Patience { idle: gateway.settings.idle, whole: gateway.settings.idle };
-    let body = body::collect(response.into_body(), MAX_ERROR, patience).await.unwrap_or_default();
+    let (head, body) = response.into_parts();
+    let body = body::collect(body, MAX_ERROR, patience).await.unwrap_or_default();
     let mut failed = told(status.as_u16(), seconds, &body);
-    failed.failure = Some(UpstreamFailure::Status { status: status.as_u16(), retry_after: after });
+    let status = match &failed.refusal {
+        // The vendor says with one status that a credential is not good and that it may not use a model.
+        Refusal::Upstream { message, .. }
+            if provider.credential == Style::AccessKey && upstream::refuses_credential(&head.headers, message) =>
+        {
+            401
+        }
+        _ => status.as_u16(),
+    };
+    failed.failure = Some(UpstreamFailure::Status { status, retry_after: after });
     failed
 }
 

@@ -22,9 +22,9 @@ use crate::{
     attempt::{Failed, Request},
     door::{Door, Entrance},
     provider::Provider,
-    routing::{Channel, Route, Snapshot, UpstreamFailure},
+    routing::{Channel, Route, Snapshot},
     sent::{self, Said, Sent},
-    upstream::{Outgoing, Upstream, UpstreamBody},
+    upstream::{NoAnswer, Outgoing, Upstream, UpstreamBody},
 };
 
 const THING: &str = "channel";
@@ -93,11 +93,11 @@ pub async fn run_stored(
     settings: &Settings,
     id: ChannelId,
     trial: &Trial,
-    clock: &dyn Clock,
+    clock: &Arc<dyn Clock>,
 ) -> Result<Finding, Failure> {
     let snapshot = Snapshot::load(store, clock.now()).await.map_err(|error| Failure::of(error, THING))?;
-    let upstream = Upstream::new(settings);
-    attempt(&upstream, &snapshot, find(&snapshot, id)?, trial, settings.first_byte.min(LONGEST), clock).await
+    let upstream = Upstream::new(settings, Arc::clone(clock));
+    attempt(&upstream, &snapshot, find(&snapshot, id)?, trial, settings.first_byte.min(LONGEST), &**clock).await
 }
 
 fn find(snapshot: &Snapshot, id: ChannelId) -> Result<&Route, Failure> {
@@ -144,7 +144,7 @@ async fn attempt(
     let heard = async {
         let outgoing = Outgoing { path: &sent.path, body: sent.body.clone(), native: sent.is_native() };
         let response = upstream.send(way, &headers, outgoing, limit).await?;
-        Ok::<_, UpstreamFailure>(listen(response, &sent, &request).await)
+        Ok::<_, NoAnswer>(listen(response, &sent, &request).await)
     };
     let (status, problem) = match tokio::time::timeout(limit, heard).await {
         Ok(Ok((status, problem))) => (Some(status), problem),

@@ -8,6 +8,7 @@ use crate::{
     Failure, Gateway,
     access::Caller,
     provider::{PROVIDERS, Provider},
+    upstream::{Secret, Target},
 };
 
 const THING: &str = "channel";
@@ -70,12 +71,37 @@ pub fn base_url(kind: &str, given: Option<String>) -> Result<String, Failure> {
     found.ok_or_else(|| Failure::Invalid("base_url is required".to_owned()))
 }
 
+/// Whether a credential is what a channel of this kind takes; nothing is asked of the provider.
+///
+/// # Errors
+/// An unknown kind, an address that is none; what is wrong with the credential, without any part of it.
+pub fn check_credential(kind: &str, base_url: &str, text: &str) -> Result<(), Failure> {
+    let invalid = |why: &str| Failure::Invalid(why.to_owned());
+    let target = Target::parse(base_url).ok_or_else(|| invalid("base_url is no address"))?;
+    match Secret::read(provider(kind)?.credential, text, &target).fault() {
+        Some(why) => Err(invalid(&format!("key is not what {kind} takes: {why}"))),
+        None => Ok(()),
+    }
+}
+
+/// The same of a channel that is to be made or changed.
+fn check(new: &NewChannel) -> Result<(), Failure> {
+    provider(&new.kind)?;
+    match &new.credential {
+        Some(text) if Target::parse(&new.base_url).is_some() => {
+            check_credential(&new.kind, &new.base_url, text)
+        }
+        // What is wrong with the address the store says better.
+        _ => Ok(()),
+    }
+}
+
 /// Makes a channel.
 ///
 /// # Errors
 /// [`Failure::Forbidden`]; a value that is not allowed.
 pub async fn create(gateway: &Gateway, caller: &Caller, new: &NewChannel) -> Result<Channel, Failure> {
-    provider(&new.kind)?;
+    check(new)?;
     let made = store(gateway, caller)?.create_channel(new, gateway.now()).await;
     let made = made.map_err(|error| Failure::of(error, THING))?;
     live(gateway, made.id).await?;
@@ -97,7 +123,7 @@ pub async fn update(
     let decide = |before: Channel| {
         let place = before.base_url.clone();
         let new = decide(before)?;
-        provider(&new.kind)?;
+        check(&new)?;
         if new.base_url != place && new.credential.is_none() {
             return Err(Failure::Invalid("key is required with a new base_url".to_owned()));
         }
@@ -149,6 +175,8 @@ pub async fn add_credential(
     let missing = |name: &str| Failure::Invalid(format!("{name} is required"));
     let channel = channel.ok_or_else(|| missing("channel"))?;
     let text = text.ok_or_else(|| missing("key"))?;
+    let of = get(gateway, caller, channel).await?;
+    check_credential(&of.kind, &of.base_url, &text)?;
     let made = store.add_credential(channel, name, &text, gateway.now()).await;
     let made = made.map_err(|error| Failure::of(error, THING))?;
     live(gateway, channel).await?;

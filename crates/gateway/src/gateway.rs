@@ -142,7 +142,7 @@ impl Gateway {
             health: Arc::new(Health::new(settings.routing.clone(), Arc::clone(&clock))),
             budget: Budget::new(settings.routing.clone(), clock.now()),
             seeds: Seeds::new(u64::from_le_bytes(first)),
-            upstream: Upstream::new(&settings),
+            upstream: Upstream::new(&settings, Arc::clone(&clock)),
             counting: Semaphore::new(COUNTING),
             store,
             ledger,

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use store::ModelFacts;
-use wire::dialect::Dialect;
+use wire::{dialect::Dialect, messages::hosted::Hosted};
 
 use crate::door::Door;
 
@@ -16,6 +16,10 @@ pub(crate) enum Style {
     Bearer,
     /// The credential alone, in this header.
     Header(&'static str),
+    /// `Authorization: Bearer` and an access token that is made from the JSON key of a service account of Google's.
+    ServiceAccount,
+    /// A signature by an access key of AWS, or `Authorization: Bearer` and an API key.
+    AccessKey,
 }
 
 /// One kind of provider.
@@ -29,8 +33,12 @@ pub struct Provider {
     pub(crate) credential: Style,
     /// Headers that every request must have; a caller's own of the same name goes before.
     pub(crate) headers: &'static [(&'static str, &'static str)],
-    /// What it has, and where behind the base URL. `{model}` stands for the model.
+    /// What it has, and where behind the base URL. `{model}` stands for the model, `{id}` for it as one segment of the path.
     doors: &'static [(Door, &'static str)],
+    /// Where streams have another path.
+    streams: &'static [(Door, &'static str)],
+    /// How it wants messages, where it is a cloud that hosts Anthropic's models.
+    pub(crate) hosted: Option<Hosted>,
     /// Whether it knows the limit of a chat completion only as `max_tokens`.
     pub(crate) max_tokens: bool,
 }
@@ -73,6 +81,22 @@ const GEMINI: &[(Door, &str)] = &[
     (Door::EmbedContents, "/models/{model}:batchEmbedContents"),
 ];
 
+/// Google's own models at its cloud. Source: Vertex AI's reference of its REST API, v1, `publishers.models`.
+const VERTEX: &[(Door, &str)] = &[
+    (Door::Generate, "/publishers/google/models/{model}:generateContent"),
+    (Door::StreamGenerate, "/publishers/google/models/{model}:streamGenerateContent"),
+    (Door::CountContents, "/publishers/google/models/{model}:countTokens"),
+];
+
+/// Anthropic's models at Google's cloud. Source: Anthropic, "Claude on Vertex AI".
+const VERTEX_ANTHROPIC: &[(Door, &str)] = &[
+    (Door::Messages, "/publishers/anthropic/models/{model}:rawPredict"),
+    (Door::CountMessages, "/publishers/anthropic/models/count-tokens:rawPredict"),
+];
+
+/// Anthropic's models at Amazon Bedrock. Source: its reference, `InvokeModel`.
+const BEDROCK: &[(Door, &str)] = &[(Door::Messages, "/model/{id}/invoke")];
+
 /// A gateway like this one, which has every door; its base URL is its origin.
 const GATEWAY: &[(Door, &str)] = &[
     (Door::Chat, "/v1/chat/completions"),
@@ -100,6 +124,8 @@ const fn compatible(kind: &'static str, name: &'static str, base_url: Option<&'s
         credential: Style::Bearer,
         headers: &[],
         doors: COMPATIBLE,
+        streams: &[],
+        hosted: None,
         max_tokens: true,
     }
 }
@@ -127,6 +153,35 @@ pub const PROVIDERS: &[Provider] = &[
         credential: Style::Header("x-goog-api-key"),
         doors: GEMINI,
         ..compatible("gemini", "Google Gemini", Some("https://generativelanguage.googleapis.com/v1beta"))
+    },
+    Provider {
+        credential: Style::ServiceAccount,
+        doors: VERTEX,
+        ..compatible("vertex", "Google Vertex AI, Google's models", None)
+    },
+    Provider {
+        credential: Style::ServiceAccount,
+        doors: VERTEX_ANTHROPIC,
+        streams: &[(Door::Messages, "/publishers/anthropic/models/{model}:streamRawPredict")],
+        hosted: Some(Hosted { version: "vertex-2023-10-16", stream: true, betas: false }),
+        ..compatible("vertex-anthropic", "Google Vertex AI, Anthropic's models", None)
+    },
+    Provider {
+        credential: Style::ServiceAccount,
+        doors: &[(Door::Chat, "/endpoints/openapi/chat/completions")],
+        ..compatible("vertex-openai", "Google Vertex AI, other models, OpenAI-compatible", None)
+    },
+    Provider {
+        credential: Style::AccessKey,
+        doors: BEDROCK,
+        streams: &[(Door::Messages, "/model/{id}/invoke-with-response-stream")],
+        hosted: Some(Hosted { version: "bedrock-2023-05-31", stream: false, betas: true }),
+        ..compatible("bedrock", "Amazon Bedrock, Anthropic's models", None)
+    },
+    Provider {
+        credential: Style::AccessKey,
+        doors: &[(Door::Chat, "/openai/v1/chat/completions")],
+        ..compatible("bedrock-openai", "Amazon Bedrock, other models, OpenAI-compatible", None)
     },
     Provider {
         doors: GATEWAY,
@@ -184,7 +239,9 @@ impl Provider {
         let known = |dialect: &Dialect| self.path(Door::of(*dialect, stream)).is_some();
         let spoken = order(dialect).into_iter().filter(known);
         let chosen = spoken.clone().find(|dialect| is_said_of(*dialect, facts)).or(spoken.clone().next())?;
-        let path = self.path(Door::of(chosen, stream))?;
+        let door = Door::of(chosen, stream);
+        let streamed = self.streams.iter().find(|(known, _)| stream && *known == door);
+        let path = streamed.map(|(_, path)| *path).or_else(|| self.path(door))?;
         Some(if chosen == dialect { Speech::Native(path) } else { Speech::Converted(chosen, path) })
     }
 

@@ -15,15 +15,10 @@ use wire::{
 
 use crate::{attempt::Request, door::Door, provider::Speech, routing::Channel};
 
+/// What stands in one segment of a path as it is.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// What stands in a path as it is.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'/')
-    .remove(b':')
-    .remove(b'@');
+const PLAIN: &AsciiSet = &SEGMENT.remove(b'/').remove(b':').remove(b'@');
 
 /// The name of the header that says which of the caller's members were left out.
 const DROPPED: &str = "x-apsis-dropped";
@@ -63,8 +58,9 @@ pub(crate) fn say(request: &Request<'_>, channel: &Channel) -> Result<Said, Refu
                 ask_usage: scan.stream && entrance.door.asks_usage(),
             };
             let events = entrance.door == Door::StreamGenerate && entrance.sse;
+            let body = hosted(request, channel, path, edit(body, scan, edits), true)?;
             let path = path_of(path, model, events);
-            Ok(Said::Sent(Sent { path, body: edit(body, scan, edits), from: None, dropped: Vec::new() }))
+            Ok(Said::Sent(Sent { path, body, from: None, dropped: Vec::new() }))
         }
         Some(Speech::Converted(dialect, path)) => {
             let caller = entrance.door.dialect().unwrap_or(Dialect::Chat);
@@ -77,10 +73,11 @@ pub(crate) fn say(request: &Request<'_>, channel: &Channel) -> Result<Said, Refu
             };
             let converted = convert::request(body, caller, target)
                 .map_err(|error| Refusal::InvalidRequest(error.to_string()))?;
+            let body = hosted(request, channel, path, converted.body, false)?;
             let path = path_of(path, model, dialect == Dialect::Google && scan.stream);
             Ok(Said::Sent(Sent {
                 path,
-                body: converted.body,
+                body,
                 from: Some(dialect),
                 dropped: converted.dropped,
             }))
@@ -90,12 +87,27 @@ pub(crate) fn say(request: &Request<'_>, channel: &Channel) -> Result<Said, Refu
     }
 }
 
+/// The body as the cloud wants it that hosts the model, if it is one.
+fn hosted(
+    request: &Request<'_>,
+    channel: &Channel,
+    path: &str,
+    body: Bytes,
+    native: bool,
+) -> Result<Bytes, Refusal> {
+    let Some(hosted) = channel.provider.hosted else { return Ok(body) };
+    let betas = request.headers.get("anthropic-beta").filter(|_| native);
+    let betas = betas.and_then(|betas| betas.to_str().ok());
+    hosted.body(&body, path.contains(['{']), betas).ok_or(Refusal::Internal)
+}
+
 /// The path for a model; `events` asks Google for server-sent events.
 fn path_of(path: &str, model: &str, events: bool) -> String {
-    let path = match path.split_once("{model}") {
-        Some((front, behind)) => format!("{front}{}{behind}", utf8_percent_encode(model, PLAIN)),
-        None => path.to_owned(),
+    let named = |mark: &str, plain| {
+        let (front, behind) = path.split_once(mark)?;
+        Some(format!("{front}{}{behind}", utf8_percent_encode(model, plain)))
     };
+    let path = named("{model}", PLAIN).or_else(|| named("{id}", SEGMENT)).unwrap_or_else(|| path.to_owned());
     if events { path + "?alt=sse" } else { path }
 }
 
@@ -196,5 +208,6 @@ mod tests {
     fn a_model_stands_in_a_path_as_one_name() {
         assert_eq!(path_of("/models/{model}:x", "a b?c", true), "/models/a%20b%3Fc:x?alt=sse");
         assert_eq!(path_of("/chat/completions", "m", false), "/chat/completions");
+        assert_eq!(path_of("/model/{id}/invoke", "arn:a/b-v1:0", false), "/model/arn%3Aa%2Fb-v1%3A0/invoke");
     }
 }

@@ -7,6 +7,7 @@ use std::{
     io::{self, Read, Write},
     path::Path,
     process::ExitCode,
+    sync::Arc,
 };
 
 use anyhow::{Context, bail};
@@ -15,7 +16,7 @@ use gateway::{
     channels,
 };
 use model::{
-    clock::{SystemClock, Timestamp},
+    clock::{Clock, SystemClock, Timestamp},
     id::{ChannelId, CredentialId},
 };
 use store::{NewChannel, Store, StoreError};
@@ -39,9 +40,13 @@ pub(crate) async fn run(
         Channel::Add { name, kind, base_url, models, groups, key_file, priority, weight } => {
             let (models, mapping) = mapped(models);
             let credential = key_file.as_deref().map(read_secret).transpose()?;
+            let base_url = channels::base_url(&kind, base_url)?;
+            if let Some(text) = &credential {
+                channels::check_credential(&kind, &base_url, text)?;
+            }
             let new = NewChannel {
                 name,
-                base_url: channels::base_url(&kind, base_url)?,
+                base_url,
                 kind,
                 credential,
                 models,
@@ -152,7 +157,8 @@ async fn test(
     trial: &Trial,
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
-    let found = channel_test::run_stored(store, &settings(config)?, id, trial, &SystemClock).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let found = channel_test::run_stored(store, &settings(config)?, id, trial, &clock).await?;
     let status = found.status.map_or("no answer".to_owned(), |status| format!("status {status}"));
     writeln!(out, "{status} in {} ms, model {}: {}", found.latency_ms, found.model, found.reason)?;
     Ok(if found.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -167,6 +173,9 @@ async fn credentials(
     let done = match command {
         Credential::Add { channel, key_file, name } => {
             let text = read_secret(&key_file)?;
+            let of = store.channel(ChannelId(channel)).await?;
+            let of = of.with_context(|| format!("there is no channel {channel}"))?;
+            channels::check_credential(&of.kind, &of.base_url, &text)?;
             match store.add_credential(ChannelId(channel), &name, &text, now).await {
                 Err(StoreError::NotFound) => bail!("there is no channel {channel}"),
                 made => writeln!(out, "{}", made?.id)?,

@@ -3,6 +3,8 @@
 //! A channel has none, one, or several that take turns. One that its provider refused is not used until an operator
 //! enables it again; its channel stays.
 
+use std::borrow::Cow;
+
 use model::{
     clock::Timestamp,
     id::{ChannelId, CredentialId},
@@ -115,6 +117,18 @@ async fn one(tx: &mut Tx, id: CredentialId) -> Result<ChannelCredential, StoreEr
     row.map(ChannelCredential::from).ok_or(StoreError::NotFound)
 }
 
+/// A credential that is a JSON object, as files with keys are, without its line ends, and with escapes for blanks: the same
+/// object. Every other text stays as it is.
+fn without_blanks(text: &str) -> Cow<'_, str> {
+    if !text.trim_start().starts_with('{') {
+        return Cow::Borrowed(text);
+    }
+    match serde_json::from_str::<Value>(text) {
+        Ok(object) => Cow::Owned(object.to_string().replace(' ', "\\u0020")),
+        Err(_) => Cow::Borrowed(text),
+    }
+}
+
 impl Store {
     /// Writes a credential; an empty text is none.
     pub(crate) async fn insert_credential(
@@ -124,6 +138,7 @@ impl Store {
         name: &str,
         text: &str,
     ) -> Result<CredentialId, StoreError> {
+        let text = &*without_blanks(text);
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             let what = "a credential must consist of printable ASCII characters without blanks";
             return Err(StoreError::Invalid(what.to_owned()));
@@ -293,5 +308,23 @@ impl Store {
         };
         self.audit(tx, entry, now).await?;
         change::record(tx, Kind::Routing, id.0, now).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_json_object_has_no_blanks_and_stays_the_same() {
+        let file = "{\n  \"private_key\": \"-----BEGIN KEY-----\\nabc\\n\"\n}";
+        let kept = without_blanks(file);
+        assert!(kept.bytes().all(|byte| byte.is_ascii_graphic()), "{kept}");
+        let (one, other): (Value, Value) =
+            (serde_json::from_str(file).unwrap(), serde_json::from_str(&kept).unwrap());
+        assert_eq!(one, other);
+        for text in ["sk-x y", "{not json", ""] {
+            assert_eq!(without_blanks(text), text);
+        }
     }
 }

@@ -8,7 +8,6 @@ use std::{
     sync::Arc,
 };
 
-use http::{HeaderName, HeaderValue, header};
 use model::{
     clock::Timestamp,
     id::{ChannelId, CredentialId},
@@ -18,8 +17,8 @@ use store::{Group, ModelFacts, ModelPrice, Store, StoreError};
 use zeroize::Zeroizing;
 
 use crate::{
-    provider::{Provider, Style},
-    upstream::Target,
+    provider::Provider,
+    upstream::{Secret, Target},
 };
 
 /// One way to an upstream with one credential, ready to be used.
@@ -32,8 +31,8 @@ pub struct Channel {
     pub(crate) target: Target,
     /// What it speaks.
     pub(crate) provider: &'static Provider,
-    /// The header with the credential; `None` for an upstream that asks for none.
-    pub(crate) credential_header: Option<(HeaderName, HeaderValue)>,
+    /// What proves who asks.
+    pub(crate) secret: Secret,
     /// The upstream's names of models that have another name here.
     pub(crate) mapping: HashMap<String, String>,
 }
@@ -135,25 +134,22 @@ impl Snapshot {
                 continue;
             };
             let mapping: HashMap<String, String> = row.mapping.into_iter().collect();
-            let way = |(credential, credential_header)| {
+            let way = |(credential, text): (CredentialId, Zeroizing<String>)| {
+                let secret = Secret::read(provider.credential, &text, &target);
                 Arc::new(Channel {
                     id: row.id,
                     credential,
                     target: target.clone(),
                     provider,
-                    credential_header,
+                    secret,
                     mapping: mapping.clone(),
                 })
             };
             let ways = match row.credentials.as_slice() {
                 // No row of the table of credentials has this id.
-                [] => vec![way((CredentialId(-row.id.0), None))],
+                [] => vec![way((CredentialId(-row.id.0), Zeroizing::default()))],
                 _ => {
-                    let usable = store.usable_credentials(row.id).await?;
-                    usable
-                        .into_iter()
-                        .map(|(id, text)| way((id, provider.credential.header(&text))))
-                        .collect()
+                    store.usable_credentials(row.id).await?.into_iter().map(way).collect()
                 }
             };
             routes.push(Route {
@@ -252,22 +248,5 @@ impl Snapshot {
             .collect();
         models.sort_unstable();
         models
-    }
-}
-
-impl Style {
-    /// The header with a credential, marked so that nothing prints it. The store refuses to save a credential that is no
-    /// header value.
-    fn header(self, credential: &str) -> Option<(HeaderName, HeaderValue)> {
-        if credential.is_empty() {
-            return None;
-        }
-        let (name, text) = match self {
-            Self::Bearer => (header::AUTHORIZATION, format!("Bearer {credential}")),
-            Self::Header(name) => (HeaderName::from_static(name), credential.to_owned()),
-        };
-        let mut value = HeaderValue::from_str(&Zeroizing::new(text)).ok()?;
-        value.set_sensitive(true);
-        Some((name, value))
     }
 }

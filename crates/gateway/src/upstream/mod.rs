@@ -3,12 +3,17 @@
 //! Connections are kept and shared; nothing follows a redirect; only the headers on a short list leave, and only
 //! those on another come back.
 
+mod aws;
+mod framed;
 mod http1;
 mod pool;
 mod roots;
+mod secret;
+mod service_account;
 mod shared;
 mod stream;
 mod target;
+mod tokens;
 
 use std::{
     io,
@@ -19,21 +24,26 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header, uri::PathAndQuery};
 use hyper::body::{Body, Frame, SizeHint};
+use model::clock::Clock;
 
 pub use self::roots::{InvalidRoots, Roots};
-pub(crate) use self::target::Target;
+pub(crate) use self::{aws::refuses_credential, secret::Secret, target::Target};
 use self::{
+    framed::Framed,
     http1::{Connection, Home, Http1Body},
     pool::Pool,
+    service_account::ServiceAccount,
     shared::{Shared, SharedBody},
     stream::Dialer,
     target::Origin,
+    tokens::{Given, Token, Tokens},
 };
 use crate::{
+    body::{self, Cut, Patience},
     gateway::Settings,
-    routing::{Channel, UpstreamFailure},
+    routing::{Channel, UpstreamFailure, retry_after as rest},
 };
 
 /// The caller's headers that go on to the provider.
@@ -53,21 +63,29 @@ const BACK: [HeaderName; 4] = [
     HeaderName::from_static("openai-version"),
 ];
 
+/// The longest time for a token endpoint's answer after its head.
+const TOKEN: Duration = Duration::from_secs(10);
+/// Largest answer of a token endpoint, in bytes.
+const MAX_TOKEN: u64 = 64 << 10;
+
 /// The client of all channels.
 pub(crate) struct Upstream {
     dialer: Dialer,
     pool: Arc<Pool>,
+    tokens: Tokens,
+    clock: Arc<dyn Clock>,
 }
 
 impl Upstream {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
         let dialer = Dialer::new(settings.connect, settings.dial.clone(), &settings.roots);
-        Self { dialer, pool: Arc::default() }
+        Self { dialer, pool: Arc::default(), tokens: Tokens::default(), clock }
     }
 
-    /// Closes connections that nobody has used for a while.
+    /// Closes connections that nobody has used for a while, and forgets access tokens that have ended.
     pub(crate) fn sweep(&self) {
         self.pool.sweep();
+        self.tokens.sweep(self.clock.now());
     }
 
     /// Sends a request to `channel`, with the headers of `caller` that may go on, and waits for the head of the answer. Dropping the future or the answer's body
@@ -78,20 +96,107 @@ impl Upstream {
         caller: &HeaderMap,
         outgoing: Outgoing<'_>,
         limit: Duration,
-    ) -> Result<Response<UpstreamBody>, UpstreamFailure> {
+    ) -> Result<Response<UpstreamBody>, NoAnswer> {
         let Outgoing { path, body, native } = outgoing;
         let Some(path) = channel.target.path(path) else {
             tracing::error!(channel = %channel.id, "a channel's address is not one");
-            return Err(UpstreamFailure::Connect);
+            return Err(UpstreamFailure::Connect.into());
         };
         let headers = onward(channel, caller, native, body.len());
-        match tokio::time::timeout(limit, self.send_for_ever(&channel.target, path, headers, body)).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err((failure, error))) => {
-                tracing::warn!(channel = %channel.id, error = chain(&error), "an upstream cannot be reached");
-                Err(failure)
+        let sent = tokio::time::timeout(limit, self.send_proven(channel, path, headers, body));
+        let answer = sent.await.unwrap_or(Err(UpstreamFailure::Timeout.into()));
+        if let Err(NoAnswer::Credential(reason)) = &answer {
+            let Channel { id, credential, .. } = channel;
+            tracing::warn!(channel = %id, %credential, reason, "a credential cannot be used");
+        }
+        answer
+    }
+
+    /// Sends a request with what proves who asks.
+    async fn send_proven(
+        &self,
+        channel: &Channel,
+        path: PathAndQuery,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<UpstreamBody>, NoAnswer> {
+        match &channel.secret {
+            Secret::None => {}
+            Secret::Header(name, value) => drop(headers.insert(name.clone(), value.clone())),
+            Secret::AccessKey(key) => key
+                .sign(&channel.target, &path, &mut headers, &body, self.clock.now())
+                .map_err(|reason| NoAnswer::Credential(reason.to_owned()))?,
+            Secret::Unusable(reason) => return Err(NoAnswer::Credential((*reason).to_owned())),
+            Secret::ServiceAccount(account) => {
+                let given = self.token(channel, account).await?;
+                headers.insert(header::AUTHORIZATION, given.header.clone());
+                if !given.fresh {
+                    let answer =
+                        self.send_to(channel, path.clone(), headers.clone(), body.clone()).await?;
+                    if answer.status() != StatusCode::UNAUTHORIZED {
+                        return Ok(answer);
+                    }
+                    // A token may end before its time; that says nothing of the credential.
+                    self.tokens.forget(channel.credential, &given.header);
+                    let given = self.token(channel, account).await?;
+                    headers.insert(header::AUTHORIZATION, given.header);
+                }
             }
-            Err(_) => Err(UpstreamFailure::Timeout),
+        }
+        self.send_to(channel, path, headers, body).await
+    }
+
+    async fn send_to(
+        &self,
+        channel: &Channel,
+        path: PathAndQuery,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<UpstreamBody>, NoAnswer> {
+        match self.send_for_ever(&channel.target, path, headers, body).await {
+            Ok(answer) => Ok(framed::unframed(answer)),
+            Err((failure, error)) => {
+                tracing::warn!(channel = %channel.id, error = chain(&error), "an upstream cannot be reached");
+                Err(failure.into())
+            }
+        }
+    }
+
+    /// The access token of a service account.
+    async fn token(&self, channel: &Channel, account: &ServiceAccount) -> Result<Given, NoAnswer> {
+        let made = async {
+            self.new_token(account).await.inspect_err(|failure| {
+                tracing::warn!(channel = %channel.id, %failure, "a token endpoint gives no access token");
+            })
+        };
+        self.tokens.get(channel.credential, self.clock.now(), made).await
+    }
+
+    async fn new_token(&self, account: &ServiceAccount) -> Result<Token, NoAnswer> {
+        let asked = account.request(self.clock.now());
+        let asked = asked.map_err(|reason| NoAnswer::Credential(reason.to_owned()))?;
+        let path = account.endpoint.path("").ok_or(UpstreamFailure::Connect)?;
+        let mut headers = HeaderMap::new();
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        headers.insert(header::CONTENT_TYPE, form);
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(asked.len()));
+        let answer = self.send_for_ever(&account.endpoint, path, headers, asked).await;
+        let (head, body) = answer.map_err(|(failure, _)| failure)?.into_parts();
+        let patience = Patience { idle: TOKEN, whole: TOKEN };
+        let body = body::collect(body, MAX_TOKEN, patience).await.map_err(|cut| match cut {
+            Cut::TooLarge => UpstreamFailure::Malformed,
+            Cut::Slow => UpstreamFailure::Timeout,
+            Cut::Broken => UpstreamFailure::Reset,
+        })?;
+        let now = self.clock.now();
+        let status = head.status.as_u16();
+        match status {
+            200..=299 => Ok(service_account::granted(&body, now).ok_or(UpstreamFailure::Malformed)?),
+            408 | 429 | 500.. => {
+                Err(UpstreamFailure::Status { status, retry_after: rest(&head.headers, now) }.into())
+            }
+            400..=499 => Err(NoAnswer::Credential(service_account::refused(head.status, &body))),
+            _ => Err(UpstreamFailure::Malformed.into()),
         }
     }
 
@@ -167,6 +272,23 @@ impl Upstream {
     }
 }
 
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoAnswer {
+    /// Something went wrong with the upstream, or with whom it trusts.
+    #[error("{}", .0.word())]
+    Failed(UpstreamFailure),
+    /// The credential is not good, for this reason.
+    #[error("{0}")]
+    Credential(String),
+}
+
+impl From<UpstreamFailure> for NoAnswer {
+    fn from(failure: UpstreamFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 /// What goes to an upstream.
 pub(crate) struct Outgoing<'a> {
     /// Behind the base URL, with its query.
@@ -205,8 +327,9 @@ fn onward(channel: &Channel, caller: &HeaderMap, native: bool, length: usize) ->
     for (name, value) in channel.provider.headers {
         headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
     }
-    if let Some((name, value)) = &channel.credential_header {
-        headers.insert(name.clone(), value.clone());
+    if channel.provider.hosted.is_some() {
+        // Where the path says what is streamed, this says what an answer is in.
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     }
     headers
 }
@@ -226,6 +349,8 @@ pub(crate) enum UpstreamBody {
     Http1(Http1Body),
     /// From a shared connection.
     Http2(SharedBody),
+    /// In AWS's framing, which is taken off.
+    Framed(Box<Framed>),
 }
 
 impl Body for UpstreamBody {
@@ -235,6 +360,7 @@ impl Body for UpstreamBody {
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match self.get_mut() {
             Self::Http1(body) => body.poll(context),
+            Self::Framed(body) => body.poll(context),
             Self::Http2(shared) => Pin::new(&mut shared.body)
                 .poll_frame(context)
                 .map(|frame| frame.map(|frame| frame.map_err(io::Error::other))),
@@ -245,12 +371,13 @@ impl Body for UpstreamBody {
         match self {
             Self::Http1(body) => body.is_end(),
             Self::Http2(shared) => shared.body.is_end_stream(),
+            Self::Framed(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Http1(_) => SizeHint::default(),
+            Self::Http1(_) | Self::Framed(_) => SizeHint::default(),
             Self::Http2(shared) => shared.body.size_hint(),
         }
     }

@@ -16,7 +16,10 @@ use model::{
 };
 use store::Group;
 
-use crate::{provider::Provider, upstream::Target};
+use crate::{
+    provider::Provider,
+    upstream::{Secret, Target},
+};
 
 use super::{Channel, Choice, Route, Snapshot};
 
@@ -51,7 +54,7 @@ impl Sketch {
             credential: CredentialId(self.id * 100 + i64::try_from(number).unwrap()),
             target: Target::parse("http://127.0.0.1:1").unwrap(),
             provider,
-            credential_header: None,
+            secret: Secret::None,
             mapping: HashMap::new(),
         };
         let strings = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
