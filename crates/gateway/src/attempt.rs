@@ -208,7 +208,8 @@ async fn refused(gateway: &Gateway, provider: &Provider, response: Response<Upst
     let status = match &failed.refusal {
         // The vendor says with one status that a credential is not good and that it may not use a model.
         Refusal::Upstream { message, .. }
-            if provider.credential == Style::AccessKey && upstream::refuses_credential(&head.headers, message) =>
+            if provider.credential == Style::AccessKey
+                && upstream::refuses_credential(&head.headers, message) =>
         {
             401
         }

@@ -97,7 +97,8 @@ pub async fn run_stored(
 ) -> Result<Finding, Failure> {
     let snapshot = Snapshot::load(store, clock.now()).await.map_err(|error| Failure::of(error, THING))?;
     let upstream = Upstream::new(settings, Arc::clone(clock));
-    attempt(&upstream, &snapshot, find(&snapshot, id)?, trial, settings.first_byte.min(LONGEST), &**clock).await
+    attempt(&upstream, &snapshot, find(&snapshot, id)?, trial, settings.first_byte.min(LONGEST), &**clock)
+        .await
 }
 
 fn find(snapshot: &Snapshot, id: ChannelId) -> Result<&Route, Failure> {

@@ -75,12 +75,7 @@ pub(crate) fn say(request: &Request<'_>, channel: &Channel) -> Result<Said, Refu
                 .map_err(|error| Refusal::InvalidRequest(error.to_string()))?;
             let body = hosted(request, channel, path, converted.body, false)?;
             let path = path_of(path, model, dialect == Dialect::Google && scan.stream);
-            Ok(Said::Sent(Sent {
-                path,
-                body,
-                from: Some(dialect),
-                dropped: converted.dropped,
-            }))
+            Ok(Said::Sent(Sent { path, body, from: Some(dialect), dropped: converted.dropped }))
         }
         Some(Speech::Counted) => Ok(Said::Known(count(request))),
         None => Err(Refusal::Internal),

@@ -87,22 +87,23 @@ impl Frames {
         let framing = self.framing;
         let steps = self.steps(error, script);
         let state = (steps.into_iter(), script.chunk_ms, in_flight);
-        let frames = futures_util::stream::unfold(state, move |(mut steps, chunk_ms, in_flight)| async move {
-            let step = steps.next()?;
-            pause(chunk_ms).await;
-            let frame = match step {
-                Step::Send(text) => {
-                    Ok(Frame::data(framing.map_or_else(|| Bytes::from(text.clone()), |framing| framing(&text))))
-                }
-                Step::Reset => Err(io::Error::other("scripted")),
-                Step::Stall => std::future::pending().await,
-                Step::Wait => {
-                    let waited = in_flight.released().await;
-                    waited.map(|()| Frame::data(Bytes::new())).map_err(io::Error::other)
-                }
-            };
-            Some((frame, (steps, chunk_ms, in_flight)))
-        });
+        let frames =
+            futures_util::stream::unfold(state, move |(mut steps, chunk_ms, in_flight)| async move {
+                let step = steps.next()?;
+                pause(chunk_ms).await;
+                let frame = match step {
+                    Step::Send(text) => Ok(Frame::data(
+                        framing.map_or_else(|| Bytes::from(text.clone()), |framing| framing(&text)),
+                    )),
+                    Step::Reset => Err(io::Error::other("scripted")),
+                    Step::Stall => std::future::pending().await,
+                    Step::Wait => {
+                        let waited = in_flight.released().await;
+                        waited.map(|()| Frame::data(Bytes::new())).map_err(io::Error::other)
+                    }
+                };
+                Some((frame, (steps, chunk_ms, in_flight)))
+            });
         with_kind(StatusCode::OK, &kind, StreamBody::new(frames).boxed_unsync())
     }
 

@@ -24,10 +24,17 @@ pub(crate) enum Door {
     Messages,
     CountMessages,
     /// Messages at a cloud, whose path says what is streamed.
-    Hosted { stream: bool },
-    Generate { stream: bool, sse: bool },
+    Hosted {
+        stream: bool,
+    },
+    Generate {
+        stream: bool,
+        sse: bool,
+    },
     CountGoogle,
-    EmbedGoogle { batch: bool },
+    EmbedGoogle {
+        batch: bool,
+    },
 }
 
 /// A door, whose it is, and the model where the path names it.

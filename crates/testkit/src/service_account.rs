@@ -111,8 +111,7 @@ impl Tokens {
 /// Whether a request brings a statement of the account.
 fn verified(body: &[u8], audience: &str) -> Result<(), (&'static str, &'static str)> {
     let fields: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
-    let field =
-        |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let field = |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     if field("grant_type") != Some(GRANT) {
         return Err(("unsupported_grant_type", "Invalid grant_type"));
     }

@@ -20,8 +20,7 @@ const SECRET: &str = "scripted/secret+access/key";
 const SESSION: &str = "scripted-session-token";
 
 /// What a canonical path does not encode.
-const PATH: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// The access key, with its session token.
 pub(crate) fn key() -> String {
@@ -44,8 +43,7 @@ pub(crate) fn refusal(parts: &Parts, body: &[u8]) -> Option<Response<Body>> {
     };
     let (kind, message) = request.verify().err()?;
     let script = Script { message: Some(message.to_owned()), ..Script::default() };
-    let mut response =
-        bytes(StatusCode::FORBIDDEN, "application/json", Vendor::Bedrock.error(403, &script));
+    let mut response = bytes(StatusCode::FORBIDDEN, "application/json", Vendor::Bedrock.error(403, &script));
     response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(kind));
     Some(response)
 }
@@ -70,16 +68,13 @@ impl Request<'_> {
     /// Whether it is signed with the access key.
     fn verify(&self) -> Result<(), Fault> {
         let incomplete = ("IncompleteSignatureException", "Authorization header is not complete.");
-        let told = self.header(header::AUTHORIZATION.as_str()).ok_or((
-            "MissingAuthenticationTokenException",
-            "Missing Authentication Token",
-        ))?;
+        let told = self
+            .header(header::AUTHORIZATION.as_str())
+            .ok_or(("MissingAuthenticationTokenException", "Missing Authentication Token"))?;
         let told = told.strip_prefix("AWS4-HMAC-SHA256 ").ok_or(incomplete)?;
-        let part = |name: &str| {
-            told.split(',').find_map(|part| part.trim().strip_prefix(name)).ok_or(incomplete)
-        };
-        let (scope, signed, signature) =
-            (part("Credential=")?, part("SignedHeaders=")?, part("Signature=")?);
+        let part =
+            |name: &str| told.split(',').find_map(|part| part.trim().strip_prefix(name)).ok_or(incomplete);
+        let (scope, signed, signature) = (part("Credential=")?, part("SignedHeaders=")?, part("Signature=")?);
         let (id, scope) = scope.split_once('/').ok_or(incomplete)?;
         if id != ID || self.header("x-amz-security-token") != Some(SESSION) {
             let why = "The security token included in the request is invalid.";
@@ -128,10 +123,13 @@ impl Request<'_> {
 
 fn sealed(key: &[u8], text: &[u8]) -> Vec<u8> {
     // A key of this kind may have any length.
-    Hmac::<Sha256>::new_from_slice(key).map_or_else(|_| Vec::new(), |mut mac| {
-        mac.update(text);
-        mac.finalize().into_bytes().to_vec()
-    })
+    Hmac::<Sha256>::new_from_slice(key).map_or_else(
+        |_| Vec::new(),
+        |mut mac| {
+            mac.update(text);
+            mac.finalize().into_bytes().to_vec()
+        },
+    )
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -167,13 +165,13 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
                 .collect();
-            let request =
-                Request { method: "POST", path: "/", query: "", headers: &headers, body: b"" };
+            let request = Request { method: "POST", path: "/", query: "", headers: &headers, body: b"" };
             request.verify().unwrap_err().0
         };
         assert_eq!(told(&[]), "MissingAuthenticationTokenException");
         assert_eq!(told(&[("authorization", "Basic x")]), "IncompleteSignatureException");
-        let other = "AWS4-HMAC-SHA256 Credential=x/20231114/r/bedrock/aws4_request, SignedHeaders=host, Signature=0";
+        let other =
+            "AWS4-HMAC-SHA256 Credential=x/20231114/r/bedrock/aws4_request, SignedHeaders=host, Signature=0";
         assert_eq!(told(&[("authorization", other)]), "UnrecognizedClientException");
     }
 }

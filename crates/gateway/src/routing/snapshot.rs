@@ -148,9 +148,7 @@ impl Snapshot {
             let ways = match row.credentials.as_slice() {
                 // No row of the table of credentials has this id.
                 [] => vec![way((CredentialId(-row.id.0), Zeroizing::default()))],
-                _ => {
-                    store.usable_credentials(row.id).await?.into_iter().map(way).collect()
-                }
+                _ => store.usable_credentials(row.id).await?.into_iter().map(way).collect(),
             };
             routes.push(Route {
                 id: row.id,

@@ -64,7 +64,8 @@ impl AccessKey {
             .build()
             .map_err(|_| "the signature lacks a parameter")?
             .into();
-        let text = |value: Option<&HeaderValue>| value.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let text =
+            |value: Option<&HeaderValue>| value.and_then(|value| value.to_str().ok()).map(str::to_owned);
         let signed = [
             ("host", text(Some(&target.host)).unwrap_or_default()),
             ("content-type", text(headers.get(header::CONTENT_TYPE)).unwrap_or_default()),
@@ -100,8 +101,12 @@ pub(crate) fn refuses_credential(headers: &HeaderMap, message: &str) -> bool {
     let kind = headers.get("x-amzn-errortype").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split([':', ',']).next().unwrap_or_default();
     match kind {
-        "UnrecognizedClientException" | "InvalidClientTokenId" | "ExpiredTokenException"
-        | "ExpiredToken" | "MissingAuthenticationTokenException" | "IncompleteSignatureException" => true,
+        "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "ExpiredTokenException"
+        | "ExpiredToken"
+        | "MissingAuthenticationTokenException"
+        | "IncompleteSignatureException" => true,
         "InvalidSignatureException" | "SignatureDoesNotMatch" => {
             !["Signature expired", "Signature not yet current"].iter().any(|clock| message.contains(clock))
         }
@@ -164,10 +169,19 @@ mod tests {
 
     #[test]
     fn only_a_bad_credential_is_one() {
-        let headers = |kind: &'static str| HeaderMap::from_iter([(HeaderName::from_static("x-amzn-errortype"), HeaderValue::from_static(kind))]);
+        let headers = |kind: &'static str| {
+            HeaderMap::from_iter([(
+                HeaderName::from_static("x-amzn-errortype"),
+                HeaderValue::from_static(kind),
+            )])
+        };
         for (kind, message, expected) in [
             ("UnrecognizedClientException", "The security token included in the request is invalid.", true),
-            ("InvalidSignatureException:http://x", "The request signature we calculated does not match", true),
+            (
+                "InvalidSignatureException:http://x",
+                "The request signature we calculated does not match",
+                true,
+            ),
             ("InvalidSignatureException", "Signature expired: 1 is now earlier than 2", false),
             ("AccessDeniedException", "You don't have access to the model", false),
         ] {

@@ -24,7 +24,9 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header, uri::PathAndQuery};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header, uri::PathAndQuery,
+};
 use hyper::body::{Body, Frame, SizeHint};
 use model::clock::Clock;
 
@@ -131,8 +133,7 @@ impl Upstream {
                 let given = self.token(channel, account).await?;
                 headers.insert(header::AUTHORIZATION, given.header.clone());
                 if !given.fresh {
-                    let answer =
-                        self.send_to(channel, path.clone(), headers.clone(), body.clone()).await?;
+                    let answer = self.send_to(channel, path.clone(), headers.clone(), body.clone()).await?;
                     if answer.status() != StatusCode::UNAUTHORIZED {
                         return Ok(answer);
                     }

@@ -37,9 +37,7 @@ impl Secret {
             Style::AccessKey if !text.contains(':') => {
                 bearer(text).map(|value| Self::Header(header::AUTHORIZATION, value))
             }
-            Style::AccessKey => {
-                AccessKey::read(text, target).map(|key| Self::AccessKey(Box::new(key)))
-            }
+            Style::AccessKey => AccessKey::read(text, target).map(|key| Self::AccessKey(Box::new(key))),
         }
         .unwrap_or_else(Self::Unusable)
     }

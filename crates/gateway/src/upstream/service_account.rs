@@ -95,7 +95,8 @@ impl ServiceAccount {
             "iss": self.email, "scope": SCOPE, "aud": self.audience, "iat": now.secs(), "exp": now.secs() + GOOD,
         });
         let encode = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
-        let said = format!("{}.{}", encode(head.to_string().as_bytes()), encode(claims.to_string().as_bytes()));
+        let said =
+            format!("{}.{}", encode(head.to_string().as_bytes()), encode(claims.to_string().as_bytes()));
         let signer = self.key.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256]);
         let signed = signer.and_then(|signer| signer.sign(said.as_bytes()).ok());
         let signature = signed.ok_or("private_key does not sign")?;

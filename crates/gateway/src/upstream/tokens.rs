@@ -2,11 +2,7 @@
 //!
 //! A token that is due to be renewed but still good serves on while one request renews it, also when that fails.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    sync::Arc,
-};
+use std::{collections::HashMap, future::Future, sync::Arc};
 
 use http::HeaderValue;
 use model::{clock::Timestamp, id::CredentialId};
@@ -89,7 +85,10 @@ impl Tokens {
         let before = {
             let kept = slot.kept.lock();
             match &kept.token {
-                Some(token) if now < token.renew || kept.again.is_some_and(|again| now < again) && now < token.stop => {
+                Some(token)
+                    if now < token.renew
+                        || kept.again.is_some_and(|again| now < again) && now < token.stop =>
+                {
                     return Ok(Given::kept(token));
                 }
                 _ => kept.failures,

@@ -7,14 +7,35 @@ use crate::app::{App, Reply};
 const SECRET: &str = "sk-upstream-secret";
 
 /// A kind of upstream, and where the provider has its paths.
-const KINDS: [(&str, &str); 6] = [
+const KINDS: [(&str, &str); 12] = [
     ("openai", "/v1"),
     ("compatible", "/v1"),
     ("azure", "/openai/v1"),
     ("anthropic", "/v1"),
     ("gemini", "/v1beta"),
     ("responses", "/v1"),
+    ("vertex", VERTEX),
+    ("vertex-anthropic", VERTEX),
+    ("vertex-openai", VERTEX),
+    ("bedrock", ""),
+    ("bedrock-openai", "/bedrock"),
+    ("bedrock-key", ""),
 ];
+
+const VERTEX: &str = "/v1/projects/p/locations/l";
+
+/// What a channel is told of an upstream: what it speaks, and its credential there.
+fn channel<'a>(app: &App, kind: &'a str) -> (&'a str, String) {
+    match kind {
+        // Of some models the facts say that they know responses only.
+        "responses" => ("openai", SECRET.to_owned()),
+        // An API key in the place of an access key.
+        "bedrock-key" => ("bedrock", SECRET.to_owned()),
+        "vertex" | "vertex-anthropic" | "vertex-openai" => (kind, app.provider.service_account()),
+        "bedrock" | "bedrock-openai" => (kind, testkit::Provider::access_key()),
+        _ => (kind, SECRET.to_owned()),
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Caller {
@@ -129,9 +150,8 @@ async fn app() -> App {
     app.provider.demand(SECRET);
     for (kind, base) in KINDS {
         let base_url = format!("{}{base}", app.provider.origin());
-        // Of some models the facts say that they know responses only.
-        let sent = if kind == "responses" { "openai" } else { kind };
-        let body = json!({"name": kind, "kind": sent, "base_url": base_url, "key": SECRET, "models": [kind]});
+        let (sent, key) = channel(&app, kind);
+        let body = json!({"name": kind, "kind": sent, "base_url": base_url, "key": key, "models": [kind]});
         let made = app.manage("POST", "/api/channel/", Some(body)).await;
         assert_eq!(made.json()["success"], true, "{}", made.text());
         app.price(kind, 1_000_000, 2_000_000, 0).await;

@@ -5,6 +5,7 @@ mod accounts;
 mod app;
 mod browser;
 mod catalogue;
+mod clouds;
 mod connections;
 mod console;
 mod console_prices;

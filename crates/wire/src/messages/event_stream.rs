@@ -162,11 +162,7 @@ mod tests {
     fn event_frame(event: &str) -> Vec<u8> {
         let payload = json!({"bytes": STANDARD.encode(event), "p": "abcd"}).to_string();
         frame(
-            &[
-                (":event-type", "chunk"),
-                (":content-type", "application/json"),
-                (":message-type", "event"),
-            ],
+            &[(":event-type", "chunk"), (":content-type", "application/json"), (":message-type", "event")],
             payload.as_bytes(),
         )
     }
