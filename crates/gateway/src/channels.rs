@@ -84,7 +84,19 @@ pub fn check_credential(kind: &str, base_url: &str, text: &str) -> Result<(), Fa
     }
 }
 
-/// The same of a channel that is to be made or changed.
+/// Whether the credentials of a channel may stay when it becomes of another kind: a secret that signs must not be sent as it is.
+///
+/// # Errors
+/// An unknown kind; the other kind uses a credential in another way.
+pub fn check_kept(before: &str, after: &str) -> Result<(), Failure> {
+    let way = |kind: &str| Provider::of(kind).map(|provider| provider.credential.keeps_secret());
+    if way(before) == Some(true) && before != after && way(after) != Some(true) {
+        return Err(Failure::Invalid(format!("key is required when {before} becomes {after}")));
+    }
+    provider(after).map(drop)
+}
+
+/// The same as [`check_credential`] of a channel that is to be made or changed.
 fn check(new: &NewChannel) -> Result<(), Failure> {
     provider(&new.kind)?;
     match &new.credential {
@@ -121,9 +133,12 @@ pub async fn update(
     let store = store(gateway, caller)?;
     // A credential that nobody may read must not be sent to an address of the caller's choice either.
     let decide = |before: Channel| {
-        let place = before.base_url.clone();
+        let (place, kind) = (before.base_url.clone(), before.kind.clone());
         let new = decide(before)?;
         check(&new)?;
+        if new.credential.is_none() {
+            check_kept(&kind, &new.kind)?;
+        }
         if new.base_url != place && new.credential.is_none() {
             return Err(Failure::Invalid("key is required with a new base_url".to_owned()));
         }

@@ -22,6 +22,24 @@ pub(crate) enum Style {
     AccessKey,
 }
 
+impl Style {
+    /// Whether the credential itself is never sent.
+    pub(crate) const fn keeps_secret(self) -> bool {
+        matches!(self, Self::ServiceAccount | Self::AccessKey)
+    }
+
+    fn words(self) -> String {
+        match self {
+            Self::Bearer => "API key, as `Authorization: Bearer`".to_owned(),
+            Self::Header(name) => format!("API key, as `{name}`"),
+            Self::ServiceAccount => "JSON key of a service account, for access tokens".to_owned(),
+            Self::AccessKey => {
+                "access key, for signatures; or API key, as `Authorization: Bearer`".to_owned()
+            }
+        }
+    }
+}
+
 /// One kind of provider.
 pub struct Provider {
     /// The word that channels know it by.
@@ -217,6 +235,17 @@ impl Provider {
     #[must_use]
     pub fn of(kind: &str) -> Option<&'static Self> {
         PROVIDERS.iter().find(|provider| provider.kind == kind)
+    }
+
+    /// The doors that it has itself, in their order.
+    pub fn doors(&self) -> impl Iterator<Item = Door> {
+        self.doors.iter().map(|(door, _)| *door)
+    }
+
+    /// What its credential is, and how it is sent, in words.
+    #[must_use]
+    pub fn credential(&self) -> String {
+        self.credential.words()
     }
 
     fn path(&self, door: Door) -> Option<&'static str> {

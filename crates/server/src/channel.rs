@@ -61,8 +61,15 @@ pub(crate) async fn run(
         Channel::List => list(store, out).await?,
         Channel::Set { id, name, kind, base_url, models, groups, key_file, priority, weight } => {
             let credential = key_file.as_deref().map(read_secret).transpose()?;
-            if let Some(kind) = &kind {
-                channels::provider(kind)?;
+            let of = store.channel(ChannelId(id)).await?;
+            let of = of.with_context(|| format!("there is no channel {id}"))?;
+            let new_kind = kind.as_ref().unwrap_or(&of.kind);
+            match &credential {
+                Some(text) => {
+                    let base_url = base_url.as_ref().unwrap_or(&of.base_url);
+                    channels::check_credential(new_kind, base_url, text)?;
+                }
+                None => channels::check_kept(&of.kind, new_kind)?,
             }
             let change = |before: store::Channel| {
                 let kept = before.to_change();

@@ -11,7 +11,7 @@ pub(crate) enum Channel {
         /// A name for people.
         #[arg(long)]
         name: String,
-        /// What the upstream speaks, such as openai, anthropic, gemini, azure or compatible.
+        /// What the upstream speaks, such as openai, anthropic, gemini, azure, vertex, bedrock or compatible.
         #[arg(long, default_value = "openai")]
         kind: String,
         /// The upstream's base URL, such as https://api.openai.com/v1; that of its kind when absent.

@@ -217,6 +217,22 @@ async fn the_reason_is_told_and_nothing_of_the_secret() {
 }
 
 #[tokio::test]
+async fn a_secret_that_signs_is_never_sent() {
+    let app = App::start().await;
+    for (kind, key) in
+        [("vertex-anthropic", app.provider.service_account()), ("bedrock", Provider::access_key())]
+    {
+        let id = channel(&app, kind, &[key]).await;
+        let edit = |kind: &str| json!({"id": id, "kind": kind});
+        let refused = app.manage("PUT", "/api/channel/", Some(edit("compatible"))).await.json();
+        assert_eq!(refused["message"], format!("key is required when {kind} becomes compatible"));
+        let other = if kind == "bedrock" { "bedrock-openai" } else { "vertex" };
+        let changed = app.manage("PUT", "/api/channel/", Some(edit(other))).await.json();
+        assert_eq!(changed["success"], true, "{changed}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_credential_of_the_kind_is_refused_at_once() {
     let app = App::start().await;
     for (kind, key, reason) in [
