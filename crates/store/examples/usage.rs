@@ -1,6 +1,7 @@
 //! Fills a database with usage records through the path that the journal takes, and measures what writing and asking cost.
 //!
 //!     usage DIRECTORY MILLIONS
+//!     usage postgres://… MILLIONS
 #![expect(clippy::print_stdout, reason = "a measurement")]
 
 use std::{
@@ -20,7 +21,9 @@ use model::{
     price::Ratio,
     usage::{Provenance, Tokens, UsageContext, UsageOutcome},
 };
-use store::{MasterKey, NewAccount, Role, Store, UsageFilter, UsageKind, UsageLimits};
+use store::{
+    Location, MasterKey, NewAccount, PostgresServer, Role, Store, UsageFilter, UsageKind, UsageLimits,
+};
 
 const JOURNAL: JournalId = JournalId(1);
 /// A batch of the applier: a hold and a settlement each, of 4,096 records.
@@ -283,18 +286,30 @@ fn bytes(directory: &Path) -> Outcome<u64> {
     Ok(bytes)
 }
 
+/// A PostgreSQL database, or SQLite in a directory.
+fn location(place: &str) -> Location {
+    let server = place.parse().map(|url| PostgresServer {
+        url,
+        connections: 10,
+        statement_timeout: Duration::from_secs(60),
+    });
+    server.map_or_else(|_| Location::File(Path::new(place).join("apsis.db")), Location::Server)
+}
+
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let mut arguments = std::env::args().skip(1);
-    let directory = arguments.next().ok_or("usage DIRECTORY MILLIONS")?;
+    let place = arguments.next().ok_or("usage DIRECTORY MILLIONS")?;
     let millions: u64 = arguments.next().ok_or("usage DIRECTORY MILLIONS")?.parse()?;
-    let directory = Path::new(&directory);
-    let store = Store::open(&directory.join("apsis.db"), &MasterKey::generate()?).await?;
+    let location = location(&place);
+    let store = location.open(&MasterKey::generate()?).await?;
     let keys = payers(&store).await?;
     let all = millions * 1_000_000;
     fill(&store, all, &keys).await?;
-    let size = bytes(directory)?;
-    println!("size on disk: {} MiB, {} bytes a record", size >> 20, size / all);
+    if let Location::File(_) = location {
+        let size = bytes(Path::new(&place))?;
+        println!("size on disk: {} MiB, {} bytes a record", size >> 20, size / all);
+    }
     ask(&store, all, &keys).await?;
     let begun = Instant::now();
     println!("verify: {} differences, {:.1} s", store.verify().await?.len(), begun.elapsed().as_secs_f64());
