@@ -39,25 +39,18 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
         bail!("the demo keeps everything in its data directory: run it without `database_url`");
     }
     let dir = DataDir::alone(config, path)?;
-    let store = dir.store_when_there().await?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let setup_token = set_up(&store, &*clock).await?;
-    if config.get("catalogue.shipped")? {
-        let new = catalogue::begin(&store, clock.now()).await.context("cannot take in the list of models")?;
-        tracing::info!(models = new.models, prices = new.prices, "models that were not known before");
-    }
-    let demo = if demo { Some(Demo::prepare(&store, &*clock).await?) } else { None };
-
-    let ledger = Ledger::open(Arc::new(store.clone()), Arc::clone(&clock), journal(config, &dir)?)
-        .await
-        .with_context(|| format!("cannot open the journal in {}", dir.path.join("journal").display()))?;
+    // Before there is anything to wait for, and before anybody can know that the server runs.
+    let mut signals =
+        Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
     let tracker = TaskTracker::new();
-    let mut settings = settings(config)?;
-    if demo.is_some() {
-        settings.dial = settings.dial.with_loopback();
-    }
-    let parts = Parts { store: store.clone(), ledger: Arc::clone(&ledger), clock, settings };
-    let gateway = Gateway::open(parts, &tracker).await?;
+    let started = tokio::select! {
+        started = start(config, &dir, demo, &tracker) => started?,
+        () = signals.asked() => {
+            tracing::info!("stopped before it listened");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let Started { store, ledger, gateway, setup_token, demo } = started;
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (`listen`)"))?;
     let address = listener.local_addr()?;
@@ -75,9 +68,6 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
         connections: config.get("limits.connections")?,
         drain: config.time("timeouts.drain")?,
     };
-    // Before anybody can know that the server runs.
-    let signals =
-        Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
     greet(address, &dir, config.public_url()?, setup_token.as_ref(), demo.as_ref())?;
 
     let (stop, stopping) = watch::channel(false);
@@ -104,6 +94,38 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
     Ok(if why == End::Asked && closed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// The parts that are there before anybody is let in.
+struct Started {
+    store: Store,
+    ledger: Arc<Ledger>,
+    gateway: Arc<Gateway>,
+    setup_token: Option<Credential>,
+    demo: Option<Demo>,
+}
+
+/// Opens the database, brings the journal into it, and reads what requests need. That may be broken off at any moment, as
+/// a death may.
+async fn start(config: &Config, dir: &DataDir, demo: bool, tracker: &TaskTracker) -> anyhow::Result<Started> {
+    let store = dir.store_when_there().await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let setup_token = set_up(&store, &*clock).await?;
+    if config.get("catalogue.shipped")? {
+        let new = catalogue::begin(&store, clock.now()).await.context("cannot take in the list of models")?;
+        tracing::info!(models = new.models, prices = new.prices, "models that were not known before");
+    }
+    let demo = if demo { Some(Demo::prepare(&store, &*clock).await?) } else { None };
+    let ledger = Ledger::open(Arc::new(store.clone()), Arc::clone(&clock), journal(config, dir)?)
+        .await
+        .with_context(|| format!("cannot open the journal in {}", dir.path.join("journal").display()))?;
+    let mut settings = settings(config)?;
+    if demo.is_some() {
+        settings.dial = settings.dial.with_loopback();
+    }
+    let parts = Parts { store: store.clone(), ledger: Arc::clone(&ledger), clock, settings };
+    let gateway = Gateway::open(parts, tracker).await?;
+    Ok(Started { store, ledger, gateway, setup_token, demo })
+}
+
 #[derive(PartialEq, Eq)]
 enum End {
     Asked,
@@ -115,10 +137,19 @@ struct Signals {
     interrupt: Signal,
 }
 
+impl Signals {
+    /// Until somebody asks for the end.
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 async fn until_the_end(ledger: &Ledger, mut signals: Signals) -> End {
     tokio::select! {
-        _ = signals.terminate.recv() => End::Asked,
-        _ = signals.interrupt.recv() => End::Asked,
+        () = signals.asked() => End::Asked,
         fault = ledger.failed() => {
             tracing::error!(%fault, "stopping");
             End::Fault

@@ -7,7 +7,8 @@
 //! [`Script`], chosen for a model by [`Provider::script`] or by a request itself in `metadata.script`. It refuses what the
 //! vendor would refuse and a converter could get wrong: a signature that did not come back as it went, a result without its
 //! call. It also speaks HTTP/2, and TLS where [`Provider::start_secure`] is given a certificate. What no HTTP server would
-//! do on purpose, such as a reset in the middle of a head, is done by [`Raw`].
+//! do on purpose, such as a reset in the middle of a head, is done by [`Raw`],
+//! and what happens on the way to a database by [`Relay`].
 
 mod audio;
 mod body;
@@ -25,6 +26,7 @@ mod messages;
 mod moderations;
 mod provider;
 mod raw;
+mod relay;
 mod rerank;
 mod responses;
 mod said;
@@ -37,4 +39,5 @@ mod videos;
 
 pub use provider::{Provider, Seen};
 pub use raw::{Act, Raw};
+pub use relay::Relay;
 pub use script::{Lie, Script};

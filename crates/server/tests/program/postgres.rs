@@ -4,18 +4,13 @@
 use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Output, Stdio},
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use testkit::{Provider, Script};
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, UnixStream},
-    task::{JoinHandle, JoinSet},
-};
+use testkit::{Provider, Relay, Script};
 
 use crate::process::{Caller, Server, apsis, printed, run};
 
@@ -142,54 +137,27 @@ async fn a_data_directory_belongs_to_one_database() {
     assert!(!refused.contains("s3cret"), "{refused}");
 }
 
-/// Between the program and its database; it can go and come back.
-struct Between {
-    address: SocketAddr,
-    socket: PathBuf,
-    task: Option<JoinHandle<()>>,
-}
-
-impl Between {
-    /// A place where nobody listens yet.
-    async fn reserve() -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let directory = server_url().split("host=").nth(1).unwrap().split('&').next().unwrap().to_owned();
-        Self { address, socket: Path::new(&directory).join(".s.PGSQL.5432"), task: None }
-    }
-
-    async fn come(&mut self) {
-        let (listener, socket) = (TcpListener::bind(self.address).await.unwrap(), self.socket.clone());
-        self.task = Some(tokio::spawn(async move {
-            let mut open = JoinSet::new();
-            loop {
-                let (mut client, _) = listener.accept().await.unwrap();
-                let mut server = UnixStream::connect(&socket).await.unwrap();
-                open.spawn(async move { drop(copy_bidirectional(&mut client, &mut server).await) });
-            }
-        }));
-    }
-
-    async fn go(&mut self) {
-        let task = self.task.take().unwrap();
-        task.abort();
-        assert!(task.await.unwrap_err().is_cancelled());
-    }
+/// A port that leads to the server.
+async fn relay() -> Relay {
+    let url = server_url();
+    let directory = url.split("host=").nth(1).unwrap().split('&').next().unwrap();
+    Relay::to(Path::new(directory).join(".s.PGSQL.5432")).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_away_is_waited_for_and_warm_keys_do_not_notice() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    let mut between = Between::reserve().await;
+    let mut relay = relay().await;
     let name = database().await;
-    let url = format!("postgres://postgres@{}/{name}?sslmode=disable", between.address);
+    let url = format!("postgres://postgres@{}/{name}?sslmode=disable", relay.address());
     let url = url_file(dir.path(), &url);
 
     let arguments = with(&url, &["serve", "--listen", "127.0.0.1:0"]);
     let mut child = apsis(&arguments, &data).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(log.any(|line| line.unwrap().contains("the database is away")));
-    between.come().await;
+    relay.come().await.unwrap();
     let mut greeting = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
     assert!(greeting.contains("http://"), "{greeting}");
@@ -202,14 +170,14 @@ async fn a_database_that_is_away_is_waited_for_and_warm_keys_do_not_notice() {
     let mut server = Server::start(&with(&url, &PRIVATE), &data);
     let caller = Caller::new();
     assert_eq!(ask(&caller, server.address, &key).await, 200);
-    between.go().await;
+    relay.go().await;
     for _ in 0..10 {
         assert_eq!(ask(&caller, server.address, &key).await, 200, "what the node has leased it may spend");
     }
     let own = format!("http://{}/api/user/self", server.address);
     let asked = async || caller.text("GET", &own, &[("authorization", &token)], "").await.0;
     assert_eq!(asked().await, 503);
-    between.come().await;
+    relay.come().await.unwrap();
     while asked().await != 200 {}
     assert_eq!(server.terminate(), Some(0));
     assert_eq!(printed(&with(&url, &["ledger", "verify"]), &data), "the ledger adds up\n");

@@ -13,8 +13,11 @@ use model::{
     usage::{Provenance, Tokens, UsageContext, UsageOutcome},
 };
 use sqlx::{AnyConnection, Connection, any::install_default_drivers};
-use store::{Account, KeyView, Location, MasterKey, NewAccount, PostgresServer, Role, Store, StoreError};
+use store::{
+    Account, DatabaseUrl, KeyView, Location, MasterKey, NewAccount, PostgresServer, Role, Store, StoreError,
+};
 use tempfile::TempDir;
+use testkit::Relay;
 
 use crate::server::Database;
 
@@ -125,6 +128,14 @@ impl Fixture {
         match &self.place {
             Place::File(_) => panic!("a file has no server"),
             Place::Server(database) => database.server(),
+        }
+    }
+
+    /// A relay to its server, and the URL of the same database behind it.
+    pub(crate) async fn server_behind_a_relay(&self) -> (Relay, DatabaseUrl) {
+        match &self.place {
+            Place::File(_) => panic!("a file has no server"),
+            Place::Server(database) => database.behind_a_relay().await,
         }
     }
 

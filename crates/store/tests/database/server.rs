@@ -8,7 +8,8 @@ use std::{
 
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, migrate::Migrator};
-use store::PostgresServer;
+use store::{DatabaseUrl, PostgresServer};
+use testkit::Relay;
 use tokio::sync::OnceCell;
 
 const TEMPLATE: &str = "apsis_template";
@@ -82,6 +83,14 @@ impl Database {
             connections: 4,
             statement_timeout: Duration::from_secs(30),
         }
+    }
+
+    /// A relay to the server, and the URL of this database behind it.
+    pub(crate) async fn behind_a_relay(&self) -> (Relay, DatabaseUrl) {
+        let directory = self.url.split("host=").nth(1).unwrap().split('&').next().unwrap();
+        let relay = Relay::to(Path::new(directory).join(".s.PGSQL.5432")).await.unwrap();
+        let url = format!("postgres://postgres@{}/{}?sslmode=disable", relay.address(), self.name);
+        (relay, url.parse().unwrap())
     }
 
     pub(crate) async fn connect(&self) -> PgConnection {

@@ -165,6 +165,23 @@ async fn a_writer_that_does_not_end_is_not_waited_for_without_end() {
     hasty.put_group(&group("g"), at(1)).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_falls_silent_is_given_up_and_found_again() {
+    let fixture = Fixture::on_postgres().await;
+    let (mut relay, url) = fixture.server_behind_a_relay().await;
+    relay.come().await.unwrap();
+    let server = PostgresServer { url, connections: 2, statement_timeout: Duration::from_millis(200) };
+    let store = Store::connect(&server, &fixture.master).await.unwrap();
+    store.put_group(&group("before"), at(1)).await.unwrap();
+    relay.silence(true);
+    let unheard = group("unheard");
+    let (written, read) = tokio::join!(store.put_group(&unheard, at(1)), store.list_groups());
+    assert!(written.unwrap_err().is_away() && read.unwrap_err().is_away());
+    relay.silence(false);
+    store.put_group(&group("after"), at(1)).await.unwrap();
+    assert!(store.list_groups().await.unwrap().iter().any(|group| group.name == "after"));
+}
+
 #[tokio::test]
 async fn a_database_that_is_not_there_is_told_from_one_that_is_away() {
     let master = MasterKey::generate().unwrap();
