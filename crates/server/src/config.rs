@@ -323,9 +323,9 @@ impl Config {
         let (_, source) = self.text("database_url")?;
         let url = url.parse().map_err(|error| anyhow!("{source}: `database_url`: {error}"))?;
         let connections: u32 = self.get("database.connections")?;
-        if connections < 2 {
+        if connections < 3 {
             let (text, source) = self.text("database.connections")?;
-            bail!("{source}: `database.connections` must be at least 2, not `{text}`");
+            bail!("{source}: `database.connections` must be at least 3, not `{text}`");
         }
         let statement_timeout = self.time("database.statement_timeout")?;
         Ok(Some(PostgresServer { url, connections, statement_timeout }))
@@ -427,8 +427,8 @@ mod tests {
         let secret = error("", &[("APSIS_DATABASE_URL", "mysql://ada:s3cret@db/apsis")], none());
         assert!(secret.contains("`database_url`: the URL of a database is such as"), "{secret}");
         assert!(!secret.contains("s3cret"), "{secret}");
-        let few = [("APSIS_DATABASE_URL", "postgres://db/apsis"), ("APSIS_DATABASE_CONNECTIONS", "1")];
-        assert!(error("", &few, none()).contains("`database.connections` must be at least 2, not `1`"));
+        let few = [("APSIS_DATABASE_URL", "postgres://db/apsis"), ("APSIS_DATABASE_CONNECTIONS", "2")];
+        assert!(error("", &few, none()).contains("`database.connections` must be at least 3, not `2`"));
     }
 
     #[test]

@@ -71,7 +71,8 @@ impl FromStr for DatabaseUrl {
 pub struct PostgresServer {
     /// Where it is.
     pub url: DatabaseUrl,
-    /// The most connections of this process, at least 2: one writes, the others read.
+    /// The most connections of this process, at least 2: one writes, the others read. A proof takes one of those for
+    /// as long as it lasts.
     pub connections: u32,
     /// How long a statement may take, and how long the server waits for the next one of a transaction.
     pub statement_timeout: Duration,
