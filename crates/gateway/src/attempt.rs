@@ -9,6 +9,7 @@ use model::{
 };
 use store::ModelFacts;
 use wire::{
+    google,
     openai::{answer::Answer, upstream_error, usage::Reported},
     passage::Passage,
     plain::Sound,
@@ -204,6 +205,8 @@ async fn refused(gateway: &Gateway, provider: &Provider, response: Response<Upst
     let patience = Patience { idle: gateway.settings.idle, whole: gateway.settings.idle };
     let (head, body) = response.into_parts();
     let body = body::collect(body, MAX_ERROR, patience).await.unwrap_or_default();
+    let of_credential = status == StatusCode::BAD_REQUEST && google::refusal::is_of_credential(&body);
+    let status = if of_credential { StatusCode::UNAUTHORIZED } else { status };
     let mut failed = told(status.as_u16(), seconds, &body);
     let status = match &failed.refusal {
         // The vendor says with one status that a credential is not good and that it may not use a model.

@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub mod array;
+pub mod refusal;
 pub(crate) mod request;
 pub(crate) mod schema;
 pub(crate) mod stream;
