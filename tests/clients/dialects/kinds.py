@@ -1,9 +1,10 @@
-"""The kinds of upstreams through which every client goes, and what an installation needs for them:
-`kinds.py FOLDER` writes a catalogue of every act's model there and prints a line for each channel."""
+"""The kinds of upstreams through which every client goes. `kinds.py BASE TOKEN ORIGIN SECRET` makes the prices and channels
+that they need at BASE, towards the provider at ORIGIN, and prints their names."""
 
 import json
 import pathlib
 import sys
+import urllib.request
 
 # The way's name, the kind of its channel, and the base URL behind the provider's origin.
 KINDS = {
@@ -16,6 +17,8 @@ KINDS = {
 }
 # What is known of the models of a way, where that decides how they are asked.
 ENDPOINTS = {"responses": ["openai-response"]}
+# What the name of a channel begins with whose credential is refused.
+REFUSED = "refused "
 FAILING = ["broken", "overloaded", "busy"]
 CLIENTS = ["chat", "responses", "messages", "google", "node-chat", "node-messages", "node-google"]
 ACTS = json.loads((pathlib.Path(__file__).parent / "cast.json").read_text())
@@ -35,9 +38,27 @@ def model(way, name):
     return f'[[model]]\nid = "{name}"\nprovider = "Apsis"\nmax_output = 4000\n{endpoints}{price}'
 
 
+def call(path, body):
+    """Calls the management API as the operator."""
+    request = urllib.request.Request(
+        base + path,
+        headers={"Authorization": token, "Content-Type": "application/json"},
+        data=json.dumps(body).encode(),
+    )
+    with urllib.request.urlopen(request) as answer:
+        told = json.load(answer)
+    assert told["success"], (path, body, told)
+    return told["data"]
+
+
 if __name__ == "__main__":
-    folder = pathlib.Path(sys.argv[1])
-    (folder / "catalogue.toml").write_text("\n".join(model(way, name) for way in KINDS for names in channels(way) for name in names))
-    for way, (kind, base) in KINDS.items():
+    base, token, origin, secret = sys.argv[1:]
+    call("/api/price/import", {"file": "\n".join(model(way, name) for way in KINDS for names in channels(way) for name in names)})
+    for way, (kind, path) in KINDS.items():
+        channel = {"kind": kind, "base_url": origin + path}
         for names in channels(way):
-            print(way, kind, base, ",".join(f"{ours}={theirs}" for ours, theirs in names.items()))
+            call("/api/channel/", {**channel, "name": way, "models": list(names), "model_mapping": names, "key": secret})
+        # It comes first until its provider has refused its credential.
+        wrong = {"name": f"{REFUSED}{way}", "models": [f"plain-{way}"], "model_mapping": {f"plain-{way}": "plain"}}
+        call("/api/channel/", {**channel, **wrong, "key": "sk-nobody", "priority": 9})
+    print(*KINDS)

@@ -5,6 +5,7 @@ import importlib
 import sys
 import time
 
+from kinds import REFUSED
 from way import Way
 
 CLIENTS = [
@@ -34,4 +35,10 @@ for kind in kinds:
                 failed += 1
                 print(f"FAILED {name} {case.__name__} {way}: {type(error).__name__}: {error}")
         print(f"{name} {way}: {len(module.CASES)} cases, {time.monotonic() - begun:.1f} s")
+if token:
+    # Each provider has refused a credential in its own way, and it is disabled.
+    refused = way.channels(REFUSED)
+    assert len(refused) == len(kinds), refused
+    for channel in refused:
+        assert [credential["status"] for credential in channel["credentials"]] == [3], channel
 sys.exit(1 if failed else 0)

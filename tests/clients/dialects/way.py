@@ -48,13 +48,20 @@ class Way:
         facts = json.loads(record["other"])
         assert all(facts[name] == value for name, value in other.items()), (str(self), other, facts)
 
-    def last(self):
-        """The newest record of this key."""
-        request = urllib.request.Request(
-            self.origin + "/api/log/self?page_size=1", headers={"Authorization": self.token}
-        )
+    def get(self, path):
+        """What the management API answers."""
+        request = urllib.request.Request(self.origin + path, headers={"Authorization": self.token})
         with urllib.request.urlopen(request) as answer:
-            return json.load(answer)["data"]["items"][0]
+            return json.load(answer)["data"]
+
+    def last(self):
+        """The newest record of this account."""
+        return self.get("/api/log/self?page_size=1")["items"][0]
+
+    def channels(self, beginning):
+        """The channels whose names begin so."""
+        found = self.get("/api/channel/")
+        return [channel for channel in found if channel["name"].startswith(beginning)]
 
     def refused(self, kind, call, status):
         """Calls what must be refused, and returns the client's own error."""
