@@ -7,7 +7,7 @@ use model::{
     key::{self, Settings, Status},
     money::Units,
 };
-use store::{KeyChange, KeyView, Page};
+use store::{FoundKeys, KeyChange, KeyFilter, KeyView, Page};
 
 use crate::{Credentials, Failure, Gateway, access::Caller, admission};
 
@@ -135,6 +135,30 @@ pub async fn list(
         keyword => gateway.store.search_keys(account, keyword, page).await,
     };
     found.map_err(|error| Failure::of(error, THING))
+}
+
+/// Own keys that `filter` wants, in its order.
+///
+/// # Errors
+/// The database.
+pub async fn find(
+    gateway: &Gateway,
+    caller: &Caller,
+    filter: &KeyFilter,
+    page: Page,
+) -> Result<FoundKeys, Failure> {
+    gateway.ledger.flush().await?;
+    let found = gateway.store.find_keys(caller.account.id, filter, page, gateway.now()).await;
+    found.map_err(|error| Failure::of(error, THING))
+}
+
+/// Whether the caller has more keys than can be put into an order that no index keeps.
+///
+/// # Errors
+/// The database.
+pub async fn are_very_many(gateway: &Gateway, caller: &Caller) -> Result<bool, Failure> {
+    let many = gateway.store.has_very_many_keys(caller.account.id).await;
+    many.map_err(|error| Failure::of(error, THING))
 }
 
 /// The own key whose text is `text`, with `sk-` or without, if its name contains `keyword` too. It must be the whole

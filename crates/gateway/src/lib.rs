@@ -48,8 +48,8 @@ pub use admission::Credentials;
 pub use failure::Failure;
 pub use gateway::{Gateway, Parts, Settings};
 pub use store::{
-    Account, AuditFilter, AuditRecord, Channel, ChannelCredential, Group, Imported, KeyView, Leaps,
-    ModelFacts, ModelPrice, NewChannel, NewPrice, Page, Role, Session, StoreError, Token, TopUp, TopUpFilter,
-    UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums, UsageWalk,
+    Account, AuditFilter, AuditRecord, Channel, ChannelCredential, FoundKeys, Group, Imported, KeyFilter,
+    KeyOrder, KeyView, Leaps, ModelFacts, ModelPrice, NewChannel, NewPrice, Page, Role, Session, StoreError,
+    Token, TopUp, TopUpFilter, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums, UsageWalk,
 };
 pub use upstream::{InvalidRoots, Roots};

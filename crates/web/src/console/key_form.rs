@@ -12,6 +12,7 @@ use model::{clock::Timestamp, id::KeyId, key::AUTO};
 use super::{
     form::Form,
     frame::{self, Frame, go},
+    key_meaning::Meaning,
     key_page::number,
     oops::Oops,
     show,
@@ -21,20 +22,21 @@ use crate::{management::Segment, routes::AppState};
 
 /// The fields as they are typed.
 #[derive(Default)]
-struct Fields {
-    name: String,
-    quota: String,
-    unlimited: bool,
-    expires: String,
-    limited: bool,
-    models: String,
-    addresses: String,
-    group: String,
-    cross_group_retry: bool,
+pub(crate) struct Fields {
+    pub(crate) name: String,
+    pub(crate) quota: String,
+    pub(crate) unlimited: bool,
+    pub(crate) expires: String,
+    pub(crate) limited: bool,
+    pub(crate) models: String,
+    pub(crate) addresses: String,
+    pub(crate) group: String,
+    pub(crate) cross_group_retry: bool,
 }
 
 impl Fields {
-    fn of_form(form: &Form) -> Self {
+    /// As a form has them.
+    pub(crate) fn of_form(form: &Form) -> Self {
         Self {
             name: form.text("name").to_owned(),
             quota: form.text("quota").to_owned(),
@@ -95,6 +97,9 @@ struct FormPage {
     /// What remained when the form was written: a quota that nobody touched must not be set back.
     quota_before: String,
     fields: Fields,
+    meaning: Meaning,
+    /// Never: the check of the addresses stands at its own place.
+    apart: bool,
     groups: Vec<String>,
     models: Vec<String>,
     error: Option<String>,
@@ -121,7 +126,18 @@ async fn page(
     models.dedup();
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let groups = usable.into_iter().map(|group| group.name).collect();
-    let page = FormPage { f: signed.frame, id: key, quota_before, fields, groups, models, error };
+    let (t, own) = (signed.frame.t, &signed.caller.account.group);
+    let page = FormPage {
+        meaning: Meaning::of(t, &fields, own, state.gateway.now()),
+        apart: false,
+        f: signed.frame,
+        id: key,
+        quota_before,
+        fields,
+        groups,
+        models,
+        error,
+    };
     Ok(frame::page(status, &page))
 }
 

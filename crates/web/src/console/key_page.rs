@@ -24,6 +24,10 @@ use crate::{
 
 /// Requests that are shown.
 const RECENT: i64 = 8;
+/// The kind of usage records that failed.
+const FAILED: i64 = 5;
+/// Failed ones that are shown.
+const ERRORS: i64 = 4;
 
 #[derive(Template)]
 #[template(path = "key.html")]
@@ -36,6 +40,7 @@ struct KeyPage {
     cross_group_retry: bool,
     created: String,
     recent: Vec<Line>,
+    failed: Vec<Line>,
     model: String,
     /// The key's text, only when it was asked for.
     secret: Option<String>,
@@ -50,6 +55,9 @@ async fn page(
     let query = UsageQuery { key: Some(view.key.id), ..UsageQuery::default() };
     let recent = Page { number: 1, size: RECENT };
     let (records, _) = usage::list(&state.gateway, &signed.caller, Scope::Own, &query, recent).await?;
+    let errors = UsageQuery { kind: Some(FAILED), ..query };
+    let some = Page { number: 1, size: ERRORS };
+    let (failed, _) = usage::list(&state.gateway, &signed.caller, Scope::Own, &errors, some).await?;
     let settings = &view.key.settings;
     let routing = state.gateway.routing();
     let group = if settings.group.is_empty() { &signed.caller.account.group } else { &settings.group };
@@ -65,6 +73,7 @@ async fn page(
         cross_group_retry: settings.cross_group_retry,
         created: super::show::moment(view.key.created),
         recent: records.iter().map(|record| Line::new(t, record)).collect(),
+        failed: failed.iter().map(|record| Line::new(t, record)).collect(),
         model: model.to_owned(),
         secret,
         f: signed.frame,

@@ -13,6 +13,7 @@ mod form;
 mod frame;
 mod groups;
 mod key_form;
+mod key_meaning;
 mod key_page;
 mod keys;
 mod messages;
@@ -26,6 +27,7 @@ mod settings;
 mod show;
 mod sign_in;
 mod styleguide;
+mod texts;
 mod usage;
 mod visitor;
 
@@ -57,6 +59,7 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .route("/console/keys", get(keys::list).post(key_form::create))
         .route("/console/keys/new", get(key_form::new))
         .route("/console/keys/several", post(keys::several))
+        .route("/console/keys/meaning", post(key_meaning::show))
         .route("/console/keys/{id}", get(key_page::show))
         .route("/console/keys/{id}/edit", get(key_form::edit).post(key_form::update))
         .route("/console/keys/{id}/reveal", post(key_page::reveal))

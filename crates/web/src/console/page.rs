@@ -53,8 +53,10 @@ pub(crate) struct Pager {
     pub(crate) first: i64,
     /// The number of the last row.
     pub(crate) last: i64,
-    /// Rows in all.
+    /// Rows in all, as far as they were counted.
     pub(crate) total: i64,
+    /// Whether there are more than were counted.
+    pub(crate) more: bool,
     /// What is before.
     pub(crate) previous: Option<String>,
     /// What follows.
@@ -78,9 +80,18 @@ impl Pager {
             first: if last > before { before + 1 } else { 0 },
             last: last.max(0),
             total,
+            more: false,
             previous: (page.number > 1).then(|| link(page.number - 1)),
             next: (last < total).then(|| link(page.number + 1)),
         }
+    }
+}
+
+impl Pager {
+    /// Says that there are more rows than were counted.
+    pub(crate) fn beyond(mut self, more: bool) -> Self {
+        self.more = more;
+        self
     }
 }
 

@@ -8,6 +8,7 @@ mod catalogue;
 mod clouds;
 mod connections;
 mod console;
+mod console_keys;
 mod console_prices;
 mod dialects;
 mod edges;
