@@ -36,6 +36,7 @@ mod relay;
 mod retention;
 pub mod routes;
 pub mod routing;
+pub mod second_factor;
 mod sent;
 pub mod sessions;
 mod sign_in_limit;

@@ -12,7 +12,7 @@ use model::{
 use store::{NewSession, Session};
 use zeroize::Zeroizing;
 
-use crate::{Failure, Gateway, access::Caller, passwords};
+use crate::{Failure, Gateway, access::Caller, passwords, second_factor};
 
 const THING: &str = "session";
 /// A session that was not used for this long has ended: 12 hours.
@@ -24,7 +24,19 @@ const NOTED_MILLIS: i64 = 60_000;
 /// The most characters that are kept of what a browser calls itself.
 const AGENT: usize = 200;
 
-/// The text that opens a session. It cannot be printed by accident.
+/// How long a sign-in waits for the code of the second factor: 5 minutes.
+pub const PENDING_MILLIS: i64 = 5 * 60_000;
+
+/// How far a sign-in with a right password has come.
+#[derive(Debug)]
+pub enum SignedIn {
+    /// All the way.
+    Entered(SessionToken),
+    /// A code of the second factor is missing; the token stands for the wait.
+    NeedsCode(SessionToken),
+}
+
+/// The text that opens a session, or stands for a sign-in that waits. It cannot be printed by accident.
 pub struct SessionToken(Zeroizing<String>);
 
 impl std::fmt::Debug for SessionToken {
@@ -68,7 +80,7 @@ pub struct Origin<'a> {
     pub agent: &'a str,
 }
 
-/// Signs in with a password.
+/// Signs in with a password. An account with a second factor then waits for its code: [`enter_code`].
 ///
 /// # Errors
 /// [`Failure::Unauthenticated`] for every wrong pair, for an account without a password and for a disabled one;
@@ -78,7 +90,7 @@ pub async fn sign_in(
     username: &str,
     password: Zeroizing<String>,
     origin: Origin<'_>,
-) -> Result<SessionToken, Failure> {
+) -> Result<SignedIn, Failure> {
     if username.len() > passwords::LONGEST || password.len() > passwords::LONGEST {
         return Err(Failure::Unauthenticated);
     }
@@ -98,7 +110,56 @@ pub async fn sign_in(
         return Err(Failure::Unauthenticated);
     };
     attempt.succeeded();
-    begin(gateway, account.id, &hash, origin).await
+    if !second_factor::is_on(gateway, account.id).await? {
+        return begin(gateway, account.id, &hash, origin).await.map(SignedIn::Entered);
+    }
+    let (token, now) = (SessionToken::generate()?, gateway.now());
+    let begun =
+        gateway.store.begin_sign_in(account.id, &hash, token.expose(), oldest_pending(gateway), now).await;
+    match begun.map_err(|error| Failure::of(error, THING))? {
+        true => Ok(SignedIn::NeedsCode(token)),
+        false => Err(Failure::Unauthenticated),
+    }
+}
+
+fn oldest_pending(gateway: &Gateway) -> Timestamp {
+    Timestamp::from_millis(gateway.now().millis().saturating_sub(PENDING_MILLIS))
+}
+
+/// Ends a sign-in that waits for a code.
+///
+/// # Errors
+/// [`Failure::Unauthenticated`] when it does not wait, or not any more; [`Failure::Invalid`] for a wrong code;
+/// [`Failure::TooManyAttempts`].
+pub async fn enter_code(
+    gateway: &Gateway,
+    pending: &str,
+    code: &str,
+    origin: Origin<'_>,
+) -> Result<SessionToken, Failure> {
+    let waiting = gateway.store.pending_sign_in(pending, oldest_pending(gateway)).await;
+    let account = waiting.map_err(|error| Failure::of(error, THING))?.ok_or(Failure::Unauthenticated)?;
+    let account = gateway.store.account(account).await.map_err(|error| Failure::of(error, THING))?;
+    let account = account.filter(|account| !account.disabled).ok_or(Failure::Unauthenticated)?;
+    let (client, agent) = (origin.client.to_string(), agent(origin));
+    let attempt = gateway.sign_ins.code_attempt(&account.username, &client, gateway.now())?;
+    let token = SessionToken::generate()?;
+    let from = store::Origin { client: &client, agent: &agent };
+    let entered = second_factor::with_proof(gateway, account.id, code, async |proof| {
+        let (session, now) = (token.expose(), gateway.now());
+        let finished = gateway.store.finish_sign_in(pending, proof, session, from, now).await;
+        finished.map_err(|error| Failure::of(error, THING))
+    });
+    if entered.await?.is_none() {
+        tracing::info!(client = %origin.client, "a code was refused");
+        return Err(second_factor::wrong());
+    }
+    attempt.succeeded();
+    Ok(token)
+}
+
+fn agent(origin: Origin<'_>) -> String {
+    origin.agent.chars().filter(|c| !c.is_control()).take(AGENT).collect()
 }
 
 /// Uses up the set-up token: root gets a password and is signed in.
@@ -140,7 +201,7 @@ async fn begin(
 ) -> Result<SessionToken, Failure> {
     let token = SessionToken::generate()?;
     let (client, now) = (origin.client.to_string(), gateway.now());
-    let agent: String = origin.agent.chars().filter(|c| !c.is_control()).take(AGENT).collect();
+    let agent = agent(origin);
     let new = NewSession {
         account,
         password_hash: hash,

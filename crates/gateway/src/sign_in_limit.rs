@@ -1,7 +1,7 @@
 //! How often somebody may try a password: by account and address, by address, and by account.
 //!
 //! Kept in memory, by each node for itself. An attempt is counted before the password is looked at, and taken back when it
-//! was right, so that attempts at the same moment count too. Each of the three tables has at most [`ENTRIES`] rows;
+//! was right, so that attempts at the same moment count too. Each kind of count has room for [`ENTRIES`] rows;
 //! beyond that the ones that are asked for least are forgotten first. To push a row out an attacker has to make tens of
 //! thousands of attempts, each of which costs a password hash.
 
@@ -20,6 +20,8 @@ const WINDOW: i64 = 15 * 60_000;
 const BOTH: u32 = 8;
 /// From one address, whatever the account.
 const ADDRESS: u32 = 40;
+/// Codes of a second factor for one account, whatever the address: of a million, three are right at a time.
+const CODES: u32 = 20;
 /// For one account, whatever the address: enough that a stranger does not easily shut the owner out.
 const ACCOUNT: u32 = 200;
 
@@ -64,12 +66,35 @@ impl SignIns {
     /// # Errors
     /// [`Failure::TooManyAttempts`].
     pub(crate) fn attempt(&self, username: &str, client: &str, now: Timestamp) -> Result<Attempt, Failure> {
+        self.count(username, client, ('n', ACCOUNT), now)
+    }
+
+    /// Counts an attempt with a code of the second factor.
+    ///
+    /// # Errors
+    /// [`Failure::TooManyAttempts`].
+    pub(crate) fn code_attempt(
+        &self,
+        username: &str,
+        client: &str,
+        now: Timestamp,
+    ) -> Result<Attempt, Failure> {
+        self.count(username, client, ('c', CODES), now)
+    }
+
+    fn count(
+        &self,
+        username: &str,
+        client: &str,
+        (kind, of_account): (char, u32),
+        now: Timestamp,
+    ) -> Result<Attempt, Failure> {
         let name = username.to_lowercase();
         let place = place(client);
         let limits = [
             (format!("b{place} {name}"), BOTH),
             (format!("a{place}"), ADDRESS),
-            (format!("n{name}"), ACCOUNT),
+            (format!("{kind}{name}"), of_account),
         ];
         let mut taken = Attempt(Vec::with_capacity(limits.len()));
         for (key, most) in limits {
@@ -148,5 +173,10 @@ mod tests {
                 limit.attempt("w", &format!("10.0.{}.{}", number / 250, number % 250), at(0)).unwrap();
         }
         assert!(limit.attempt("w", "10.9.9.9", at(0)).is_err());
+        for number in 0..CODES {
+            let _wrong: Attempt = limit.code_attempt("x", &format!("10.0.0.{number}"), at(0)).unwrap();
+        }
+        assert!(limit.code_attempt("x", "10.9.9.9", at(0)).is_err());
+        let _password: Attempt = limit.attempt("x", "10.9.9.9", at(0)).unwrap();
     }
 }

@@ -210,6 +210,12 @@ async fn accounts(
             let hash = gateway::passwords::hash_new(read_secret(&password_file)?).await?;
             store.set_password(account(store, &username).await?.id, &hash, None, now).await?;
         }
+        Account::RemoveSecondFactor { username } => {
+            let account = account(store, &username).await?.id;
+            if !store.remove_totp(account, now).await? {
+                bail!("the account {username} has no second factor");
+            }
+        }
         Account::SetBalance { username, units } => {
             let remaining = Some(key::quota(units)?);
             change(AccountChange { remaining, unlimited: Some(false), ..AccountChange::default() }, username)

@@ -8,7 +8,7 @@ use model::{
 use crate::{
     audit::Entry,
     database::Tx,
-    session,
+    second_factor, session,
     sql::Run,
     store::{Store, StoreError},
 };
@@ -41,6 +41,7 @@ impl Store {
         found.ok_or(StoreError::NotFound)?;
         self.put(&mut tx, account, hash, now).await?;
         session::end_all(&mut tx, account, kept).await?;
+        second_factor::forget_pending(&mut tx, account).await?;
         Ok(tx.commit().await?)
     }
 

@@ -215,7 +215,7 @@ fn unclose(cipher: &XChaCha20Poly1305, place: &[u8], sealed: &[u8]) -> Option<Ze
 
 /// The tables with sealed values, as (select, update, the table that the place names). A select gives the row, the row
 /// that the place names, the account, and the sealed value.
-const SEALED: [(&str, &str, &str); 2] = [
+const SEALED: [(&str, &str, &str); 3] = [
     (
         "SELECT id, id, account, sealed FROM api_key",
         "UPDATE api_key SET sealed = $1 WHERE id = $2",
@@ -225,6 +225,11 @@ const SEALED: [(&str, &str, &str); 2] = [
         "SELECT id, channel, CAST(0 AS BIGINT), sealed FROM channel_credential",
         "UPDATE channel_credential SET sealed = $1 WHERE id = $2",
         "channel",
+    ),
+    (
+        "SELECT account, account, account, sealed FROM account_totp",
+        "UPDATE account_totp SET sealed = $1 WHERE account = $2",
+        "account_totp",
     ),
 ];
 

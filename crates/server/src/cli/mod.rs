@@ -203,6 +203,11 @@ pub(crate) enum Account {
         #[arg(long)]
         password_file: PathBuf,
     },
+    /// Take the second factor from an account whose owner has lost it.
+    RemoveSecondFactor {
+        /// Its unique name.
+        username: String,
+    },
     /// Set what remains of a balance.
     SetBalance {
         /// Its unique name.

@@ -5,7 +5,7 @@ use axum::{extract::State, response::Response};
 use gateway::{
     Account, Failure,
     accounts::{self, AccountInput},
-    groups, passwords,
+    groups, passwords, second_factor,
 };
 use http::{StatusCode, Uri};
 use model::id::AccountId;
@@ -128,6 +128,7 @@ struct FormPage {
     quota_before: String,
     fields: Fields,
     known_groups: Vec<String>,
+    has_second_factor: bool,
     error: Option<String>,
 }
 
@@ -140,8 +141,14 @@ async fn form_page(
 ) -> Result<Response, Oops> {
     let known = groups::list(&state.gateway, &signed.caller).await?;
     let known_groups = known.into_iter().map(|group| group.name).collect();
+    let has_second_factor = match id {
+        Some(id) => second_factor::is_on_of(&state.gateway, &signed.caller, AccountId(id)).await?,
+        None => false,
+    };
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    Ok(frame::page(status, &FormPage { f: signed.frame, id, quota_before, fields, known_groups, error }))
+    let f = signed.frame;
+    let page = FormPage { f, id, quota_before, fields, known_groups, has_second_factor, error };
+    Ok(frame::page(status, &page))
 }
 
 /// Where an account is described.

@@ -15,8 +15,8 @@ use super::{
 use crate::routes::AppState;
 
 /// The kinds of things that are recorded.
-const OBJECTS: [&str; 8] =
-    ["account", "api_key", "channel", "credential", "group", "model", "password", "price"];
+const OBJECTS: [&str; 9] =
+    ["account", "api_key", "channel", "credential", "group", "model", "password", "price", "second_factor"];
 
 struct Line {
     at: String,
@@ -32,7 +32,7 @@ struct Line {
 struct ListPage {
     f: Frame,
     object: String,
-    objects: [&'static str; 8],
+    objects: [&'static str; 9],
     lines: Vec<Line>,
     pager: Pager,
 }

@@ -9,6 +9,8 @@ use http::{HeaderMap, HeaderValue, header};
 pub(crate) enum Cookie {
     /// Opens a session.
     Session,
+    /// Stands for a sign-in that waits for a code.
+    Pending,
     /// Binds the forms of somebody who is not signed in to the browser.
     Form,
     /// The language that was chosen.
@@ -21,6 +23,7 @@ impl Cookie {
     const fn name(self) -> &'static str {
         match self {
             Self::Session => "apsis-session",
+            Self::Pending => "apsis-pending",
             Self::Form => "apsis-form",
             Self::Language => "apsis-language",
             Self::Theme => "apsis-theme",

@@ -91,6 +91,7 @@ impl Messages {
             "revoked" => self.revoked,
             "session_ended" => self.session_ended,
             "password_changed" => self.password_changed,
+            "factor_ended" => self.factor_ended,
             "channel_answers" => self.channel_answers,
             _ => return None,
         })

@@ -22,6 +22,7 @@ mod oops;
 mod page;
 mod preferences;
 mod prices;
+mod second_factor;
 mod set_up;
 mod settings;
 mod show;
@@ -50,6 +51,7 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .route("/console", get(dashboard::show))
         // opening it
         .route("/console/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        .route("/console/sign-in/code", get(second_factor::show_code).post(second_factor::enter_code))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route("/console/set-up", get(set_up::show).post(set_up::begin))
         .route("/console/set-up/channel", get(set_up::show_channel).post(set_up::channel))
@@ -77,6 +79,11 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .route("/console/settings/tokens/{id}/revoke", post(settings::revoke_token))
         .route("/console/settings/sessions/end", post(settings::end_other_sessions))
         .route("/console/settings/sessions/{id}/end", post(settings::end_session))
+        .route("/console/settings/second-factor", get(second_factor::show))
+        .route("/console/settings/second-factor/begin", post(second_factor::begin))
+        .route("/console/settings/second-factor/confirm", post(second_factor::confirm))
+        .route("/console/settings/second-factor/codes", post(second_factor::renew))
+        .route("/console/settings/second-factor/end", post(second_factor::end))
         // administrators
         .route("/console/channels", get(channels::list).post(channels::create))
         .route("/console/channels/new", get(channels::new))
@@ -88,6 +95,7 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .route("/console/accounts/new", get(accounts::new))
         .route("/console/accounts/{id}", get(accounts::edit).post(accounts::update))
         .route("/console/accounts/{id}/password", post(accounts::set_password))
+        .route("/console/accounts/{id}/second-factor/remove", post(second_factor::remove))
         .route("/console/groups", get(groups::list).post(groups::put))
         .route("/console/groups/delete", post(groups::delete))
         .route("/console/prices", get(prices::list).post(prices::put))

@@ -17,6 +17,7 @@ use super::{
     frame::{self, Frame, go},
     oops::Oops,
     page::Query,
+    second_factor,
     visitor::{SignedIn, Visitor},
 };
 use crate::routes::AppState;
@@ -83,7 +84,7 @@ pub(crate) fn enter(token: &SessionToken, to: &str, state: &AppState) -> Respons
 }
 
 /// Only a page of the console is gone to.
-fn local(next: &str) -> &str {
+pub(crate) fn local(next: &str) -> &str {
     let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
     let fits = next.starts_with("/console") && next.bytes().all(plain);
     if fits && next != "/console/sign-in" { next } else { "/console" }
@@ -124,10 +125,11 @@ pub(crate) async fn sign_in(
     let entered =
         sessions::sign_in(&state.gateway, username, form.secret("password"), visitor.origin()).await;
     let failure = match entered {
-        Ok(token) => {
+        Ok(sessions::SignedIn::Entered(token)) => {
             visitor.leave(&state.gateway).await?;
             return Ok(enter(&token, next, &state));
         }
+        Ok(sessions::SignedIn::NeedsCode(token)) => return Ok(second_factor::ask(&token, next, &state)),
         Err(failure @ (Failure::Unauthenticated | Failure::TooManyAttempts { .. })) => failure,
         Err(failure) => return Err(failure.into()),
     };

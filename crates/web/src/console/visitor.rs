@@ -50,6 +50,8 @@ pub(crate) struct Visitor {
     pub(crate) agent: String,
     /// The token of the session that the browser has.
     pub(crate) session: Option<String>,
+    /// The token of a sign-in that waits for a code.
+    pub(crate) pending: Option<String>,
 }
 
 impl FromRequestParts<AppState> for Visitor {
@@ -64,6 +66,7 @@ impl FromRequestParts<AppState> for Visitor {
             client: operation.client,
             agent: agent.unwrap_or_default().to_owned(),
             session: session.map(str::to_owned),
+            pending: Cookie::Pending.read(&parts.headers, state.is_secure()).map(str::to_owned),
         })
     }
 }

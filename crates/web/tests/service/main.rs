@@ -22,4 +22,5 @@ mod operators;
 mod outage;
 mod pictures;
 mod routes;
+mod second_factor;
 mod slow;

@@ -8,6 +8,7 @@ mod identity;
 mod key_list;
 mod routing;
 mod schema;
+mod second_factor;
 mod session;
 mod usage;
 mod verify;
