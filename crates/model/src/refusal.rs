@@ -83,6 +83,42 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// One of each, in the order of the checks, for tables and documents.
+    #[must_use]
+    pub fn examples() -> Vec<Self> {
+        let model = || "gpt-5".to_owned();
+        vec![
+            Self::MissingApiKey,
+            Self::InvalidApiKey,
+            Self::ConflictingCredentials,
+            Self::KeyDisabled,
+            Self::KeyExpired,
+            Self::AccountDisabled,
+            Self::IpNotAllowed,
+            Self::RequestTooLarge(32 << 20),
+            Self::RequestTimeout,
+            Self::InvalidRequest("stream must be a boolean".to_owned()),
+            Self::ModelRequired,
+            Self::GroupNotAvailable("premium".to_owned()),
+            Self::ModelNotAllowed(model()),
+            Self::ModelNotFound { group: "default".to_owned(), model: model() },
+            Self::NotOffered { model: model(), path: "/v1/rerank" },
+            Self::PriceUnknown(model()),
+            Self::QuotaExhausted { need: 5_000, have: 300 },
+            Self::InsufficientBalance { need: 5_000, have: 300 },
+            Self::Unavailable,
+            Self::UpstreamError,
+            Self::UpstreamTimeout,
+            Self::Upstream {
+                status: 429,
+                code: Some("rate_limit_exceeded".to_owned()),
+                message: "too many requests".to_owned(),
+                retry_after: Some(7),
+            },
+            Self::Internal,
+        ]
+    }
+
     /// The HTTP status.
     #[must_use]
     pub const fn status(&self) -> u16 {

@@ -10,6 +10,8 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use crate::console::errors;
+
 /// A success.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Envelope<T> {
@@ -93,5 +95,8 @@ impl IntoResponse for Problem {
 
 /// A failure with a status of its own.
 pub(crate) fn failed(status: StatusCode, message: &str, code: &str) -> Response {
-    (status, Json(json!({"success": false, "message": message, "code": code}))).into_response()
+    let mut response =
+        (status, Json(json!({"success": false, "message": message, "code": code}))).into_response();
+    errors::link(code, response.headers_mut());
+    response
 }

@@ -99,11 +99,18 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(model_api::model))
 }
 
-/// Every route but the doors of the model API.
-pub(crate) fn router(state: AppState) -> Router {
-    let (router, mut document) = documented().split_for_parts();
+/// The OpenAPI document.
+pub(crate) fn document() -> utoipa::openapi::OpenApi {
+    let (_, mut document) = documented().split_for_parts();
     openapi::with_doors(&mut document);
     openapi::with_failures(&mut document);
+    document
+}
+
+/// Every route but the doors of the model API.
+pub(crate) fn router(state: AppState) -> Router {
+    let (router, _) = documented().split_for_parts();
+    let document = document();
     let document: Arc<str> = document.to_json().unwrap_or_default().into();
     let serve_document = move || {
         let document = Arc::clone(&document);

@@ -26,26 +26,32 @@ struct File {
 
 /// The paths of all files.
 pub(crate) struct Assets {
-    files: [File; 3],
+    files: [File; 4],
 }
 
 impl Assets {
     /// The style sheet.
     pub(crate) fn style(&self) -> &str {
-        let [style, _, _] = &self.files;
+        let [style, ..] = &self.files;
         &style.path
     }
 
     /// The module of the pages.
     pub(crate) fn script(&self) -> &str {
-        let [_, script, _] = &self.files;
+        let [_, script, ..] = &self.files;
         &script.path
     }
 
     /// htmx.
     pub(crate) fn htmx(&self) -> &str {
-        let [_, _, htmx] = &self.files;
+        let [_, _, htmx, _] = &self.files;
         &htmx.path
+    }
+
+    /// The module of the playground.
+    pub(crate) fn playground(&self) -> &str {
+        let [_, _, _, playground] = &self.files;
+        &playground.path
     }
 }
 
@@ -71,6 +77,12 @@ pub(crate) static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
         file("console", "css", "text/css; charset=utf-8", include_bytes!("../../assets/console.css")),
         file("console", "js", "text/javascript; charset=utf-8", include_bytes!("../../assets/console.js")),
         file("htmx", "js", "text/javascript; charset=utf-8", include_bytes!("../../assets/htmx.js")),
+        file(
+            "playground",
+            "js",
+            "text/javascript; charset=utf-8",
+            include_bytes!("../../assets/playground.js"),
+        ),
     ],
 });
 

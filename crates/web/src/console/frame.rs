@@ -68,6 +68,12 @@ impl Frame {
         }
     }
 
+    /// Whether the page is that of a section of the documents.
+    pub(crate) fn is_section(&self, tag: &str) -> bool {
+        let encoded = self.path.strip_prefix("/docs/api/").unwrap_or_default();
+        form_urlencoded::parse(encoded.as_bytes()).next().is_some_and(|(name, _)| name == tag)
+    }
+
     /// The theme's name when it is chosen.
     pub(crate) fn is_theme(&self, theme: &str) -> bool {
         self.theme == theme

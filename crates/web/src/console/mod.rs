@@ -9,6 +9,8 @@ mod audit;
 mod channels;
 mod cookies;
 mod dashboard;
+mod docs;
+pub(crate) mod errors;
 mod form;
 mod frame;
 mod groups;
@@ -20,8 +22,10 @@ mod messages;
 mod models;
 mod oops;
 mod page;
+mod playground;
 mod preferences;
 mod prices;
+mod reference;
 mod second_factor;
 mod set_up;
 mod settings;
@@ -72,6 +76,9 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .route("/console/usage/export", get(usage::export))
         .route("/console/usage/{id}", get(usage::show))
         .route("/console/models", get(models::list))
+        .route("/console/playground", get(playground::show))
+        .route("/console/playground/ask", post(playground::ask))
+        .route("/console/playground/receipt", get(playground::receipt))
         // the account
         .route("/console/settings", get(settings::show))
         .route("/console/settings/password", post(settings::change_password))
@@ -101,6 +108,12 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .route("/console/prices", get(prices::list).post(prices::put))
         .route("/console/audit", get(audit::list))
         .route("/console/styleguide", get(styleguide::show))
+        // documents
+        .route("/docs", get(docs::show))
+        .route("/docs/api/{tag}", get(docs::section))
+        .route("/docs/errors", get(docs::errors))
+        .route("/docs/errors/{code}", get(docs::error))
+        .route("/docs/{*rest}", get(async || Oops::Nowhere))
         .route("/console/{*rest}", get(async || Oops::Nowhere))
         .route_layer(middleware::from_fn_with_state(state.clone(), guard));
     pages.route("/console/assets/{name}", get(assets::get))

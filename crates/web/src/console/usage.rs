@@ -10,6 +10,7 @@ use http::Uri;
 use model::price::Ratio;
 
 use super::{
+    errors,
     frame::{self, Frame},
     key_page::number,
     keys::Badge,
@@ -38,6 +39,8 @@ pub(crate) struct Line {
     pub(crate) first_byte: Option<i64>,
     pub(crate) took: i64,
     pub(crate) error: Option<String>,
+    /// Where the error is explained.
+    pub(crate) error_page: Option<String>,
 }
 
 impl Line {
@@ -60,6 +63,7 @@ impl Line {
             cost: show::dollars(record.units.get()),
             first_byte: record.first_byte_ms,
             took: record.ended.millis_since(record.started),
+            error_page: record.error.as_deref().and_then(errors::page_of),
             error: record.error.clone(),
         }
     }

@@ -40,6 +40,26 @@ impl SignedIn {
     }
 }
 
+/// Somebody who reads what everybody may read, and sees the navigation of an account when there is a session.
+pub(crate) struct Reader {
+    /// What stands around the page.
+    pub(crate) frame: Frame,
+}
+
+impl FromRequestParts<AppState> for Reader {
+    type Rejection = Oops;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Oops> {
+        match SignedIn::from_request_parts(parts, state).await {
+            Ok(signed) => Ok(Self { frame: signed.frame }),
+            Err(Oops::Failure(Failure::Unauthenticated)) => {
+                Ok(Self { frame: Frame::new(state, &parts.headers, &parts.uri, None) })
+            }
+            Err(oops) => Err(oops),
+        }
+    }
+}
+
 /// Anybody, signed in or not.
 pub(crate) struct Visitor {
     /// What stands around the page.

@@ -18,7 +18,7 @@ use wire::{
     openai,
 };
 
-use crate::{credentials, layers::AnswerBody, operation::Operation, routes::AppState};
+use crate::{console::errors, credentials, layers::AnswerBody, operation::Operation, routes::AppState};
 
 /// A refusal as an answer of the OpenAI dialect.
 pub(crate) fn refuse(refusal: &Refusal, state: &AppState, operation: &Operation) -> Response {
@@ -43,6 +43,9 @@ fn refuse_in(dialect: Dialect, refusal: &Refusal, state: &AppState, operation: &
     let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut response = (status, Json(error::body(refusal, dialect, setting))).into_response();
     let headers = response.headers_mut();
+    if !matches!(refusal, Refusal::Upstream { .. }) {
+        errors::link(refusal.code(), headers);
+    }
     if !refusal.may_retry() {
         headers.insert("x-should-retry", HeaderValue::from_static("false"));
     }

@@ -12,13 +12,15 @@ use crate::{
 
 const HOSTILE: &str = r#"<script>alert(1)</script>"'><img src=x onerror=alert(2)>"#;
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 14] = [
     "/console",
     "/console/keys",
     "/console/keys/new",
     "/console/usage",
     "/console/models",
+    "/console/playground",
     "/console/settings",
+    "/console/settings/second-factor",
     "/console/channels",
     "/console/channels/new",
     "/console/accounts",
@@ -303,7 +305,7 @@ async fn a_member_sees_own_things_alone() {
     password(&app, member).await;
     let mut browser = signed_in(&app, "member").await;
     for page in PAGES {
-        let administration = PAGES[6..].contains(&page);
+        let administration = PAGES[8..].contains(&page);
         let reply = browser.get(&app, page).await;
         assert_eq!(reply.status, if administration { 403 } else { 200 }, "{page}");
         assert!(!reply.text().contains("href=\"/console/channels\""), "{page}");
