@@ -82,7 +82,12 @@ pub struct AccountInput {
     pub quota: Option<i64>,
     /// Whether its balance has no limit.
     pub unlimited_quota: Option<bool>,
+    /// Why, for the audit record: at most [`REASON`] characters.
+    pub reason: Option<String>,
 }
+
+/// The most characters of a reason.
+pub const REASON: usize = 500;
 
 fn role(caller: &Caller, number: Option<i64>) -> Result<Option<Role>, Failure> {
     let Some(number) = number else { return Ok(None) };
@@ -152,7 +157,12 @@ pub async fn update(
         let what = "nobody can disable their own account or change its role";
         return Err(Failure::Conflict(what.to_owned()));
     }
+    let reason = input.reason.filter(|reason| !reason.trim().is_empty());
+    if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON) {
+        return Err(Failure::Invalid(format!("reason is too long: at most {REASON} characters")));
+    }
     let change = AccountChange {
+        reason,
         display_name: input.display_name,
         email: input.email,
         role,

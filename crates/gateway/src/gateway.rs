@@ -18,7 +18,8 @@ use crate::{
     key_cache::{Digest, KeyCache, Known},
     metrics::Metrics,
     passwords::Passwords,
-    proof, retention,
+    proof::{self, Proofs},
+    retention,
     routing::{Budget, Health, Policy, Seeds, Snapshot},
     sign_in_limit::SignIns,
     upstream::{Roots, Upstream},
@@ -113,6 +114,8 @@ pub struct Gateway {
     pub(crate) metrics: Metrics,
     pub(crate) passwords: Passwords,
     pub(crate) sign_ins: SignIns,
+    pub(crate) proofs: Arc<Proofs>,
+    pub(crate) started: Timestamp,
     routing: ArcSwap<Snapshot>,
     pub(crate) health: Arc<Health>,
     pub(crate) budget: Budget,
@@ -135,7 +138,8 @@ impl Gateway {
     pub async fn open(parts: Parts, tracker: &TaskTracker) -> Result<Arc<Self>, StoreError> {
         let Parts { store, ledger, clock, settings } = parts;
         let seen = store.last_change().await?;
-        let snapshot = Snapshot::load(&store, clock.now()).await?;
+        let clock_now = clock.now();
+        let snapshot = Snapshot::load(&store, clock_now).await?;
         let mut first = [0; 8];
         getrandom::fill(&mut first)?;
         let gateway = Arc::new(Self {
@@ -152,6 +156,8 @@ impl Gateway {
             metrics: Metrics::default(),
             passwords: Passwords::default(),
             sign_ins: SignIns::default(),
+            proofs: Arc::default(),
+            started: clock_now,
             routing: ArcSwap::from_pointee(snapshot),
         });
         let watching = Arc::downgrade(&gateway);

@@ -22,6 +22,7 @@ pub mod exchange;
 mod failure;
 mod gateway;
 pub mod groups;
+pub mod invitations;
 mod key_cache;
 pub mod keys;
 mod measure;
@@ -40,6 +41,7 @@ pub mod second_factor;
 mod sent;
 pub mod sessions;
 mod sign_in_limit;
+pub mod system;
 pub mod tokens;
 pub mod top_ups;
 mod upstream;
@@ -48,6 +50,7 @@ pub mod usage;
 pub use admission::Credentials;
 pub use failure::Failure;
 pub use gateway::{Gateway, Parts, Settings};
+pub use proof::Proof;
 pub use store::{
     Account, AuditFilter, AuditRecord, Channel, ChannelCredential, FoundKeys, Group, Imported, KeyFilter,
     KeyOrder, KeyView, Leaps, ModelFacts, ModelPrice, NewChannel, NewPrice, Page, Role, Session, StoreError,

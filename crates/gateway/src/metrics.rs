@@ -20,7 +20,7 @@ pub struct Metrics {
     /// Requests refused because their model has no price, by model: those that some channel serves.
     price_unknown: Mutex<std::collections::BTreeMap<String, u64>>,
     units: AtomicU64,
-    overrun: AtomicU64,
+    pub(crate) overrun: AtomicU64,
     panics: AtomicU64,
     /// What the last proof of the books found.
     pub(crate) discrepancies: AtomicU64,
@@ -117,6 +117,15 @@ impl Metrics {
             writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")?;
         }
         Ok(text)
+    }
+
+    /// Requests since the start: answered, and failed or refused.
+    pub(crate) fn answered(&self) -> (u64, u64) {
+        let requests = self.requests.lock();
+        let sum = |good: bool| {
+            requests.iter().filter(|((_, class), _)| (*class == 2) == good).map(|(_, count)| count).sum()
+        };
+        (sum(true), sum(false))
     }
 
     /// Counts a panic that was caught.

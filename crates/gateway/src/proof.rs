@@ -1,11 +1,14 @@
 //! The proof of the books, in the background: what it finds is a figure that must be 0, and an error in the log.
 
 use std::{
-    sync::{Weak, atomic::Ordering},
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
-use store::StoreError;
+use model::clock::Timestamp;
+use parking_lot::Mutex;
+use store::{Discrepancy, StoreError};
+use tokio::sync::Notify;
 
 use crate::Gateway;
 
@@ -14,13 +17,65 @@ const FIRST: Duration = Duration::from_secs(60);
 /// The most discrepancies that are named in the log; `apsis ledger verify` prints all.
 const NAMED: usize = 20;
 
+/// A proof of the books that has ended.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// When it began.
+    pub began: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// How many discrepancies there are; `None` when the database did not answer.
+    pub found: Option<usize>,
+    /// The first of them.
+    pub named: Vec<Discrepancy>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    since: Option<Timestamp>,
+    last: Option<Proof>,
+}
+
+/// The proofs of one node: one at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Proofs {
+    wanted: Notify,
+    state: Mutex<State>,
+}
+
+impl Proofs {
+    /// Asks for one now, if none is on its way.
+    pub(crate) fn ask(&self, now: Timestamp) {
+        let mut state = self.state.lock();
+        if state.since.is_none() {
+            state.since = Some(now);
+            self.wanted.notify_one();
+        }
+    }
+
+    /// Since when one is on its way, and the last that has ended.
+    pub(crate) fn state(&self) -> (Option<Timestamp>, Option<Proof>) {
+        let state = self.state.lock();
+        (state.since, state.last.clone())
+    }
+}
+
 impl Gateway {
     /// Proves the books now, as `apsis ledger verify` does, and notes how many discrepancies there are.
     ///
     /// # Errors
     /// The database.
     pub async fn prove(&self) -> Result<usize, StoreError> {
-        let found = self.store.verify().await?;
+        let began = self.now();
+        self.proofs.state.lock().since = Some(began);
+        let found = self.store.verify().await;
+        let named = found.iter().flatten().take(NAMED).cloned().collect();
+        let proof = Proof { began, ended: self.now(), found: found.as_ref().ok().map(Vec::len), named };
+        {
+            let mut state = self.proofs.state.lock();
+            *state = State { since: None, last: Some(proof) };
+        }
+        let found = found?;
         for discrepancy in found.iter().take(NAMED) {
             tracing::error!(pool = discrepancy.pool, what = discrepancy.what, "the books do not add up");
         }
@@ -33,7 +88,11 @@ impl Gateway {
 pub(crate) async fn run(gateway: Weak<Gateway>, every: Duration) {
     let mut pause = FIRST.min(every);
     loop {
-        tokio::time::sleep(pause).await;
+        let Some(proofs) = gateway.upgrade().map(|gateway| Arc::clone(&gateway.proofs)) else { return };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = proofs.wanted.notified() => {}
+        }
         let Some(gateway) = gateway.upgrade() else { return };
         if let Err(error) = gateway.prove().await {
             tracing::warn!(%error, "the books cannot be proved at the moment");

@@ -110,12 +110,22 @@ pub async fn sign_in(
         return Err(Failure::Unauthenticated);
     };
     attempt.succeeded();
-    if !second_factor::is_on(gateway, account.id).await? {
-        return begin(gateway, account.id, &hash, origin).await.map(SignedIn::Entered);
+    go_on(gateway, account.id, &hash, origin).await
+}
+
+/// From a right password to a session, or to the wait for a code.
+pub(crate) async fn go_on(
+    gateway: &Gateway,
+    account: AccountId,
+    hash: &str,
+    origin: Origin<'_>,
+) -> Result<SignedIn, Failure> {
+    if !second_factor::is_on(gateway, account).await? {
+        return begin(gateway, account, hash, origin).await.map(SignedIn::Entered);
     }
     let (token, now) = (SessionToken::generate()?, gateway.now());
     let begun =
-        gateway.store.begin_sign_in(account.id, &hash, token.expose(), oldest_pending(gateway), now).await;
+        gateway.store.begin_sign_in(account, hash, token.expose(), oldest_pending(gateway), now).await;
     match begun.map_err(|error| Failure::of(error, THING))? {
         true => Ok(SignedIn::NeedsCode(token)),
         false => Err(Failure::Unauthenticated),

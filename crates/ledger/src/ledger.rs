@@ -370,6 +370,18 @@ impl Ledger {
         closed
     }
 
+    /// Bytes of the journal's files.
+    ///
+    /// # Errors
+    /// They cannot be looked at.
+    pub fn journal_bytes(&self) -> std::io::Result<u64> {
+        let mut bytes = 0;
+        for entry in std::fs::read_dir(&self.options.dir)? {
+            bytes += entry?.metadata()?.len();
+        }
+        Ok(bytes)
+    }
+
     /// Figures for metrics.
     #[must_use]
     pub fn stats(&self) -> Stats {

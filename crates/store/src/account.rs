@@ -139,6 +139,8 @@ pub struct AccountChange {
     pub remaining: Option<Units>,
     /// Whether the balance has no limit.
     pub unlimited: Option<bool>,
+    /// Why, for the audit record.
+    pub reason: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -219,7 +221,7 @@ impl Store {
         if !made.unlimited {
             self.topped_up(&mut tx, id, Units::ZERO, made.remaining, now).await?;
         }
-        self.account_changed(&mut tx, "create", None, &made, now).await?;
+        self.account_changed(&mut tx, "create", (None, &made), None, now).await?;
         tx.commit().await?;
         Ok(made)
     }
@@ -335,7 +337,8 @@ impl Store {
                 .map_or(Units::ZERO, |before| before.remaining);
             self.topped_up(&mut tx, id, had, after.remaining, now).await?;
         }
-        self.account_changed(&mut tx, "update", before.as_ref(), &after, now).await?;
+        self.account_changed(&mut tx, "update", (before.as_ref(), &after), change.reason.as_deref(), now)
+            .await?;
         change::record(&mut tx, Kind::Account, id.0, now).await?;
         tx.commit().await?;
         Ok(after)
@@ -345,17 +348,18 @@ impl Store {
         &self,
         tx: &mut Tx,
         action: &str,
-        before: Option<&Account>,
-        after: &Account,
+        (before, after): (Option<&Account>, &Account),
+        reason: Option<&str>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let entry = Entry {
-            action,
-            object: "account",
-            id: after.id.to_string(),
-            before: before.map(Account::state),
-            after: Some(after.state()),
-        };
+        let before = before.map(Account::state);
+        let mut state = after.state();
+        if let (Some(reason), true) = (reason, before.as_ref() != Some(&state))
+            && let Some(members) = state.as_object_mut()
+        {
+            members.insert("reason".to_owned(), reason.into());
+        }
+        let entry = Entry { action, object: "account", id: after.id.to_string(), before, after: Some(state) };
         self.audit(tx, entry, now).await
     }
 }

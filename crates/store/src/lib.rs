@@ -15,6 +15,7 @@ mod credential;
 mod database;
 mod group;
 mod imported;
+mod invitation;
 mod key;
 mod key_list;
 mod location;

@@ -39,7 +39,7 @@ impl Store {
         let found: Option<i64> =
             tx.query("SELECT id FROM account WHERE id = $1").bind(account.0).optional_scalar().await?;
         found.ok_or(StoreError::NotFound)?;
-        self.put(&mut tx, account, hash, now).await?;
+        self.put_password(&mut tx, account, hash, now).await?;
         session::end_all(&mut tx, account, kept).await?;
         second_factor::forget_pending(&mut tx, account).await?;
         Ok(tx.commit().await?)
@@ -64,7 +64,7 @@ impl Store {
             .optional_scalar()
             .await?;
         let Some(account) = account.map(AccountId) else { return Ok(None) };
-        self.put(&mut tx, account, hash, now).await?;
+        self.put_password(&mut tx, account, hash, now).await?;
         tx.commit().await?;
         Ok(Some(account))
     }
@@ -84,7 +84,7 @@ impl Store {
         Ok(waiting > 0)
     }
 
-    async fn put(
+    pub(crate) async fn put_password(
         &self,
         tx: &mut Tx,
         account: AccountId,

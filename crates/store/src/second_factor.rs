@@ -56,11 +56,13 @@ impl Store {
     /// # Errors
     /// The database; a secret that does not open.
     pub async fn totp(&self, account: AccountId) -> Result<Option<Totp>, StoreError> {
-        let row: Option<(Vec<u8>, Option<i64>)> =
-            self.read().await?.query("SELECT sealed, confirmed FROM account_totp WHERE account = $1")
-                .bind(account.0)
-                .fetch_optional()
-                .await?;
+        let row: Option<(Vec<u8>, Option<i64>)> = self
+            .read()
+            .await?
+            .query("SELECT sealed, confirmed FROM account_totp WHERE account = $1")
+            .bind(account.0)
+            .fetch_optional()
+            .await?;
         let Some((sealed, confirmed)) = row else { return Ok(None) };
         let secret = self.vault().open_sealed(place(account), &sealed)?;
         Ok(Some(Totp { secret, confirmed: confirmed.map(Timestamp::from_millis) }))
@@ -203,16 +205,17 @@ impl Store {
             .bind(forget_before.millis())
             .execute()
             .await?;
-        let begun = tx.query(
-            "INSERT INTO pending_sign_in (digest, account, created)
+        let begun = tx
+            .query(
+                "INSERT INTO pending_sign_in (digest, account, created)
              SELECT $3, account, $4 FROM account_password WHERE account = $1 AND hash = $2",
-        )
-        .bind(account.0)
-        .bind(password_hash)
-        .bind(self.vault().digest(token).as_slice())
-        .bind(now.millis())
-        .execute()
-        .await?;
+            )
+            .bind(account.0)
+            .bind(password_hash)
+            .bind(self.vault().digest(token).as_slice())
+            .bind(now.millis())
+            .execute()
+            .await?;
         tx.commit().await?;
         Ok(begun > 0)
     }
@@ -226,12 +229,14 @@ impl Store {
         token: &str,
         since: Timestamp,
     ) -> Result<Option<AccountId>, StoreError> {
-        let found: Option<i64> =
-            self.read().await?.query("SELECT account FROM pending_sign_in WHERE digest = $1 AND created >= $2")
-                .bind(self.vault().digest(token).as_slice())
-                .bind(since.millis())
-                .optional_scalar()
-                .await?;
+        let found: Option<i64> = self
+            .read()
+            .await?
+            .query("SELECT account FROM pending_sign_in WHERE digest = $1 AND created >= $2")
+            .bind(self.vault().digest(token).as_slice())
+            .bind(since.millis())
+            .optional_scalar()
+            .await?;
         Ok(found.map(AccountId))
     }
 
@@ -249,26 +254,27 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<SessionId>, StoreError> {
         let mut tx = self.write().await?;
-        let account: Option<i64> =
-            tx.query("DELETE FROM pending_sign_in WHERE digest = $1 RETURNING account")
-                .bind(self.vault().digest(token).as_slice())
-                .optional_scalar()
-                .await?;
+        let account: Option<i64> = tx
+            .query("DELETE FROM pending_sign_in WHERE digest = $1 RETURNING account")
+            .bind(self.vault().digest(token).as_slice())
+            .optional_scalar()
+            .await?;
         let Some(account) = account.map(AccountId) else { return Ok(None) };
         if !self.take(&mut tx, account, proof).await? {
             return Ok(None);
         }
-        let id: i64 = tx.query(
-            "INSERT INTO console_session (account, digest, created, used, client, agent)
+        let id: i64 = tx
+            .query(
+                "INSERT INTO console_session (account, digest, created, used, client, agent)
              VALUES ($1, $2, $3, $3, $4, $5) RETURNING id",
-        )
-        .bind(account.0)
-        .bind(self.vault().digest(session_token).as_slice())
-        .bind(now.millis())
-        .bind(from.client)
-        .bind(from.agent)
-        .scalar()
-        .await?;
+            )
+            .bind(account.0)
+            .bind(self.vault().digest(session_token).as_slice())
+            .bind(now.millis())
+            .bind(from.client)
+            .bind(from.agent)
+            .scalar()
+            .await?;
         tx.commit().await?;
         Ok(Some(SessionId(id)))
     }
@@ -307,10 +313,7 @@ impl Store {
         account: AccountId,
         codes: &[Zeroizing<String>],
     ) -> Result<(), StoreError> {
-        tx.query("DELETE FROM recovery_code WHERE account = $1")
-            .bind(account.0)
-            .execute()
-            .await?;
+        tx.query("DELETE FROM recovery_code WHERE account = $1").bind(account.0).execute().await?;
         for code in codes {
             tx.query("INSERT INTO recovery_code (digest, account) VALUES ($1, $2)")
                 .bind(self.code_digest(account, code).as_slice())
@@ -322,10 +325,7 @@ impl Store {
     }
 
     async fn remove(&self, tx: &mut Tx, account: AccountId, now: Timestamp) -> Result<bool, StoreError> {
-        let gone = tx.query("DELETE FROM account_totp WHERE account = $1")
-            .bind(account.0)
-            .execute()
-            .await?;
+        let gone = tx.query("DELETE FROM account_totp WHERE account = $1").bind(account.0).execute().await?;
         if gone == 0 {
             return Ok(false);
         }

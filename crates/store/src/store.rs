@@ -11,6 +11,7 @@ use crate::{
     database::{Connection, Database, Tx},
     imported::Imported,
     postgres::{self, PostgresServer},
+    sql::{Engine, Run},
     sqlite,
     usage::{Names, Tally},
     vault::{MasterKey, Vault},
@@ -148,6 +149,23 @@ impl Store {
 
     pub(crate) fn imported(&self) -> &Imported {
         &self.0.imported
+    }
+
+    /// Bytes of the database.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn size(&self) -> Result<i64, StoreError> {
+        let mut on = self.read().await?;
+        // What a database is asked about itself has no common words.
+        match on.engine() {
+            Engine::Sqlite => {
+                let pages: i64 = on.query("SELECT page_count FROM pragma_page_count()").scalar().await?;
+                let size: i64 = on.query("SELECT page_size FROM pragma_page_size()").scalar().await?;
+                Ok(pages.saturating_mul(size))
+            }
+            Engine::Postgres => Ok(on.query("SELECT pg_database_size(current_database())").scalar().await?),
+        }
     }
 
     /// Closes the connections, so that the files are as small as they can be.

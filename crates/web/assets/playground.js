@@ -67,7 +67,9 @@ const link = (href, text) => {
 const receipt = async (id, facts) => {
   const answer = await fetch(`/console/playground/receipt?request_id=${encodeURIComponent(id)}`);
   if (!answer.ok || !answer.headers.get("content-type")?.includes("json")) return;
-  const { cost, input, output, first_byte_ms: first, took_ms: took, page } = await answer.json();
+  const told = await answer.json();
+  if (!told) return;
+  const { cost, input, output, first_byte_ms: first, took_ms: took, page } = told;
   const parts = [`${words.tokensIn} ${input}`, `${words.tokensOut} ${output}`, `${words.cost} ${cost}`];
   if (first !== null) parts.push(`${words.first} ${first} ms`);
   parts.push(`${words.took} ${took} ms`);
@@ -146,6 +148,7 @@ const ask = async (text) => {
   const failed = problem === null ? shown : answer ? turn(request.model, "", "theirs") : shown;
   if (id) await receipt(id, shown.facts).catch(() => {});
   if (problem) refused(problem, failed);
+  field("turns").scrollTop = field("turns").scrollHeight;
   show();
 };
 

@@ -18,6 +18,7 @@ use super::{
     breaker::{Breaker, Pass, Stand},
     failure::{CredentialVerdict, Next, UpstreamFailure},
     policy::Policy,
+    recent::{Recents, Record},
     snapshot::{Channel, Route, Snapshot},
     span::Span,
 };
@@ -207,6 +208,7 @@ impl Table {
 #[derive(Debug)]
 pub struct Health {
     table: Mutex<Table>,
+    recents: Mutex<Recents>,
     policy: Policy,
     clock: Arc<dyn Clock>,
 }
@@ -215,12 +217,18 @@ impl Health {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(policy: Policy, clock: Arc<dyn Clock>) -> Self {
-        Self { table: Mutex::default(), policy, clock }
+        Self { table: Mutex::default(), recents: Mutex::default(), policy, clock }
     }
 
     /// Reads the table; `read` must be quick.
     pub fn with<T>(&self, read: impl FnOnce(&Table) -> T) -> T {
         read(&self.table.lock())
+    }
+
+    /// What became of the latest attempts at a channel; `None` when there were none.
+    #[must_use]
+    pub fn recent(&self, channel: ChannelId, now: Timestamp) -> Option<Record> {
+        self.recents.lock().of(channel, now)
     }
 
     /// What the operator decided.
@@ -233,7 +241,7 @@ impl Health {
     #[must_use]
     pub fn permit(self: &Arc<Self>, route: &Route, now: Timestamp) -> Option<Permit> {
         let (channel, pass) = self.table.lock().pass(route, &self.policy, now)?;
-        Some(Permit { health: Arc::clone(self), channel, pass: Some(pass) })
+        Some(Permit { health: Arc::clone(self), channel, pass: Some(pass), taken: now })
     }
 
     /// Forgets what was known of a channel, because an operator changed it.
@@ -244,6 +252,8 @@ impl Health {
     /// Forgets what is not in `snapshot` any more.
     pub fn keep(&self, snapshot: &Snapshot) {
         self.table.lock().keep(snapshot);
+        let routes = snapshot.channels();
+        self.recents.lock().keep(|channel| routes.iter().any(|route| route.id == channel));
     }
 }
 
@@ -253,6 +263,7 @@ pub struct Permit {
     health: Arc<Health>,
     channel: Arc<Channel>,
     pass: Option<Pass>,
+    taken: Timestamp,
 }
 
 impl Permit {
@@ -273,6 +284,8 @@ impl Permit {
         if let Some(pass) = self.pass.take() {
             let now = self.health.clock.now();
             self.health.table.lock().succeeded(&self.channel, pass, now);
+            let took = now.millis_since(self.taken);
+            self.health.recents.lock().note(self.channel.id, Some(took), now);
         }
     }
 
@@ -281,6 +294,10 @@ impl Permit {
     pub fn failed(mut self, failure: UpstreamFailure) -> bool {
         let Some(pass) = self.pass.take() else { return false };
         let now = self.health.clock.now();
+        // What the caller got wrong is an answer.
+        let is_answer = failure.verdict(&self.health.policy).next == Next::Answer;
+        let took = is_answer.then(|| now.millis_since(self.taken));
+        self.health.recents.lock().note(self.channel.id, took, now);
         let mut table = self.health.table.lock();
         table.failed(&self.channel, pass, failure, &self.health.policy, now)
     }

@@ -50,6 +50,7 @@ mod health;
 mod plan;
 mod policy;
 mod random;
+mod recent;
 mod snapshot;
 mod span;
 #[cfg(test)]
@@ -65,5 +66,6 @@ pub use health::{Fitness, Health, Permit, Table};
 pub use plan::{Plan, Stage, Want, plan};
 pub use policy::Policy;
 pub use random::Seeds;
+pub use recent::Record;
 pub use snapshot::{Channel, Route, Snapshot};
 pub use span::Span;

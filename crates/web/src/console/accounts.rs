@@ -85,6 +85,8 @@ struct Fields {
     auto_groups: String,
     quota: String,
     unlimited: bool,
+    /// Why the balance changes.
+    reason: String,
 }
 
 impl Fields {
@@ -101,6 +103,7 @@ impl Fields {
             auto_groups: text("auto_groups"),
             quota: text("quota"),
             unlimited: form.is_checked("unlimited"),
+            reason: text("reason"),
         }
     }
 
@@ -116,6 +119,7 @@ impl Fields {
             auto_groups: account.auto_groups.join(", "),
             quota: show::plain_dollars(account.remaining.get().max(0)),
             unlimited: account.unlimited,
+            reason: String::new(),
         }
     }
 }
@@ -164,6 +168,7 @@ pub(crate) async fn new(State(state): State<AppState>, signed: SignedIn) -> Resu
         auto_groups: String::new(),
         quota: "0.00".to_owned(),
         unlimited: false,
+        reason: String::new(),
     };
     form_page(&state, signed, None, (fields, String::new()), None).await
 }
@@ -183,6 +188,7 @@ fn input(form: &Form) -> Result<AccountInput, Failure> {
         auto_groups: Some(form.list("auto_groups")),
         quota: if touched && !quota.is_empty() { Some(show::units("quota", quota)?) } else { None },
         unlimited_quota: Some(form.is_checked("unlimited")),
+        reason: text("reason"),
     })
 }
 
@@ -240,6 +246,9 @@ pub(crate) async fn update(
 ) -> Result<Response, Oops> {
     let id = number(&id)?;
     let updated = match input(&form) {
+        Ok(input) if input.quota.is_some() && form.text("reason").is_empty() => {
+            Err(Failure::Invalid(signed.frame.t.reason_missing.to_owned()))
+        }
         Ok(input) => accounts::update(&state.gateway, &signed.caller, AccountId(id), input).await,
         Err(failure) => Err(failure),
     };

@@ -15,8 +15,18 @@ use super::{
 use crate::routes::AppState;
 
 /// The kinds of things that are recorded.
-const OBJECTS: [&str; 9] =
-    ["account", "api_key", "channel", "credential", "group", "model", "password", "price", "second_factor"];
+const OBJECTS: [&str; 10] = [
+    "account",
+    "api_key",
+    "channel",
+    "credential",
+    "group",
+    "invitation",
+    "model",
+    "password",
+    "price",
+    "second_factor",
+];
 
 struct Line {
     at: String,
@@ -32,7 +42,7 @@ struct Line {
 struct ListPage {
     f: Frame,
     object: String,
-    objects: [&'static str; 9],
+    objects: [&'static str; 10],
     lines: Vec<Line>,
     pager: Pager,
 }

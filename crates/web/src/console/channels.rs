@@ -19,6 +19,7 @@ use super::{
     keys::Badge,
     messages::Messages,
     oops::Oops,
+    show,
     visitor::SignedIn,
 };
 use crate::{management::Segment, routes::AppState};
@@ -37,6 +38,14 @@ struct Line {
     health: Badge,
     credentials: usize,
     refused: usize,
+    recent: Option<Recent>,
+}
+
+/// What became of the latest attempts.
+struct Recent {
+    attempts: String,
+    failed_percent: u64,
+    mean_ms: Option<u64>,
 }
 
 #[derive(Template)]
@@ -91,6 +100,11 @@ async fn page(
             .map_or(Badge { class: "off", text: t.health_unknown }, |fitness| health(t, fitness)),
         refused: channel.credentials.iter().filter(|credential| credential.refused.is_some()).count(),
         credentials: channel.credentials.len(),
+        recent: state.gateway.health().recent(channel.id, now).map(|recent| Recent {
+            attempts: show::grouped(recent.attempts.into()),
+            failed_percent: (recent.failures * 100).div_ceil(recent.attempts.max(1)),
+            mean_ms: recent.mean_ms,
+        }),
     };
     let lines = found.into_iter().map(line).collect();
     Ok(frame::ok(&ListPage { f: signed.frame, lines, tested }))

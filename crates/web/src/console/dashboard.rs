@@ -5,39 +5,39 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::{extract::State, response::Response};
 use gateway::{
-    Page, UsageHour, accounts, keys,
+    KeyFilter, Page, UsageHour, accounts, keys,
     usage::{self, Scope, UsageQuery},
 };
+use http::Uri;
 use model::{
     calendar::{DAY_MILLIS, Date},
     clock::Timestamp,
-    key::Status,
 };
 
 use super::{
+    attention::{self, Attention},
     frame::{self, Frame},
-    keys::{Row, row},
     oops::Oops,
+    page::Query,
     show,
     usage::Line,
     visitor::SignedIn,
 };
 use crate::routes::AppState;
 
-/// Days in the chart.
-const DAYS: i64 = 30;
+/// Days that the chart may have; the first is what it has unless another is chosen.
+const RANGES: [i64; 3] = [30, 7, 90];
+/// The width of the chart, which each of the ranges divides.
+const WIDTH: i64 = 6_300;
 /// Models in the table.
 const MODELS: usize = 8;
-/// Keys that are looked at for what needs attention: the newest.
-const LOOKED_AT: i64 = 100;
-/// Keys that are shown for it.
-const ATTENTION: usize = 6;
-/// A key that ends within a week needs attention.
-const SOON: i64 = 7 * DAY_MILLIS;
-
-/// A day's bar. The chart is 600 wide and 120 high.
+/// A day's bar. The chart is [`WIDTH`] wide and 120 high.
 pub(crate) struct Bar {
     pub(crate) x: i64,
+    /// The width of its place.
+    pub(crate) width: i64,
+    /// What of it is left free on each side.
+    pub(crate) gap: i64,
     pub(crate) y: i64,
     pub(crate) height: i64,
     pub(crate) day: String,
@@ -66,8 +66,11 @@ struct Dashboard {
     bars: Vec<Bar>,
     most: String,
     models: Vec<ModelLine>,
-    attention: Vec<Row>,
-    keys: i64,
+    attention: Vec<Attention>,
+    days: i64,
+    ranges: Vec<i64>,
+    keys: String,
+    has_no_key: bool,
     recent: Vec<Line>,
 }
 
@@ -82,7 +85,9 @@ pub(crate) fn bars(today: Timestamp, days: i64, of_day: &BTreeMap<i64, (i64, i64
         let height = if requests > 0 { part.max(2) } else { 0 };
         let Date { year, month, day: of_month } = Date::of(Timestamp::from_millis(day * DAY_MILLIS));
         Bar {
-            x: number * 600 / days,
+            x: number * (WIDTH / days),
+            width: WIDTH / days,
+            gap: WIDTH / days / 7,
             y: 120 - height,
             height,
             day: format!("{year:04}-{month:02}-{of_month:02}"),
@@ -115,12 +120,18 @@ fn models(hours: &[UsageHour]) -> Vec<ModelLine> {
 }
 
 /// The dashboard.
-pub(crate) async fn show(State(state): State<AppState>, signed: SignedIn) -> Result<Response, Oops> {
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    signed: SignedIn,
+    uri: Uri,
+) -> Result<Response, Oops> {
+    let [usual, ..] = RANGES;
+    let days = Query::of(&uri).number("days").filter(|days| RANGES.contains(days)).unwrap_or(usual);
     let (gateway, caller, t) = (&state.gateway, &signed.caller, signed.frame.t);
     let account = accounts::own(gateway, caller).await?;
     let month = usage::month(gateway, caller).await?;
     let now = gateway.now();
-    let since = (now.millis().div_euclid(DAY_MILLIS) - DAYS + 1) * DAY_MILLIS;
+    let since = (now.millis().div_euclid(DAY_MILLIS) - days + 1) * DAY_MILLIS;
     let from = Some(Timestamp::from_millis(since).secs());
     let query = UsageQuery { from, ..UsageQuery::default() };
     let hours = usage::by_hour(gateway, caller, Scope::Own, &query).await?;
@@ -130,19 +141,10 @@ pub(crate) async fn show(State(state): State<AppState>, signed: SignedIn) -> Res
         *units += hour.sums.units;
         *requests += hour.sums.requests;
     }
-    let (bars, most) = bars(now, DAYS, &of_day);
-    let newest = Page { number: 1, size: LOOKED_AT };
-    let (own, count) = keys::list(gateway, caller, "", newest).await?;
-    let needs = |view: &&gateway::KeyView| match keys::status_now(gateway, view) {
-        Status::Enabled => {
-            let left = view.remaining.get();
-            let nearly = !view.key.settings.unlimited_quota && left < (left + view.used.get()) / 10;
-            nearly || view.key.settings.expires.is_some_and(|end| end.millis_since(now) < SOON)
-        }
-        Status::Expired | Status::Exhausted => true,
-        Status::Disabled => false,
-    };
-    let attention = own.iter().filter(needs).take(ATTENTION).map(|view| row(gateway, t, view)).collect();
+    let (bars, most) = bars(now, days, &of_day);
+    let newest = KeyFilter { descending: true, ..KeyFilter::default() };
+    let own = keys::find(gateway, caller, &newest, Page { number: 1, size: 1 }).await?;
+    let attention = attention::find(gateway, caller, t).await?;
     let recent = Page { number: 1, size: 6 };
     let (recent, _) = usage::list(gateway, caller, Scope::Own, &UsageQuery::default(), recent).await?;
     let page = Dashboard {
@@ -156,7 +158,10 @@ pub(crate) async fn show(State(state): State<AppState>, signed: SignedIn) -> Res
         most: show::dollars(most),
         models: models(&hours),
         attention,
-        keys: count,
+        keys: if own.more { format!("{}+", own.total) } else { own.total.to_string() },
+        has_no_key: own.total == 0,
+        days,
+        ranges: vec![7, 30, 90],
         recent: recent.iter().map(|record| Line::new(t, record)).collect(),
         f: signed.frame,
     };

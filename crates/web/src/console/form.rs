@@ -21,8 +21,13 @@ const BODY_TIME: Duration = Duration::from_secs(15);
 pub(crate) const TOKEN: &str = "csrf";
 
 /// Where forms of somebody who is not signed in go.
-const OPEN: [&str; 4] =
-    ["/console/sign-in", "/console/sign-in/code", "/console/set-up", "/console/preferences"];
+const OPEN: [&str; 5] = [
+    "/console/sign-in",
+    "/console/sign-in/code",
+    "/console/set-up",
+    "/console/invite",
+    "/console/preferences",
+];
 
 /// The fields of a form, in order.
 pub(crate) struct Form(Vec<(String, Zeroizing<String>)>);

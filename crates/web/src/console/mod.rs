@@ -5,6 +5,7 @@
 
 mod accounts;
 mod assets;
+mod attention;
 mod audit;
 mod channels;
 mod cookies;
@@ -14,10 +15,12 @@ pub(crate) mod errors;
 mod form;
 mod frame;
 mod groups;
+mod invitations;
 mod key_form;
 mod key_meaning;
 mod key_page;
 mod keys;
+mod ledger;
 mod messages;
 mod models;
 mod oops;
@@ -56,6 +59,7 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         // opening it
         .route("/console/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/console/sign-in/code", get(second_factor::show_code).post(second_factor::enter_code))
+        .route("/console/invite", get(invitations::show).post(invitations::accept))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route("/console/set-up", get(set_up::show).post(set_up::begin))
         .route("/console/set-up/channel", get(set_up::show_channel).post(set_up::channel))
@@ -103,9 +107,13 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .route("/console/accounts/{id}", get(accounts::edit).post(accounts::update))
         .route("/console/accounts/{id}/password", post(accounts::set_password))
         .route("/console/accounts/{id}/second-factor/remove", post(second_factor::remove))
+        .route("/console/accounts/{id}/invite", post(invitations::create))
         .route("/console/groups", get(groups::list).post(groups::put))
         .route("/console/groups/delete", post(groups::delete))
         .route("/console/prices", get(prices::list).post(prices::put))
+        .route("/console/ledger", get(ledger::show))
+        .route("/console/ledger/prove", post(ledger::prove))
+        .route("/console/system", get(ledger::system))
         .route("/console/audit", get(audit::list))
         .route("/console/styleguide", get(styleguide::show))
         // documents

@@ -130,7 +130,8 @@ pub(crate) async fn receipt(
         return Err(Oops::Nowhere);
     }
     let (records, _) = usage::list(&state.gateway, &signed.caller, Scope::Own, &wanted, one).await?;
-    let record = records.first().ok_or(Oops::Nowhere)?;
+    // A request that was refused before anything was sent has no record.
+    let Some(record) = records.first() else { return Ok(Json(serde_json::Value::Null).into_response()) };
     let tokens = &record.tokens;
     let input = [tokens.input, tokens.cached_input, tokens.cache_write].map(i128::from);
     let receipt = json!({

@@ -2,19 +2,23 @@
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use gateway::{Failure, Leaps, ModelPrice, NewPrice, prices};
+use gateway::{Failure, Leaps, ModelPrice, NewPrice, Page, prices};
 use http::{StatusCode, Uri};
-use model::price::ListedRates;
+use model::price::{ListedRates, Price, UnitsPerMillion};
 
 use super::{
     form::Form,
     frame::{self, Frame, go},
+    messages::{Messages, fill},
     oops::Oops,
     page::Query,
     show,
     visitor::SignedIn,
 };
 use crate::routes::AppState;
+
+/// Versions that are looked at for those that begin later: the latest.
+const VERSIONS: i64 = 100;
 
 /// The fields as they are typed.
 #[derive(Default)]
@@ -29,28 +33,69 @@ struct Fields {
     reasoning: bool,
 }
 
+/// A price in the list: what the form has, and what it has not.
+struct Line {
+    fields: Fields,
+    /// What is charged apart from tokens of text, and for long inputs.
+    more: Vec<(String, String)>,
+    since: String,
+}
+
+/// A version of a price that begins later.
+struct Later {
+    model: String,
+    from: String,
+    input: String,
+    output: String,
+}
+
 #[derive(Template)]
 #[template(path = "prices.html")]
 struct ListPage {
     f: Frame,
-    lines: Vec<Fields>,
+    lines: Vec<Line>,
+    later: Vec<Later>,
     fields: Fields,
     error: Option<String>,
     /// Whether the price is one that must be confirmed.
     unconfirmed: bool,
 }
 
-async fn page(
-    state: &AppState,
-    signed: SignedIn,
-    fields: impl FnOnce(&[Fields]) -> Fields,
-    failure: Option<Failure>,
-) -> Result<Response, Oops> {
-    signed.must_administer()?;
-    let found = prices::list(&state.gateway).await?;
-    let lines: Vec<Fields> = found
-        .into_iter()
-        .map(|one| Fields {
+/// What the form does not have: parts with a rate of their own, long inputs, calls by time and image.
+fn more(t: &Messages, price: &Price) -> Vec<(String, String)> {
+    let rates = &price.rates;
+    let apart = |rate: UnitsPerMillion, whole: UnitsPerMillion| rate.0 > 0 && rate != whole;
+    let in_and_out = |input: UnitsPerMillion, output: UnitsPerMillion| {
+        format!("{} / {}", show::dollars(input.0), show::dollars(output.0))
+    };
+    let mut more = Vec::new();
+    if apart(rates.input_audio, rates.input) || apart(rates.output_audio, rates.output) {
+        more.push((t.price_audio.to_owned(), in_and_out(rates.input_audio, rates.output_audio)));
+    }
+    if apart(rates.input_image, rates.input) || apart(rates.output_image, rates.output) {
+        more.push((t.price_image.to_owned(), in_and_out(rates.input_image, rates.output_image)));
+    }
+    if apart(rates.reasoning, rates.output) {
+        more.push((t.price_reasoning.to_owned(), show::dollars(rates.reasoning.0)));
+    }
+    // What is kept is the price of a million seconds or images.
+    for (label, rate) in [(t.price_second, price.per_second), (t.price_each_image, price.per_image)] {
+        if rate.0 > 0 {
+            more.push((label.to_owned(), show::fine_dollars(rate.0.into())));
+        }
+    }
+    for tier in &price.tiers {
+        let label = fill(t.price_from, &show::grouped(tier.above.into()));
+        more.push((label, in_and_out(tier.rates.input, tier.rates.output)));
+    }
+    more
+}
+
+fn line(t: &Messages, one: &ModelPrice) -> Line {
+    Line {
+        more: more(t, &one.price),
+        since: show::moment(one.effective),
+        fields: Fields {
             input: show::plain_dollars(one.price.rates.input.0),
             cached_input: show::plain_dollars(one.price.rates.cached_input.0),
             cache_write: show::plain_dollars(one.price.rates.cache_write.0),
@@ -58,14 +103,37 @@ async fn page(
             per_call: show::plain_dollars(one.price.per_call.get()),
             max_output: one.max_output.to_string(),
             reasoning: one.reasoning,
-            model: one.model,
-        })
-        .collect();
+            model: one.model.clone(),
+        },
+    }
+}
+
+async fn page(
+    state: &AppState,
+    signed: SignedIn,
+    fields: impl FnOnce(&[Line]) -> Fields,
+    failure: Option<Failure>,
+) -> Result<Response, Oops> {
+    signed.must_administer()?;
+    let found = prices::list(&state.gateway).await?;
+    let t = signed.frame.t;
+    let lines: Vec<Line> = found.iter().map(|one| line(t, one)).collect();
+    let now = state.gateway.now();
+    let newest = Page { number: 1, size: VERSIONS };
+    let (versions, _) = prices::versions(&state.gateway, &signed.caller, None, newest).await?;
+    let later = versions.into_iter().filter(|version| version.effective > now);
+    let later = later.map(|version| Later {
+        from: show::moment(version.effective),
+        input: show::dollars(version.price.rates.input.0),
+        output: show::dollars(version.price.rates.output.0),
+        model: version.model,
+    });
+    let later = later.collect();
     let unconfirmed = matches!(failure, Some(Failure::Unconfirmed(_)));
     let error = failure.map(|failure| failure.to_string());
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let fields = fields(&lines);
-    Ok(frame::page(status, &ListPage { f: signed.frame, lines, fields, error, unconfirmed }))
+    Ok(frame::page(status, &ListPage { f: signed.frame, lines, later, fields, error, unconfirmed }))
 }
 
 /// All prices, and one of them to be changed.
@@ -76,8 +144,8 @@ pub(crate) async fn list(
 ) -> Result<Response, Oops> {
     let query = Query::of(&uri);
     let wanted = query.text("model");
-    let chosen = |lines: &[Fields]| {
-        let found = lines.iter().find(|line| line.model == wanted);
+    let chosen = |lines: &[Line]| {
+        let found = lines.iter().map(|line| &line.fields).find(|line| line.model == wanted);
         found.map_or_else(Fields::default, |line| Fields {
             model: line.model.clone(),
             input: line.input.clone(),
@@ -138,7 +206,7 @@ pub(crate) async fn put(
         Err(failure @ (Failure::Unavailable | Failure::Forbidden)) => Err(failure.into()),
         Err(failure) => {
             let text = |name: &str| form.text(name).to_owned();
-            let typed = |_: &[Fields]| Fields {
+            let typed = |_: &[Line]| Fields {
                 model: text("model"),
                 input: text("input"),
                 cached_input: text("cached_input"),

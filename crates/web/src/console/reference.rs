@@ -208,7 +208,15 @@ fn text(value: &Value, name: &str) -> Option<String> {
 }
 
 /// Bodies of the model API are the vendors' own, so their examples are written here.
-const MODEL_EXAMPLES: [(&str, &str); 8] = [
+const MODEL_EXAMPLES: [(&str, &str); 13] = [
+    ("/v1/moderations", r#"{"input":"Hello"}"#),
+    ("/v1/rerank", r#"{"model":"MODEL","query":"moons","documents":["Europa","Paris"]}"#),
+    ("/v1beta/models/{model}:countTokens", r#"{"contents":[{"role":"user","parts":[{"text":"Hello"}]}]}"#),
+    ("/v1beta/models/{model}:embedContent", r#"{"content":{"parts":[{"text":"Hello"}]}}"#),
+    (
+        "/v1beta/models/{model}:batchEmbedContents",
+        r#"{"requests":[{"model":"models/MODEL","content":{"parts":[{"text":"Hello"}]}}]}"#,
+    ),
     ("/v1/chat/completions", r#"{"model":"gpt-5-mini","messages":[{"role":"user","content":"Hello"}]}"#),
     ("/v1/responses", r#"{"model":"gpt-5-mini","input":"Hello"}"#),
     (

@@ -96,9 +96,44 @@ struct ListPage {
     lines: Vec<Line>,
     pager: Pager,
     export: String,
+    /// Where a live view ends.
+    stop: String,
+    /// Where a live view begins.
+    live_begin: String,
+    /// How a live view goes on.
+    live: Live,
     requests: String,
     errors: String,
     cost: String,
+}
+
+/// How often a live view looks: with a pause of 3 seconds, for ten minutes.
+const BEATS: i64 = 200;
+
+/// A view that is followed live.
+enum Live {
+    /// It is not.
+    Off,
+    /// It looks again, there.
+    On(String),
+    /// It has looked often enough.
+    Over,
+}
+
+impl Live {
+    /// With `beats` left; the filters stay.
+    fn of(beats: Option<i64>, filters: &Filters) -> Self {
+        match beats {
+            None => Self::Off,
+            Some(..1) => Self::Over,
+            Some(left) => Self::On(following(filters, left.min(BEATS) - 1)),
+        }
+    }
+}
+
+fn following(filters: &Filters, beats: i64) -> String {
+    let beats = beats.to_string();
+    page::link("/console/usage", &[&filters.kept()[..], &[("live", beats.as_str())]].concat())
 }
 
 fn contains(text: &str) -> Option<String> {
@@ -167,10 +202,18 @@ pub(crate) async fn list(
     let filters = Filters::of(&query, signed.frame.administrator);
     let (asked, scope) = (filters.query()?, filters.scope());
     let (records, total) = usage::list(&state.gateway, &signed.caller, scope, &asked, query.page()).await?;
-    let sums = usage::totals(&state.gateway, &signed.caller, scope, &asked).await?.sums;
+    let live = Live::of(query.number("live"), &filters);
+    let sums = match live {
+        Live::Off => usage::totals(&state.gateway, &signed.caller, scope, &asked).await?.sums,
+        // Who watches the newest does not ask for sums every three seconds.
+        Live::On(_) | Live::Over => gateway::UsageSums::default(),
+    };
     let page = ListPage {
         pager: Pager::new("/console/usage", &filters.kept(), query.page(), total),
         export: page::link("/console/usage/export", &filters.kept()),
+        stop: page::link("/console/usage", &filters.kept()),
+        live_begin: following(&filters, BEATS),
+        live,
         lines: records.iter().map(|record| Line::new(signed.frame.t, record)).collect(),
         requests: show::grouped(sums.requests.into()),
         errors: show::grouped(sums.errors.into()),

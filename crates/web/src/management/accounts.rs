@@ -92,6 +92,8 @@ pub(crate) struct Body {
     quota: Option<i64>,
     /// Whether the balance has no limit.
     unlimited_quota: Option<bool>,
+    /// Why, for the audit record.
+    reason: Option<String>,
 }
 
 impl From<Body> for AccountInput {
@@ -107,6 +109,7 @@ impl From<Body> for AccountInput {
             auto_groups: body.auto_groups,
             quota: body.quota,
             unlimited_quota: body.unlimited_quota,
+            reason: body.reason,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 
 const HOSTILE: &str = r#"<script>alert(1)</script>"'><img src=x onerror=alert(2)>"#;
 
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 16] = [
     "/console",
     "/console/keys",
     "/console/keys/new",
@@ -26,6 +26,8 @@ const PAGES: [&str; 14] = [
     "/console/accounts",
     "/console/groups",
     "/console/prices",
+    "/console/ledger",
+    "/console/system",
     "/console/audit",
 ];
 

@@ -8,6 +8,8 @@ mod catalogue;
 mod clouds;
 mod connections;
 mod console;
+mod console_administration;
+mod console_hostile;
 mod console_keys;
 mod console_prices;
 mod dialects;
