@@ -1,6 +1,7 @@
 // One run of a real browser: the first start, a request, every page at three widths, in two themes and two languages.
 //   node console.mjs SET-UP-LINK PROVIDER-URL PROVIDER-KEY DIRECTORY-FOR-SCREENSHOTS
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 
@@ -129,10 +130,37 @@ await page.waitForSelector(".toast:has-text('it answers')");
 await page.goto(`${base}/console/usage`);
 const requestPage = await page.getAttribute("tbody a", "href");
 
+// What the form says while one types.
+await page.goto(`${base}/console/keys/new`);
+await page.fill("#addresses", "10.0.0.0/33");
+await page.waitForSelector("#addresses-check .bad");
+await page.fill("#addresses", "10.0.0.0/8");
+await page.fill("#quota", "2.50");
+await page.waitForSelector("#meaning:has-text('$2.50'):has-text('10.0.0.0/8')");
+assert.equal(await page.locator("#addresses-check .bad").count(), 0);
+
+// A question in the playground, its cost, and a refusal that is explained.
+await page.goto(`${base}/console/playground`);
+await page.selectOption("#key", { label: "first" });
+await page.fill("#message", "Hello");
+await page.press("#message", "Enter");
+await page.waitForSelector(".turn.theirs .facts-line a");
+assert.match(await page.textContent(".turn.theirs .facts-line"), /\$0\.0000/);
+assert.ok(!(await page.content()).includes(key.slice(3)), "the key's text is in no page");
+assert.ok((await page.textContent("#code-python")).includes(`base_url="${base}/v1"`));
+await checked("playground, answered");
+await page.screenshot({ path: `${shots}/playground-answered.png`, fullPage: true });
+
+// The books are proved, and the page says so by itself.
+await page.goto(`${base}/console/ledger`);
+await page.click("#proof button");
+await page.waitForSelector("#proof .toast");
+
 // Every page.
 const pages = ["", "/keys", "/keys/new", keyPage.split("/console")[1], `${keyPage.split("/console")[1]}/edit`, "/usage",
   requestPage.split("/console")[1], "/models", "/settings", "/channels", "/channels/new", "/accounts", "/accounts/1",
-  "/accounts/new", "/groups", "/prices", "/audit", "/styleguide", "/nowhere"];
+  "/accounts/new", "/groups", "/prices", "/audit", "/ledger", "/system", "/playground", "/settings/second-factor", "/usage?live=5",
+  "/styleguide", "/nowhere", "/../docs", "/../docs/errors", "/../docs/errors/model_not_found", "/../docs/api/API%20keys"];
 const choose = async (name, value) => {
   await page.goto(`${base}/console/settings`);
   if (await page.inputValue(`#${name}`) === value) return;
@@ -145,12 +173,56 @@ for (const [width, theme, language] of looks) {
   await choose("language", language);
   for (const path of pages) {
     await page.goto(`${base}/console${path}`);
-    const name = `${path === "" ? "dashboard" : path.slice(1).replace(/\d+/, "one").replaceAll("/", "-")}-${width}-${theme}-${language}`;
+    const name = `${path === "" ? "dashboard" : path.replace("/..", "").slice(1).replace(/\d+/, "one").replaceAll(/[^a-z_]+/g, "-")}-${width}-${theme}-${language}`;
     assert.equal(await page.getAttribute("html", "lang"), language);
     await checked(name);
     await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
   }
 }
+
+// A code of an authenticator app is asked for beside the password.
+const codeAt = (secret, moment) => {
+  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  const bits = [...secret].map((letter) => letters.indexOf(letter).toString(2).padStart(5, "0")).join("");
+  const bytes = Buffer.from(bits.match(/.{8}/g).map((byte) => Number.parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(moment / 30_000)));
+  const digest = createHmac("sha1", bytes).update(counter).digest();
+  const number = digest.readUInt32BE(digest.at(-1) & 15) & 0x7fff_ffff;
+  return String(number % 1_000_000).padStart(6, "0");
+};
+await page.setViewportSize({ width: 1440, height: 900 });
+await choose("theme", "light");
+await choose("language", "en");
+await page.goto(`${base}/console/settings/second-factor`);
+await page.click("main form button");
+await page.waitForSelector("svg.qr");
+await checked("second factor, being set up");
+await page.screenshot({ path: `${shots}/second-factor-set-up.png`, fullPage: true });
+const secret = (await page.textContent("#secret")).replaceAll(" ", "");
+await page.fill("#code", codeAt(secret, Date.now() - 30_000));
+await page.click("form.filters button");
+await page.waitForSelector("#codes");
+await checked("second factor, turned on");
+await page.screenshot({ path: `${shots}/second-factor-codes.png`, fullPage: true });
+const twice = await browser.newContext({ locale: "en-US" });
+const second = watch(await twice.newPage());
+await second.goto(`${base}/console/keys`);
+await second.fill("#username", "root");
+await second.fill("#password", password);
+await second.click("form.card button");
+await second.waitForURL(/sign-in\/code/);
+await second.screenshot({ path: `${shots}/sign-in-code.png` });
+await second.fill("#code", "000000");
+await second.click("form.card button");
+await second.waitForSelector(".error");
+await second.fill("#code", codeAt(secret, Date.now()));
+await second.click("form.card button");
+await second.waitForURL(/console\/keys/);
+await page.goto(`${base}/console/settings/second-factor`);
+await page.fill("#end-code", codeAt(secret, Date.now() + 30_000));
+await page.click("form:has(#end-code) button");
+await page.waitForSelector(".toast");
 
 // A member sees nothing of administration.
 const theirs = await browser.newContext({ locale: "en-US" });
