@@ -15,6 +15,8 @@ pub struct Callable {
     pub provider: Option<String>,
     /// Where it may be asked.
     pub doors: Vec<Door>,
+    /// The largest input and output in tokens, where they are known.
+    pub largest: (Option<u64>, u64),
 }
 
 /// The models that the key in `credentials` may call and that some channel serves, in order.
@@ -37,7 +39,9 @@ pub async fn callable(
         let facts = routing.facts(id);
         let provider = facts.map(|facts| facts.provider.clone()).filter(|provider| !provider.is_empty());
         let doors = Door::ALL.into_iter().filter(|door| door.is_of(facts)).collect();
-        Callable { id: id.to_owned(), provider, doors }
+        let input = facts.and_then(|facts| facts.context_length);
+        let output = routing.price(id).map_or(0, |price| price.max_output);
+        Callable { id: id.to_owned(), provider, doors, largest: (input, output) }
     };
     Ok(allowed.map(callable).collect())
 }

@@ -97,6 +97,8 @@ fn documented() -> OpenApiRouter<AppState> {
         // the model API; its doors stand in `gateway::exchange::Door`
         .routes(routes!(model_api::models))
         .routes(routes!(model_api::model))
+        .routes(routes!(model_api::google_models))
+        .routes(routes!(model_api::google_model))
 }
 
 /// The OpenAPI document.

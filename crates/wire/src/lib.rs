@@ -15,6 +15,7 @@ mod json;
 mod look;
 mod members;
 pub mod messages;
+pub mod models;
 pub mod openai;
 pub mod passage;
 pub mod plain;

@@ -1,4 +1,4 @@
-//! The model API in OpenAI's dialect.
+//! The model API: requests on their way in, refusals in the caller's dialect, lists of models.
 
 use axum::{
     Json,
@@ -15,15 +15,10 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use model::refusal::Refusal;
 use wire::{
     error::{self, Dialect, Setting},
-    openai,
+    models,
 };
 
 use crate::{console::errors, credentials, layers::AnswerBody, operation::Operation, routes::AppState};
-
-/// A refusal as an answer of the OpenAI dialect.
-pub(crate) fn refuse(refusal: &Refusal, state: &AppState, operation: &Operation) -> Response {
-    refuse_in(Dialect::OpenAi, refusal, state, operation)
-}
 
 /// A refusal in the dialect that is spoken at `path`.
 pub(crate) fn refuse_at(path: &str, refusal: &Refusal, state: &AppState, operation: &Operation) -> Response {
@@ -96,12 +91,25 @@ async fn callable(
     callable::callable(&state.gateway, &credentials, operation.client, &operation.entry).await
 }
 
-fn shown(model: &Callable) -> serde_json::Value {
+fn shown(model: &Callable, dialect: Dialect) -> serde_json::Value {
     let endpoints: Vec<&str> = model.doors.iter().filter_map(|door| door.endpoint()).collect();
-    openai::models::one(&model.id, model.provider.as_deref(), &endpoints)
+    let talks = model.doors.iter().any(|door| door.dialect().is_some());
+    let Callable { id, provider, largest, .. } = model;
+    let model =
+        models::Model { id, owner: provider.as_deref(), endpoints: &endpoints, talks, largest: *largest };
+    models::one(model, dialect)
 }
 
-/// The models that this key may call.
+/// Whose shape a list has: Google's where its path is, Anthropic's for who says its version.
+fn dialect(headers: &HeaderMap, uri: &Uri) -> Dialect {
+    match uri.path().starts_with("/v1beta") {
+        true => Dialect::Google,
+        false if headers.contains_key("anthropic-version") => Dialect::Anthropic,
+        false => Dialect::OpenAi,
+    }
+}
+
+/// The models that this key may call; in Anthropic's shape where `anthropic-version` is sent.
 #[utoipa::path(get, path = "/v1/models", tag = "Models",
     responses((status = 200, description = "The list", body = serde_json::Value)), security(("api_key" = [])))]
 pub(crate) async fn models(
@@ -110,9 +118,13 @@ pub(crate) async fn models(
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
+    let dialect = dialect(&headers, &uri);
     match callable(&state, &operation, &headers, &uri).await {
-        Ok(models) => Json(openai::models::list(models.iter().map(shown).collect())).into_response(),
-        Err(refusal) => refuse(&refusal, &state, &operation),
+        Ok(found) => {
+            let shown = found.iter().map(|model| shown(model, dialect)).collect();
+            Json(models::list(shown, dialect)).into_response()
+        }
+        Err(refusal) => refuse_in(dialect, &refusal, &state, &operation),
     }
 }
 
@@ -126,10 +138,11 @@ pub(crate) async fn model(
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
+    let dialect = dialect(&headers, &uri);
     match callable(&state, &operation, &headers, &uri).await {
-        Ok(models) => {
-            if let Some(model) = models.iter().find(|model| model.id == id) {
-                return Json(shown(model)).into_response();
+        Ok(found) => {
+            if let Some(model) = found.iter().find(|model| model.id == id) {
+                return Json(shown(model, dialect)).into_response();
             }
             let missing = Refusal::Upstream {
                 status: 404,
@@ -140,8 +153,33 @@ pub(crate) async fn model(
                 ),
                 retry_after: None,
             };
-            refuse(&missing, &state, &operation)
+            refuse_in(dialect, &missing, &state, &operation)
         }
-        Err(refusal) => refuse(&refusal, &state, &operation),
+        Err(refusal) => refuse_in(dialect, &refusal, &state, &operation),
     }
+}
+
+/// The models that this key may call, in Google's shape.
+#[utoipa::path(get, path = "/v1beta/models", tag = "Models",
+    responses((status = 200, description = "The list", body = serde_json::Value)), security(("api_key" = [])))]
+pub(crate) async fn google_models(
+    state: State<AppState>,
+    operation: Operation,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    models(state, operation, headers, uri).await
+}
+
+/// One model that this key may call, in Google's shape.
+#[utoipa::path(get, path = "/v1beta/models/{id}", tag = "Models", params(("id" = String, Path, description = "The model")),
+    responses((status = 200, description = "The model", body = serde_json::Value)), security(("api_key" = [])))]
+pub(crate) async fn google_model(
+    state: State<AppState>,
+    operation: Operation,
+    id: Path<String>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    model(state, operation, id, headers, uri).await
 }

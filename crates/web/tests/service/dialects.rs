@@ -367,3 +367,23 @@ async fn doors_without_text_pass_as_they_are() {
     }
     app.verified().await;
 }
+
+#[tokio::test]
+async fn the_list_of_models_has_the_shape_of_each_vendor() {
+    let app = app().await;
+    let key = ("x-api-key", app.key.as_str());
+    let version = ("anthropic-version", "2023-06-01");
+    for (path, headers, first, missing) in [
+        ("/v1/models", vec![key], "/data/0/id", "/error/code"),
+        ("/v1/models", vec![key, version], "/data/0/display_name", "/error/type"),
+        ("/v1beta/models", vec![key], "/models/0/supportedGenerationMethods/0", "/error/status"),
+    ] {
+        let list = app.call("GET", path, &headers, "").await;
+        assert!(list.json().pointer(first).is_some_and(Value::is_string), "{path}: {}", list.text());
+        let one = app.call("GET", &format!("{path}/anthropic"), &headers, "").await;
+        assert!(one.status == 200 && one.text().contains("anthropic"), "{path}: {}", one.text());
+        let none = app.call("GET", &format!("{path}/nowhere"), &headers, "").await;
+        assert_eq!(none.status, 404);
+        assert!(none.json().pointer(missing).is_some(), "{path}: {}", none.text());
+    }
+}

@@ -1,7 +1,6 @@
 //! The OpenAI dialect.
 
 pub mod answer;
-pub mod models;
 pub mod stream;
 mod text;
 pub mod upstream_error;
