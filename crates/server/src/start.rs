@@ -193,6 +193,7 @@ pub(crate) fn settings(config: &Config) -> anyhow::Result<Settings> {
         usage: UsageLimits {
             days: u32::try_from(limit(config.get("usage.keep_days")?)).unwrap_or(u32::MAX),
             records: limit(config.get("usage.keep_records")?),
+            bytes: limit(config.get("usage.keep_bytes")?),
         },
         routing: policy(config)?,
         dial: DialPolicy { allowed: config.networks("upstream.allow_private")? },

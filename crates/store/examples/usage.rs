@@ -265,6 +265,13 @@ async fn ask(store: &Store, all: u64, keys: &[(ApiKey, Draw)]) -> Outcome<()> {
     sum(store, "of all, three days", UsageFilter { from: day(9), until: day(12), ..any() }).await?;
     sum(store, "of the largest account", UsageFilter { account: large, ..any() }).await?;
     sum(store, "of a common account", UsageFilter { account: small, ..any() }).await?;
+    sum(store, "of all, by key name", UsageFilter { key_name: text("tests"), ..any() }).await?;
+    sum(
+        store,
+        "of all, by key name, three days",
+        UsageFilter { key_name: text("tests"), from: day(9), until: day(12), ..any() },
+    )
+    .await?;
     sum(
         store,
         "of the largest, three days, a model",
@@ -314,7 +321,7 @@ async fn main() -> Outcome<()> {
     let begun = Instant::now();
     println!("verify: {} differences, {:.1} s", store.verify().await?.len(), begun.elapsed().as_secs_f64());
     let begun = Instant::now();
-    let limits = UsageLimits { days: u32::try_from(DAYS)? - 1, records: u64::MAX };
+    let limits = UsageLimits { days: u32::try_from(DAYS)? - 1, records: u64::MAX, bytes: u64::MAX };
     let retired = store.retire_usage(limits, Timestamp::from_millis(BEGIN + DAYS * DAY)).await?;
     println!("forget a block ({retired}): {:.1} ms", begun.elapsed().as_secs_f64() * 1e3);
     store.close().await;

@@ -5,6 +5,7 @@
 //! blocks and from the rows of those few blocks that the question cuts through ([`read`], [`sums`]); so the sums
 //! never miss a record and never count one twice. Whole blocks are what is forgotten first ([`retire`]).
 
+mod by_name;
 mod name;
 mod read;
 mod retire;

@@ -14,7 +14,7 @@ use model::{
     usage::Tokens,
 };
 
-use super::{BLOCK, Detail, HOUR, UsageFilter, UsageKind, UsageRecord, request_key, word};
+use super::{BLOCK, Detail, HOUR, UsageFilter, UsageKind, UsageRecord, by_name, request_key, word};
 use crate::{
     build::Sql,
     price::Columns,
@@ -136,6 +136,29 @@ pub(super) async fn segments(
     connection: &mut impl Run,
     filter: &UsageFilter,
 ) -> Result<Vec<Segment>, StoreError> {
+    let closed = if filter.is_of_names_alone() {
+        by_name::blocks(connection, filter).await?
+    } else {
+        blocks(connection, filter).await?
+    };
+    among(connection, filter, closed).await
+}
+
+/// The segments of what fits, newest first; whole are those whose hours lie wholly in the filter's times.
+pub(super) async fn segments_by_hour(
+    connection: &mut impl Run,
+    filter: &UsageFilter,
+) -> Result<Vec<Segment>, StoreError> {
+    let closed = blocks(connection, filter).await?;
+    among(connection, filter, closed).await
+}
+
+/// The segments of what fits in the open block and in those that are `closed`.
+async fn among(
+    connection: &mut impl Run,
+    filter: &UsageFilter,
+    closed: Vec<(i64, i64, i64)>,
+) -> Result<Vec<Segment>, StoreError> {
     let next: i64 = connection.query("SELECT id FROM usage_next WHERE one = 1").scalar().await?;
     let before = filter.before.unwrap_or(i64::MAX);
     let open = next.div_euclid(BLOCK) * BLOCK;
@@ -143,14 +166,7 @@ pub(super) async fn segments(
     if open < before {
         found.push(Segment { low: open, high: next, rows: 0, whole: false });
     }
-    let (from, until) = filter.times();
-    let mut sql = Sql::new("SELECT block, CAST(sum(requests) AS BIGINT), max(CASE WHEN hour < ");
-    sql.push_bind(from).push(" OR hour > ").push_bind(until.saturating_sub(HOUR));
-    sql.push(" THEN CAST(1 AS BIGINT) ELSE 0 END) FROM usage_part WHERE ");
-    filter.push_parts(&mut sql);
-    sql.push(" GROUP BY block ORDER BY block DESC");
-    let blocks: Vec<(i64, i64, i64)> = connection.built(sql).fetch_all().await?;
-    for (block, rows, cut) in blocks {
+    for (block, rows, cut) in closed {
         let (low, high) = (block * BLOCK, (block + 1) * BLOCK);
         if low < before {
             found.push(Segment { low, high, rows, whole: cut == 0 && high <= before });
@@ -164,6 +180,17 @@ pub(super) async fn segments(
     }
     found.retain(|segment| segment.rows > 0);
     Ok(found)
+}
+
+/// Closed blocks with something that fits, newest first: how much, and whether the times cut through the block.
+async fn blocks(connection: &mut impl Run, filter: &UsageFilter) -> Result<Vec<(i64, i64, i64)>, StoreError> {
+    let (from, until) = filter.times();
+    let mut sql = Sql::new("SELECT block, CAST(sum(requests) AS BIGINT), max(CASE WHEN hour < ");
+    sql.push_bind(from).push(" OR hour > ").push_bind(until.saturating_sub(HOUR));
+    sql.push(" THEN CAST(1 AS BIGINT) ELSE 0 END) FROM usage_part WHERE ");
+    filter.push_parts(&mut sql);
+    sql.push(" GROUP BY block ORDER BY block DESC");
+    Ok(connection.built(sql).fetch_all().await?)
 }
 
 /// The records of rows that a condition names, newest first.

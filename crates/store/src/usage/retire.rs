@@ -1,6 +1,6 @@
 //! Forgetting old records: the oldest block first, one in a transaction, so that no step takes long.
 
-use super::{BLOCK, DAY, write::close_open};
+use super::{BLOCK, DAY, by_name, write::close_open};
 use crate::{
     database::Tx,
     sql::Run,
@@ -14,11 +14,13 @@ pub struct UsageLimits {
     pub days: u32,
     /// Records that are kept at most. They go some sixteen thousand at a time.
     pub records: u64,
+    /// Bytes that records may take at most, about. They go some sixteen thousand at a time.
+    pub bytes: u64,
 }
 
 impl Default for UsageLimits {
     fn default() -> Self {
-        Self { days: 90, records: 20_000_000 }
+        Self { days: 90, records: 20_000_000, bytes: 8 << 30 }
     }
 }
 
@@ -38,10 +40,16 @@ impl Store {
         let open = close_if_stale(&mut tx, now.millis()).await?;
         let oldest: Option<(i64, i64)> =
             tx.query("SELECT block, newest FROM usage_block ORDER BY block LIMIT 1").fetch_optional().await?;
-        let closed: i64 =
-            tx.query("SELECT CAST(coalesce(sum(requests), 0) AS BIGINT) FROM usage_block").scalar().await?;
-        let most = i64::try_from(limits.records).unwrap_or(i64::MAX);
-        let due = oldest.filter(|(_, newest)| *newest < oldest_kept || closed + open > most);
+        let (closed, bytes): (i64, i64) = tx
+            .query(
+                "SELECT CAST(coalesce(sum(requests), 0) AS BIGINT), CAST(coalesce(sum(bytes), 0) AS BIGINT)
+                 FROM usage_block",
+            )
+            .fetch_one()
+            .await?;
+        let beyond = |is: i64, most: u64| u64::try_from(is).is_ok_and(|is| is > most);
+        let much = beyond(closed.saturating_add(open), limits.records) || beyond(bytes, limits.bytes);
+        let due = oldest.filter(|(_, newest)| *newest < oldest_kept || much);
         if let Some((block, _)) = due {
             forget(&mut tx, block).await?;
         }
@@ -83,6 +91,7 @@ async fn forget(tx: &mut Tx, block: i64) -> Result<(), StoreError> {
     ] {
         tx.query(sql).bind(low).bind(high).bind(block).execute().await?;
     }
+    by_name::forget(tx, block, (low, high)).await?;
     tx.query("DELETE FROM usage WHERE id >= $1 AND id < $2").bind(low).bind(high).execute().await?;
     tx.query("DELETE FROM usage_block WHERE block = $1").bind(block).execute().await?;
     Ok(())

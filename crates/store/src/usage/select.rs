@@ -58,11 +58,15 @@ impl UsageFilter {
         if let Some(key) = self.key {
             sql.push(" AND api_key = ").push_bind(key.0);
         }
+        self.push_key_name(sql, "key_name");
+        sql.push(")");
+    }
+
+    pub(super) fn push_key_name(&self, sql: &mut Sql, column: &str) {
         if let Some(name) = &self.key_name {
             sql.push(" AND ");
-            push_name(sql, "key_name", name);
+            push_name(sql, column, name);
         }
-        sql.push(")");
     }
 
     fn push_ways(&self, sql: &mut Sql) {

@@ -4,7 +4,7 @@ use model::{clock::Timestamp, money::Units};
 
 use super::{
     HOUR, UsageFilter, UsageKind, UsageRecord,
-    read::{Segment, segments},
+    read::{Segment, segments, segments_by_hour},
 };
 use crate::{
     build::Sql,
@@ -99,14 +99,14 @@ struct Row {
 }
 
 macro_rules! sums {
-    ($requests:literal) => {
+    ($requests:literal, $errors:literal) => {
         concat!(
             "CAST(coalesce(sum(",
             $requests,
             "), 0) AS BIGINT) AS requests,
-             CAST(coalesce(sum(CASE WHEN kind = 5 THEN ",
-            $requests,
-            " ELSE 0 END), 0) AS BIGINT) AS errors,
+             CAST(coalesce(sum(",
+            $errors,
+            "), 0) AS BIGINT) AS errors,
              CAST(coalesce(sum(units), 0) AS BIGINT) AS units,
              CAST(coalesce(sum(input), 0) AS BIGINT) AS input,
              CAST(coalesce(sum(cached_input), 0) AS BIGINT) AS cached_input,
@@ -118,8 +118,9 @@ macro_rules! sums {
     };
 }
 
-const OF_PARTS: &str = sums!("requests");
-const OF_ROWS: &str = sums!("1");
+const OF_PARTS: &str = sums!("requests", "CASE WHEN kind = 5 THEN requests ELSE 0 END");
+const OF_ROWS: &str = sums!("1", "CASE WHEN kind = 5 THEN 1 ELSE 0 END");
+const OF_NAMES: &str = sums!("n.requests", "n.errors");
 const _: () = assert!(UsageKind::Error.number() == 5, "the text of the sums says so");
 
 /// The hours that lie wholly in the filter's times: from the one, before the other.
@@ -154,9 +155,27 @@ async fn cut(connection: &mut impl Run, filter: &UsageFilter) -> Result<Vec<(Seg
         .bind(super::BLOCK)
         .scalar()
         .await?;
-    let segments = segments(connection, filter).await?.into_iter();
+    let segments = segments_by_hour(connection, filter).await?.into_iter();
     let cut = segments.filter(|segment| !segment.whole);
     Ok(cut.map(|segment| (segment, segment.low < open)).collect())
+}
+
+/// The sums of records by nothing but the name of the key, and times: from the blocks that lie wholly in the times, and
+/// from the rows of the others.
+async fn of_names(connection: &mut impl Run, filter: &UsageFilter) -> Result<UsageSums, StoreError> {
+    let (from, until) = filter.times();
+    let mut sql = Sql::new("SELECT ");
+    sql.push(OF_NAMES);
+    filter.push_named_blocks(&mut sql);
+    sql.push(" AND b.oldest >= ").push_bind(from).push(" AND b.newest < ").push_bind(until);
+    let mut sums: UsageSums = connection.built(sql).fetch_one().await?;
+    for segment in segments(connection, filter).await?.into_iter().filter(|segment| !segment.whole) {
+        let mut sql = Sql::new("SELECT ");
+        sql.push(OF_ROWS).push(" FROM usage WHERE ");
+        push_cut_rows(&mut sql, filter, &segment, false);
+        sums.add(&connection.built(sql).fetch_one().await?);
+    }
+    Ok(sums)
 }
 
 impl Store {
@@ -176,6 +195,9 @@ impl Store {
     pub async fn usage_sums(&self, filter: &UsageFilter) -> Result<UsageSums, StoreError> {
         let filter = UsageFilter { before: None, ..filter.clone() };
         let mut tx = self.snapshot().await?;
+        if filter.is_of_names_alone() {
+            return of_names(&mut tx, &filter).await;
+        }
         let mut sql = Sql::new("SELECT ");
         sql.push(OF_PARTS).push(" FROM usage_part WHERE ");
         filter.push_parts(&mut sql);

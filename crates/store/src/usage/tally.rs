@@ -8,8 +8,10 @@ use std::{collections::BTreeMap, fmt::Write, sync::LazyLock};
 use ledger::Charge;
 
 use super::{
-    BLOCK, HOUR, UsageKind, request_key,
-    write::{count, took},
+    BLOCK, HOUR, UsageKind,
+    by_name::Names,
+    request_key,
+    write::{count, size, took},
 };
 use crate::{database::Tx, rows::ManyRows, sql::Run, store::StoreError};
 
@@ -33,6 +35,8 @@ pub(crate) struct Tally {
     parts: BTreeMap<Of, Part>,
     /// By the upper bits of the request's key.
     requests: BTreeMap<i64, String>,
+    names: Names,
+    bytes: i64,
 }
 
 static PARTS: LazyLock<ManyRows> = LazyLock::new(|| {
@@ -46,7 +50,7 @@ static REQUESTS: LazyLock<ManyRows> =
     LazyLock::new(|| ManyRows::new("INSERT INTO usage_request (shard, block, offsets) VALUES ", 3, ""));
 
 impl Tally {
-    const fn new(block: i64) -> Self {
+    fn new(block: i64) -> Self {
         Self {
             block,
             records: 0,
@@ -54,6 +58,8 @@ impl Tally {
             newest: 0,
             parts: BTreeMap::new(),
             requests: BTreeMap::new(),
+            names: Names::default(),
+            bytes: 0,
         }
     }
 
@@ -65,6 +71,7 @@ impl Tally {
         payer: i64,
         way: i64,
         charge: &Charge,
+        record: &str,
     ) -> Result<Option<Self>, StoreError> {
         let (block, offset) = (id.div_euclid(BLOCK), id.rem_euclid(BLOCK));
         let known = tally.filter(|tally| tally.block == block && tally.records == offset);
@@ -73,7 +80,8 @@ impl Tally {
         };
         let outcome = &charge.outcome;
         let (ended, tokens) = (outcome.ended.millis(), &outcome.tokens);
-        let (hour, kind) = (ended - ended % HOUR, UsageKind::of(charge).number());
+        let of = UsageKind::of(charge);
+        let (hour, kind) = (ended - ended % HOUR, of.number());
         let added = [
             1,
             outcome.units.get(),
@@ -92,6 +100,8 @@ impl Tally {
             }
             append(&mut part.offsets, format_args!("{offset}"));
         }
+        tally.names.add(charge, of == UsageKind::Error, added)?;
+        tally.bytes = tally.bytes.saturating_add(size(record));
         let key = request_key(&charge.context.request_id);
         let shard = tally.requests.entry(key >> 16).or_default();
         append(shard, format_args!("{}:{offset}", key & 0xffff));
@@ -126,13 +136,17 @@ impl Tally {
             }
             query.execute().await?;
         }
-        tx.query("INSERT INTO usage_block (block, requests, oldest, newest) VALUES ($1, $2, $3, $4)")
-            .bind(self.block)
-            .bind(self.records)
-            .bind(self.oldest)
-            .bind(self.newest)
-            .execute()
-            .await?;
+        self.names.close(tx, self.block).await?;
+        tx.query(
+            "INSERT INTO usage_block (block, requests, oldest, newest, bytes) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(self.block)
+        .bind(self.records)
+        .bind(self.oldest)
+        .bind(self.newest)
+        .bind(self.bytes)
+        .execute()
+        .await?;
         Ok(())
     }
 }

@@ -4,7 +4,9 @@ use std::{borrow::Cow, sync::LazyLock};
 
 use ledger::Charge;
 
-use super::{BLOCK, DAY, Detail, HOUR, UsageKind, name::Learned, name::Names, request_key, tally::Tally};
+use super::{
+    BLOCK, DAY, Detail, HOUR, UsageKind, by_name, name::Learned, name::Names, request_key, tally::Tally,
+};
 use crate::{database::Tx, rows::ManyRows, sql::Run, store::StoreError};
 
 /// Nothing counted in a record is larger, so that the sums of a block stay in range whatever an upstream claims.
@@ -19,6 +21,15 @@ pub(super) fn took(charge: &Charge) -> i64 {
     charge.outcome.ended.millis_since(charge.context.started).min(MOST)
 }
 
+/// Bytes of a record beside its text: its numbers, and its part of the sums and the index of its block. Measured with
+/// `bench/usage`.
+const BESIDE: i64 = 130;
+
+/// About how many bytes a record takes.
+pub(super) fn size(record: &str) -> i64 {
+    i64::try_from(record.len()).unwrap_or(MOST).saturating_add(BESIDE)
+}
+
 static INSERT: LazyLock<ManyRows> = LazyLock::new(|| {
     let before =
         "INSERT INTO usage (id, journal, seq, payer, way, kind, ended, took, units, input, cached_input,
@@ -26,8 +37,8 @@ static INSERT: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::new(before, 16, "")
 });
 
-/// Appends the records of charges, and goes on with the tally of the open block. That each is applied once is for the journal's cursor to guard, which moves in
-/// the same transaction.
+/// Appends the records of charges, and goes on with the tally of the open block. That each is applied once is for the
+/// journal's cursor to guard, which moves in the same transaction.
 pub(crate) async fn append(
     tx: &mut Tx,
     names: &Names,
@@ -44,8 +55,9 @@ pub(crate) async fn append(
     let mut rows = Vec::with_capacity(charges.len());
     for charge in charges {
         let (payer, way) = names.of(tx, &mut learned, charge).await?;
-        rows.push((next, payer, way, charge));
-        tally = Tally::with(tally, next, payer, way, charge)?;
+        let record = detail(charge)?;
+        tally = Tally::with(tally, next, payer, way, charge, &record)?;
+        rows.push((next, payer, way, charge, record));
         next += 1;
         if next.rem_euclid(BLOCK) == 0 {
             full.extend(tally.take());
@@ -53,7 +65,7 @@ pub(crate) async fn append(
     }
     for (sql, rows) in INSERT.split(tx.engine(), &rows) {
         let mut query = tx.query(sql);
-        for (id, payer, way, charge) in rows {
+        for (id, payer, way, charge, record) in rows {
             let outcome = &charge.outcome;
             query = query
                 .bind(*id)
@@ -71,7 +83,7 @@ pub(crate) async fn append(
                 .bind(count(outcome.tokens.output))
                 .bind(count(outcome.tokens.reasoning))
                 .bind(request_key(&charge.context.request_id))
-                .bind(detail(charge)?);
+                .bind(record.as_str());
         }
         query.execute().await?;
     }
@@ -175,6 +187,7 @@ async fn close(tx: &mut Tx, block: i64) -> Result<(), StoreError> {
     for sql in [by_payer, together] {
         tx.query(sql).bind(block).bind(low).bind(high).bind(HOUR).execute().await?;
     }
+    by_name::close(tx, block, (low, high)).await?;
     tx.query(
         "INSERT INTO usage_request (shard, block, offsets)
          SELECT request_key / 65536, $1,
@@ -187,12 +200,15 @@ async fn close(tx: &mut Tx, block: i64) -> Result<(), StoreError> {
     .execute()
     .await?;
     tx.query(
-        "INSERT INTO usage_block (block, requests, oldest, newest)
-         SELECT $1, count(*), coalesce(min(ended), 0), coalesce(max(ended), 0) FROM usage WHERE id >= $2 AND id < $3",
+        "INSERT INTO usage_block (block, requests, oldest, newest, bytes)
+         SELECT $1, count(*), coalesce(min(ended), 0), coalesce(max(ended), 0),
+            CAST(coalesce(sum(octet_length(record) + $4), 0) AS BIGINT)
+         FROM usage WHERE id >= $2 AND id < $3",
     )
     .bind(block)
     .bind(low)
     .bind(high)
+    .bind(BESIDE)
     .execute()
     .await?;
     Ok(())

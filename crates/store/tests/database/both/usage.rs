@@ -128,11 +128,13 @@ fn mixed(keys: &[(ApiKey, PoolId); 2]) -> Vec<Charge> {
 }
 
 type Parts = Vec<(Vec<i64>, Vec<String>)>;
+/// A block: requests, oldest, newest, bytes.
+type Block = (i64, i64, i64, i64, i64);
 type Lists = Vec<(i64, i64, Vec<String>)>;
 
 /// What closed blocks say, each list in order. Payers and ways are left out: their ids depend on how often they were
 /// looked for.
-async fn closed(fixture: &Fixture) -> (Parts, Lists, Vec<(i64, i64, i64, i64)>) {
+async fn closed(fixture: &Fixture) -> (Parts, Lists, Vec<Block>, Parts) {
     let mut raw = fixture.raw().await;
     let sorted = |list: &str| {
         let mut entries: Vec<String> = list.split(',').map(str::to_owned).collect();
@@ -155,11 +157,20 @@ async fn closed(fixture: &Fixture) -> (Parts, Lists, Vec<(i64, i64, i64, i64)>) 
             .await
             .unwrap();
     let requests = requests.into_iter().map(|(shard, block, list)| (shard, block, sorted(&list))).collect();
-    let blocks = sqlx::query_as("SELECT block, requests, oldest, newest FROM usage_block ORDER BY block")
-        .fetch_all(&mut raw)
-        .await
-        .unwrap();
-    (parts, requests, blocks)
+    let blocks =
+        sqlx::query_as("SELECT block, requests, oldest, newest, bytes FROM usage_block ORDER BY block")
+            .fetch_all(&mut raw)
+            .await
+            .unwrap();
+    let names: Vec<AnyRow> = sqlx::query(
+        "SELECT block, requests, errors, units, input, cached_input, cache_write, output, reasoning, took, key_name
+            FROM usage_name ORDER BY block, key_name",
+    )
+    .fetch_all(&mut raw)
+    .await
+    .unwrap();
+    let name = |row: &AnyRow| ((0..10).map(|column| row.get(column)).collect(), vec![row.get(10)]);
+    (parts, requests, blocks, names.iter().map(name).collect())
 }
 
 #[tokio::test]
@@ -181,6 +192,8 @@ async fn memory_and_the_database_sum_up_a_block_alike() {
     assert_eq!(said.2, same.2);
     assert!(said.1 == same.1, "the indexes differ");
     assert!(said.0 == same.0, "the sums differ");
+    assert_eq!(said.3, same.3);
+    assert_eq!(said.3.len(), 6, "two names in three blocks");
 }
 
 fn fits(record: &UsageRecord, filter: &UsageFilter) -> bool {
@@ -248,6 +261,16 @@ async fn every_filter_finds_and_sums_what_going_through_all_records_does() {
         UsageFilter { username: text("eve"), account: ada, ..any() },
         UsageFilter { key_name: text("second_%"), ..any() },
         UsageFilter { key_name: text("nobody"), ..any() },
+        UsageFilter { key_name: text("first"), ..any() },
+        UsageFilter { key_name: text("%"), from: hour(20), until: hour(22), ..any() },
+        UsageFilter { key_name: text("first"), from: Some(at(DAY + 20 * HOUR + 1_234)), ..any() },
+        UsageFilter {
+            key_name: text("Second_one"),
+            from: Some(at(DAY + 3 * HOUR + 1)),
+            until: Some(at(DAY + 41 * HOUR + 99_999)),
+            ..any()
+        },
+        UsageFilter { key_name: text("first"), before: Some(BLOCK as i64 * 2 + 77), ..any() },
         UsageFilter { account: ada, keyword: text("OPUS"), ..any() },
         UsageFilter { account: eve, keyword: text("second_"), kind: Some(UsageKind::Use), ..any() },
         UsageFilter { from: hour(20), until: hour(22), ..any() },
@@ -333,7 +356,7 @@ async fn a_request_id_finds_its_records_in_closed_blocks_and_in_the_open_one() {
 async fn old_records_go_a_block_at_a_time_and_the_books_still_add_up() {
     let fixture = super::open().await;
     let keys = many(&fixture).await;
-    let keep = |days, records| UsageLimits { days, records };
+    let keep = |days, records| UsageLimits { days, records, bytes: u64::MAX };
     let retire = async |limits, now: Timestamp| fixture.store.retire_usage(limits, now).await.unwrap();
     let oldest = async || list(&fixture, &UsageFilter::default()).await.last().map(|record| record.id);
     let end = at(4 * DAY);
@@ -352,10 +375,30 @@ async fn old_records_go_a_block_at_a_time_and_the_books_still_add_up() {
     assert_eq!(fixture.store.usage_sums(&filter).await.unwrap(), sums(left.iter()));
     assert_eq!(fixture.store.usage_of_request(&filter, "request 5").await.unwrap(), []);
 
+    let taken = async || {
+        let bytes: (i64, i64) =
+            sqlx::query_as("SELECT count(*), CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM usage_block")
+                .fetch_one(&mut fixture.raw().await)
+                .await
+                .unwrap();
+        bytes
+    };
+    let (blocks, bytes) = taken().await;
+    let by_size = |bytes: i64| UsageLimits { bytes: bytes.unsigned_abs(), ..keep(90, u64::MAX) };
+    assert!(!retire(by_size(bytes), end).await, "as many bytes as are allowed");
+    assert!(retire(by_size(bytes - 1), end).await);
+    assert_eq!(taken().await.0, blocks - 1);
+    fixture.assert_sound().await;
+
     while retire(keep(1, u64::MAX), at(30 * DAY)).await {
         fixture.assert_sound().await;
     }
     assert_eq!(oldest().await, None, "without traffic too, nothing is kept longer");
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM usage_name")
+        .fetch_one(&mut fixture.raw().await)
+        .await
+        .unwrap();
+    assert_eq!(left, 0, "the sums by name go with their block");
     apply(&fixture, vec![of(900_001, &keys[0], 4)]).await;
     assert_eq!(list(&fixture, &filter).await, []);
     assert_eq!(list(&fixture, &UsageFilter::default()).await.len(), 1);

@@ -3,6 +3,8 @@
 //! This is the only place that reads the environment. docs/configuration.md documents every key of [`KEYS`], which a
 //! test compares.
 
+mod keys;
+
 use std::{
     collections::BTreeMap,
     env, fmt,
@@ -16,93 +18,10 @@ use gateway::Roots;
 use store::PostgresServer;
 use zeroize::Zeroizing;
 
+pub(crate) use keys::{KEYS, Key};
+
 use crate::cli::Options;
-
-/// One configuration key.
-pub(crate) struct Key {
-    /// Its name in the file, with dots; in the environment `APSIS_` and upper case with underscores.
-    pub(crate) name: &'static str,
-    /// What it is when nobody says.
-    pub(crate) default: &'static str,
-    /// What kind of value it takes.
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Text,
-    Address,
-    Count,
-    Flag,
-    /// Seconds or milliseconds, such as `10s` or `200ms`.
-    Time,
-    MasterKey,
-    DatabaseUrl,
-    Networks,
-    /// A PEM file; empty for none.
-    Certificates,
-}
-
-impl Kind {
-    /// Never shown; `APSIS_…_FILE` and `<key>_file` name a file with it.
-    const fn is_secret(self) -> bool {
-        matches!(self, Self::MasterKey | Self::DatabaseUrl)
-    }
-}
-
-const fn key(name: &'static str, default: &'static str, kind: Kind) -> Key {
-    Key { name, default, kind }
-}
-
-/// Every key.
-pub(crate) const KEYS: &[Key] = &[
-    key("listen", "127.0.0.1:3000", Kind::Address),
-    key("data_dir", "apsis-data", Kind::Text),
-    key("master_key", "", Kind::MasterKey),
-    key("database_url", "", Kind::DatabaseUrl),
-    key("database.connections", "10", Kind::Count),
-    key("database.statement_timeout", "10s", Kind::Time),
-    key("worker_threads", "0", Kind::Count),
-    key("public_url", "", Kind::Text),
-    key("trusted_proxies", "", Kind::Networks),
-    key("error_type", "comet_api_error", Kind::Text),
-    key("log.format", "auto", Kind::Text),
-    key("log.level", "info", Kind::Text),
-    key("limits.model_body", "33554432", Kind::Count),
-    key("limits.management_body", "262144", Kind::Count),
-    key("limits.answer", "67108864", Kind::Count),
-    key("limits.connections", "16384", Kind::Count),
-    key("timeouts.header", "10s", Kind::Time),
-    key("timeouts.body_idle", "30s", Kind::Time),
-    key("timeouts.body", "600s", Kind::Time),
-    key("timeouts.write", "60s", Kind::Time),
-    key("timeouts.connect", "5s", Kind::Time),
-    key("timeouts.first_byte", "120s", Kind::Time),
-    key("timeouts.idle", "60s", Kind::Time),
-    key("timeouts.answer", "3600s", Kind::Time),
-    key("timeouts.drain", "30s", Kind::Time),
-    key("routing.attempts_per_group", "3", Kind::Count),
-    key("routing.deadline", "180s", Kind::Time),
-    key("routing.cool_down", "5s", Kind::Time),
-    key("routing.longest_cool_down", "600s", Kind::Time),
-    key("routing.retries_per_hundred", "8", Kind::Count),
-    key("routing.retries_per_second", "1", Kind::Count),
-    key("routing.breaker_failures", "5", Kind::Count),
-    key("routing.breaker_open", "1s", Kind::Time),
-    key("routing.longest_breaker_open", "60s", Kind::Time),
-    key("stream.step", "2048", Kind::Count),
-    key("stream.minimum_output", "16", Kind::Count),
-    key("upstream.allow_private", "", Kind::Networks),
-    key("upstream.ca_file", "", Kind::Certificates),
-    key("journal.segment_bytes", "8388608", Kind::Count),
-    key("journal.apply_every", "200ms", Kind::Time),
-    key("journal.apply_records", "4096", Kind::Count),
-    key("journal.flush_limit", "5s", Kind::Time),
-    key("ledger.verify_every", "3600s", Kind::Time),
-    key("usage.keep_days", "90", Kind::Count),
-    key("usage.keep_records", "20000000", Kind::Count),
-    key("catalogue.shipped", "true", Kind::Flag),
-];
+use keys::Kind;
 
 /// Where a value came from, for an error.
 #[derive(Clone, Debug)]
@@ -421,7 +340,10 @@ mod tests {
         let message = error("", &[], roots("/nowhere.pem"));
         assert!(message.contains("`upstream.ca_file`: cannot read /nowhere.pem"), "{message}");
         let message = error("", &[], roots(file!().trim_start_matches("crates/server/")));
-        assert!(message.contains("`upstream.ca_file`: src/config.rs: there is no certificate"), "{message}");
+        assert!(
+            message.contains("`upstream.ca_file`: src/config/mod.rs: there is no certificate"),
+            "{message}"
+        );
         let secret = error("", &[("APSIS_MASTER_KEY", "deadbeef")], none());
         assert!(secret.contains("64 hexadecimal digits") && !secret.contains("deadbeef"), "{secret}");
         let secret = error("", &[("APSIS_DATABASE_URL", "mysql://ada:s3cret@db/apsis")], none());
@@ -443,7 +365,7 @@ mod tests {
 
     #[test]
     fn every_key_is_documented_with_its_default() {
-        let documented = include_str!("../../../docs/configuration.md");
+        let documented = include_str!("../../../../docs/configuration.md");
         for key in KEYS {
             let default =
                 if key.default.is_empty() { "–".to_owned() } else { format!("`{}`", key.default) };
