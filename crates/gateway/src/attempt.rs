@@ -82,7 +82,7 @@ impl From<UpstreamFailure> for Failed {
 impl From<NoAnswer> for Failed {
     fn from(no_answer: NoAnswer) -> Self {
         match no_answer {
-            NoAnswer::Failed(failure) => failure.into(),
+            NoAnswer::Failed(failure) | NoAnswer::Unreached { failure, .. } => failure.into(),
             NoAnswer::Credential(message) => {
                 let code = Some("invalid_credential".to_owned());
                 Self {

@@ -149,7 +149,7 @@ async fn attempt(
     };
     let (status, problem) = match tokio::time::timeout(limit, heard).await {
         Ok(Ok((status, problem))) => (Some(status), problem),
-        Ok(Err(failure)) => (None, Some(Failed::from(failure).refusal.to_string())),
+        Ok(Err(no_answer)) => (None, Some(told(no_answer))),
         Err(_) => (None, Some("the upstream took too long to answer".to_owned())),
     };
     Ok(Finding {
@@ -160,6 +160,16 @@ async fn attempt(
         credential: way.credential,
         reason: problem.unwrap_or_else(|| "it answers".to_owned()),
     })
+}
+
+/// Why there was no answer, for the operator who asked: callers are told no more than the first half.
+fn told(no_answer: NoAnswer) -> String {
+    let why = match &no_answer {
+        NoAnswer::Unreached { why, .. } => Some(why.clone()),
+        NoAnswer::Failed(_) | NoAnswer::Credential(_) => None,
+    };
+    let refusal = Failed::from(no_answer).refusal;
+    why.map_or_else(|| refusal.to_string(), |why| format!("{refusal}: {why}"))
 }
 
 fn way<'a>(route: &'a Route, trial: &Trial) -> Result<&'a Arc<Channel>, Failure> {

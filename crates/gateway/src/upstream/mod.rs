@@ -156,9 +156,10 @@ impl Upstream {
     ) -> Result<Response<UpstreamBody>, NoAnswer> {
         match self.send_for_ever(&channel.target, path, headers, body).await {
             Ok(answer) => Ok(framed::unframed(answer)),
-            Err((failure, error)) => {
-                tracing::warn!(channel = %channel.id, error = chain(&error), "an upstream cannot be reached");
-                Err(failure.into())
+            Err(unreached) => {
+                let no_answer = NoAnswer::from(unreached);
+                tracing::warn!(channel = %channel.id, error = %no_answer, "an upstream cannot be reached");
+                Err(no_answer)
             }
         }
     }
@@ -182,7 +183,7 @@ impl Upstream {
         headers.insert(header::CONTENT_TYPE, form);
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(asked.len()));
         let answer = self.send_for_ever(&account.endpoint, path, headers, asked).await;
-        let (head, body) = answer.map_err(|(failure, _)| failure)?.into_parts();
+        let (head, body) = answer?.into_parts();
         let patience = Patience { idle: TOKEN, whole: TOKEN };
         let body = body::collect(body, MAX_TOKEN, patience).await.map_err(|cut| match cut {
             Cut::TooLarge => UpstreamFailure::Malformed,
@@ -279,9 +280,18 @@ pub(crate) enum NoAnswer {
     /// Something went wrong with the upstream, or with whom it trusts.
     #[error("{}", .0.word())]
     Failed(UpstreamFailure),
+    /// Nothing came of a connection. Why may name an address: for the log and for operators alone.
+    #[error("{}: {why}", .failure.word())]
+    Unreached { failure: UpstreamFailure, why: String },
     /// The credential is not good, for this reason.
     #[error("{0}")]
     Credential(String),
+}
+
+impl From<(UpstreamFailure, io::Error)> for NoAnswer {
+    fn from((failure, error): (UpstreamFailure, io::Error)) -> Self {
+        Self::Unreached { failure, why: chain(&error) }
+    }
 }
 
 impl From<UpstreamFailure> for NoAnswer {

@@ -17,6 +17,7 @@ mod docs;
 mod edges;
 mod exactness;
 mod failures;
+mod forbidden;
 mod keys;
 mod logs;
 mod model_api;
