@@ -11,6 +11,7 @@ mod schema;
 mod second_factor;
 mod session;
 mod usage;
+mod usage_blocks;
 mod verify;
 
 use super::open;

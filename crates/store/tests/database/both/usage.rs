@@ -4,41 +4,39 @@
 use crate::fixture::{Fixture, JOURNAL, at, batch, charge};
 use ledger::{Applied, Book, Charge};
 use model::{
-    clock::Timestamp,
     id::{ChannelId, LeaseId, PoolId},
     key::{ApiKey, Settings},
     money::Units,
     price::ListedRates,
 };
-use sqlx::{Row, any::AnyRow};
-use store::{Leaps, NewPrice, Store, UsageFilter, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums};
+use store::{Leaps, NewPrice, Store, UsageFilter, UsageHour, UsageKind, UsageRecord, UsageSums};
 
 const UNLIMITED: LeaseId = LeaseId(0);
 /// Ids in a block.
-const BLOCK: u64 = 16_384;
-const HOUR: i64 = 3_600_000;
-const DAY: i64 = 24 * HOUR;
+pub(super) const BLOCK: u64 = 16_384;
+pub(super) const HOUR: i64 = 3_600_000;
+pub(super) const DAY: i64 = 24 * HOUR;
 
-async fn key(fixture: &Fixture, username: &str, seed: u8, name: &str) -> (ApiKey, PoolId) {
+pub(super) async fn key(fixture: &Fixture, username: &str, seed: u8, name: &str) -> (ApiKey, PoolId) {
     let account = fixture.account(username, None).await;
     let settings = Settings { name: name.to_owned(), unlimited_quota: true, ..Settings::default() };
     (fixture.key(account.id, seed, 0, settings).await.key, account.pool)
 }
 
-fn of(seq: u64, (key, balance): &(ApiKey, PoolId), units: i64) -> Charge {
+pub(super) fn of(seq: u64, (key, balance): &(ApiKey, PoolId), units: i64) -> Charge {
     charge(seq, key, [(key.pool, UNLIMITED), (*balance, UNLIMITED)], units)
 }
 
-async fn apply(fixture: &Fixture, charges: Vec<Charge>) {
+pub(super) async fn apply(fixture: &Fixture, charges: Vec<Charge>) {
     apply_to(&fixture.store, charges).await;
 }
 
-async fn apply_to(store: &Store, charges: Vec<Charge>) {
+pub(super) async fn apply_to(store: &Store, charges: Vec<Charge>) {
     let from = store.open_journal(JOURNAL).await.unwrap();
     assert_eq!(store.apply(&batch(from, from + 1, charges)).await, Ok(Applied::Now));
 }
 
-async fn list(fixture: &Fixture, filter: &UsageFilter) -> Vec<UsageRecord> {
+pub(super) async fn list(fixture: &Fixture, filter: &UsageFilter) -> Vec<UsageRecord> {
     fixture.store.usage(filter, 0, i64::MAX).await.unwrap().0
 }
 
@@ -91,7 +89,7 @@ async fn a_record_keeps_what_happened_and_explains_its_charge() {
 
 /// Three blocks and a half of records of two accounts over three days: models, channels, kinds and hours of every mix, in
 /// batches that do not fit into blocks.
-async fn many(fixture: &Fixture) -> [(ApiKey, PoolId); 2] {
+pub(super) async fn many(fixture: &Fixture) -> [(ApiKey, PoolId); 2] {
     let keys = [key(fixture, "ada", 1, "first").await, key(fixture, "eve", 2, "Second_one").await];
     let mut charges = mixed(&keys);
     while !charges.is_empty() {
@@ -101,7 +99,7 @@ async fn many(fixture: &Fixture) -> [(ApiKey, PoolId); 2] {
     keys
 }
 
-fn mixed(keys: &[(ApiKey, PoolId); 2]) -> Vec<Charge> {
+pub(super) fn mixed(keys: &[(ApiKey, PoolId); 2]) -> Vec<Charge> {
     let mut charges = Vec::new();
     for seq in 1..=(BLOCK * 7 / 2) {
         let n = i64::try_from(seq).unwrap();
@@ -125,75 +123,6 @@ fn mixed(keys: &[(ApiKey, PoolId); 2]) -> Vec<Charge> {
         charges.push(one);
     }
     charges
-}
-
-type Parts = Vec<(Vec<i64>, Vec<String>)>;
-/// A block: requests, oldest, newest, bytes.
-type Block = (i64, i64, i64, i64, i64);
-type Lists = Vec<(i64, i64, Vec<String>)>;
-
-/// What closed blocks say, each list in order. Payers and ways are left out: their ids depend on how often they were
-/// looked for.
-async fn closed(fixture: &Fixture) -> (Parts, Lists, Vec<Block>, Parts) {
-    let mut raw = fixture.raw().await;
-    let sorted = |list: &str| {
-        let mut entries: Vec<String> = list.split(',').map(str::to_owned).collect();
-        entries.sort_unstable();
-        entries
-    };
-    let parts: Vec<AnyRow> = sqlx::query(
-        "SELECT account, block, hour, kind, requests, units, input, cached_input, cache_write, output, reasoning, took,
-            offsets FROM usage_part",
-    )
-    .fetch_all(&mut raw)
-    .await
-    .unwrap();
-    let part = |row: &AnyRow| ((0..12).map(|column| row.get(column)).collect(), sorted(row.get(12)));
-    let mut parts: Parts = parts.iter().map(part).collect();
-    parts.sort_unstable();
-    let requests: Vec<(i64, i64, String)> =
-        sqlx::query_as("SELECT shard, block, offsets FROM usage_request ORDER BY shard, block")
-            .fetch_all(&mut raw)
-            .await
-            .unwrap();
-    let requests = requests.into_iter().map(|(shard, block, list)| (shard, block, sorted(&list))).collect();
-    let blocks =
-        sqlx::query_as("SELECT block, requests, oldest, newest, bytes FROM usage_block ORDER BY block")
-            .fetch_all(&mut raw)
-            .await
-            .unwrap();
-    let names: Vec<AnyRow> = sqlx::query(
-        "SELECT block, requests, errors, units, input, cached_input, cache_write, output, reasoning, took, key_name
-            FROM usage_name ORDER BY block, key_name",
-    )
-    .fetch_all(&mut raw)
-    .await
-    .unwrap();
-    let name = |row: &AnyRow| ((0..10).map(|column| row.get(column)).collect(), vec![row.get(10)]);
-    (parts, requests, blocks, names.iter().map(name).collect())
-}
-
-#[tokio::test]
-async fn memory_and_the_database_sum_up_a_block_alike() {
-    let (known, forgetful) = (super::open().await, super::open().await);
-    many(&known).await;
-    let keys = [key(&forgetful, "ada", 1, "first").await, key(&forgetful, "eve", 2, "Second_one").await];
-    let mut charges = mixed(&keys);
-    while !charges.is_empty() {
-        let rest = charges.split_off(charges.len().min(3_001));
-        // A start knows nothing of the block that it finds open.
-        let store = forgetful.reopen(&forgetful.master).await.unwrap();
-        apply_to(&store, std::mem::replace(&mut charges, rest)).await;
-        store.close().await;
-    }
-    let said = closed(&known).await;
-    assert!(said.0.len() > 500 && said.1.len() > 500 && said.2.len() == 3);
-    let same = closed(&forgetful).await;
-    assert_eq!(said.2, same.2);
-    assert!(said.1 == same.1, "the indexes differ");
-    assert!(said.0 == same.0, "the sums differ");
-    assert_eq!(said.3, same.3);
-    assert_eq!(said.3.len(), 6, "two names in three blocks");
 }
 
 fn fits(record: &UsageRecord, filter: &UsageFilter) -> bool {
@@ -220,7 +149,7 @@ fn fits(record: &UsageRecord, filter: &UsageFilter) -> bool {
         && filter.before.is_none_or(|before| record.id < before)
 }
 
-fn sums<'a>(records: impl Iterator<Item = &'a UsageRecord>) -> UsageSums {
+pub(super) fn sums<'a>(records: impl Iterator<Item = &'a UsageRecord>) -> UsageSums {
     records.fold(UsageSums::default(), |sums, record| UsageSums {
         requests: sums.requests + 1,
         errors: sums.errors + i64::from(record.kind == UsageKind::Error),
@@ -353,59 +282,6 @@ async fn a_request_id_finds_its_records_in_closed_blocks_and_in_the_open_one() {
 }
 
 #[tokio::test]
-async fn old_records_go_a_block_at_a_time_and_the_books_still_add_up() {
-    let fixture = super::open().await;
-    let keys = many(&fixture).await;
-    let keep = |days, records| UsageLimits { days, records, bytes: u64::MAX };
-    let retire = async |limits, now: Timestamp| fixture.store.retire_usage(limits, now).await.unwrap();
-    let oldest = async || list(&fixture, &UsageFilter::default()).await.last().map(|record| record.id);
-    let end = at(4 * DAY);
-    assert!(!retire(keep(90, u64::MAX), end).await);
-    assert_eq!(oldest().await, Some(0));
-
-    let mut steps = 0;
-    while retire(keep(90, BLOCK * 2), end).await {
-        steps += 1;
-        fixture.assert_sound().await;
-    }
-    let kept = list(&fixture, &UsageFilter::default()).await.len() as u64;
-    assert!(steps > 0 && kept <= BLOCK * 2 && kept > BLOCK, "{steps} {kept}");
-    let filter = UsageFilter { account: Some(keys[1].0.account), ..UsageFilter::default() };
-    let left = list(&fixture, &filter).await;
-    assert_eq!(fixture.store.usage_sums(&filter).await.unwrap(), sums(left.iter()));
-    assert_eq!(fixture.store.usage_of_request(&filter, "request 5").await.unwrap(), []);
-
-    let taken = async || {
-        let bytes: (i64, i64) =
-            sqlx::query_as("SELECT count(*), CAST(coalesce(sum(bytes), 0) AS BIGINT) FROM usage_block")
-                .fetch_one(&mut fixture.raw().await)
-                .await
-                .unwrap();
-        bytes
-    };
-    let (blocks, bytes) = taken().await;
-    let by_size = |bytes: i64| UsageLimits { bytes: bytes.unsigned_abs(), ..keep(90, u64::MAX) };
-    assert!(!retire(by_size(bytes), end).await, "as many bytes as are allowed");
-    assert!(retire(by_size(bytes - 1), end).await);
-    assert_eq!(taken().await.0, blocks - 1);
-    fixture.assert_sound().await;
-
-    while retire(keep(1, u64::MAX), at(30 * DAY)).await {
-        fixture.assert_sound().await;
-    }
-    assert_eq!(oldest().await, None, "without traffic too, nothing is kept longer");
-    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM usage_name")
-        .fetch_one(&mut fixture.raw().await)
-        .await
-        .unwrap();
-    assert_eq!(left, 0, "the sums by name go with their block");
-    apply(&fixture, vec![of(900_001, &keys[0], 4)]).await;
-    assert_eq!(list(&fixture, &filter).await, []);
-    assert_eq!(list(&fixture, &UsageFilter::default()).await.len(), 1);
-    fixture.assert_sound().await;
-}
-
-#[tokio::test]
 async fn an_absurd_report_does_not_stop_the_books() {
     let fixture = super::open().await;
     let ada = key(&fixture, "ada", 1, "").await;
@@ -416,22 +292,5 @@ async fn an_absurd_report_does_not_stop_the_books() {
     apply(&fixture, charges).await;
     let found = fixture.store.usage_sums(&UsageFilter::default()).await.unwrap();
     assert_eq!(found.units, BLOCK as i64 + 1);
-    fixture.assert_sound().await;
-}
-
-#[tokio::test]
-async fn a_block_of_a_day_ago_is_closed_by_the_next_record() {
-    let fixture = super::open().await;
-    let ada = key(&fixture, "ada", 1, "").await;
-    for (seq, day) in [(1, 1), (2, 1), (3, 3), (4, 9)] {
-        let mut one = of(seq, &ada, 1);
-        one.outcome.ended = at(day * DAY);
-        apply(&fixture, vec![one]).await;
-    }
-    let ids: Vec<i64> =
-        list(&fixture, &UsageFilter::default()).await.iter().map(|record| record.id / BLOCK as i64).collect();
-    assert_eq!(ids, [2, 1, 0, 0]);
-    let filter = UsageFilter { from: Some(at(2 * DAY)), until: Some(at(9 * DAY)), ..UsageFilter::default() };
-    assert_eq!(fixture.store.usage_sums(&filter).await.unwrap().requests, 1);
     fixture.assert_sound().await;
 }
