@@ -10,6 +10,7 @@ use model::{
 };
 
 use crate::{
+    book::Draw,
     error::{FatalError, HoldError},
     flaw::{Flaw, Flaws},
     journal::{Journal, NotTaken},
@@ -108,6 +109,14 @@ impl OpenHold {
         let rest = Units::new(self.units.get().saturating_sub(outcome.units.get()).max(0));
         self.pools.iter().for_each(|pool| pool.give_back(rest));
         Ok(outcome)
+    }
+
+    /// Writes that the book keeps the units; nothing returns to the pools.
+    fn hand_over(&mut self) -> Result<(), NotTaken> {
+        self.settled = true;
+        let written = self.journal.hand_over(self.seq);
+        self.pools.iter().for_each(|pool| pool.settled_at(written.ok()));
+        written.map(drop)
     }
 }
 
@@ -216,6 +225,23 @@ impl Hold {
     /// Ends the hold: writes the charge before it returns, and gives the rest back. Returns what was charged.
     pub fn settle(mut self, outcome: UsageOutcome) -> UsageOutcome {
         self.end(outcome)
+    }
+
+    /// What it is drawn from: where the book finds the units of a hold that it takes over.
+    #[must_use]
+    pub fn draws(&self) -> [Draw; 2] {
+        let [first, second] = &self.open.pools;
+        [first.draw(), second.draw()]
+    }
+
+    /// Ends the hold without a charge, after the book has taken its units out of the leases that it is drawn from: they
+    /// are held there for what outlives the request and this process. A process that dies between the two settles the
+    /// hold for nothing at its next start, which changes nothing in the book.
+    pub fn hand_over(mut self) {
+        if let Err(why) = self.open.hand_over() {
+            tracing::error!(hold = %self.id(), ?why, "the end of a hold could not be written");
+        }
+        self.ledger.hold_ended();
     }
 
     fn end(&mut self, outcome: UsageOutcome) -> UsageOutcome {

@@ -219,7 +219,16 @@ impl Journal {
             let end = (0..=MAX_WORD.min(word.len())).rev().find(|end| word.is_char_boundary(*end));
             word.truncate(end.unwrap_or(0));
         }
-        let body = record::body(&Record::Settle { hold, outcome }).map_err(|_| NotTaken::Closed)?;
+        self.end(hold, &Record::Settle { hold, outcome })
+    }
+
+    /// Writes that the book keeps what a hold held.
+    pub(crate) fn hand_over(&self, hold: u64) -> Result<u64, NotTaken> {
+        self.end(hold, &Record::HandOver { hold })
+    }
+
+    fn end(&self, hold: u64, record: &Record) -> Result<u64, NotTaken> {
+        let body = record::body(record).map_err(|_| NotTaken::Closed)?;
         let mut tail = self.tail.lock();
         let seq = self.append(&mut tail, &body, false)?;
         tail.open.remove(&hold);

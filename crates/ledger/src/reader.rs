@@ -137,6 +137,7 @@ impl Reader {
                     open.progress = Some(outcome);
                 }
             }
+            Record::HandOver { hold } => drop(self.open.remove(&hold)),
             Record::Settle { hold, outcome } => {
                 let open = self.open.remove(&hold);
                 if self.seq <= self.applied {

@@ -43,6 +43,8 @@ pub(crate) enum Record {
     Settle { hold: u64, outcome: UsageOutcome },
     /// A hold that is still open, written again so that its old segment can go.
     Carry { hold: u64, held: Held, progress: Option<UsageOutcome> },
+    /// The end of a hold without a charge: the book keeps what it held.
+    HandOver { hold: u64 },
 }
 
 /// A record found in a segment.

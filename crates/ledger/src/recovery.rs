@@ -123,7 +123,7 @@ fn read_segment(
             Record::Progress { hold, outcome } => {
                 found.open.entry(hold).and_modify(|progress| *progress = Some(outcome));
             }
-            Record::Settle { hold, .. } => drop(found.open.remove(&hold)),
+            Record::Settle { hold, .. } | Record::HandOver { hold } => drop(found.open.remove(&hold)),
             Record::Retarget { .. } => {}
         }
         at += next.len() as u64;

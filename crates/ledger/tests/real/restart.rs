@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use ledger::{Ledger, Options};
-use model::{clock::ManualClock, clock::Timestamp};
+use model::{clock::ManualClock, clock::Timestamp, money::Units};
 use tempfile::TempDir;
 
 use crate::{
     book::TestBook,
     fixture::{
-        ACCOUNT, HEADER, KEY, START, copy, ended, hold, open, options, outcome, pay, records, refused,
+        ACCOUNT, HEADER, KEY, POOLS, START, copy, ended, hold, open, options, outcome, pay, records, refused,
         segments,
     },
 };
@@ -207,4 +207,21 @@ async fn a_second_life_begins_a_new_segment() {
     again.close().await.unwrap();
     copied.check();
     assert_eq!(copied.balance(KEY).used, 50);
+}
+
+/// What the book keeps is no charge, returns nothing to the pools of this process, and is not found open by the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_that_is_handed_over_ends_without_a_charge() {
+    let (dir, book) = (TempDir::new().unwrap(), TestBook::new(1_000, 1_000));
+    let ledger = open(&book, dir.path()).await.unwrap();
+    let handed = hold(&ledger, 400).await.unwrap();
+    assert_eq!(handed.draws().map(|draw| draw.pool), POOLS);
+    handed.hand_over();
+    assert_eq!(ledger.affordable(POOLS, Units::ZERO).await.unwrap(), Units::new(600));
+    ledger.idle().await;
+    ledger.flush().await.unwrap();
+    let left = copy(dir.path());
+    let again = open(&book.copy(), left.path()).await.unwrap();
+    assert_eq!((again.stats().open_holds, again.stats().unapplied), (0, 0));
+    assert_eq!(book.charges(), BTreeMap::new());
 }
