@@ -16,7 +16,7 @@ use crate::{
     rows::ManyRows,
     sql::Run,
     store::{Store, StoreError},
-    usage,
+    usage::{self, Learned, Tally},
 };
 
 /// What is wrong with charges whose sum is no number.
@@ -125,10 +125,23 @@ impl Store {
             return Ok(Applied::Already(cursor.unsigned_abs()));
         }
         let journal = journal_row(&mut tx, batch.journal).await?;
+        let booked = self.book_charges(&mut tx, journal, &batch.charges).await?;
+        tx.commit().await?;
+        self.booked(booked);
+        Ok(Applied::Now)
+    }
+
+    /// Writes charges: their records, and what they move in their pools.
+    pub(crate) async fn book_charges(
+        &self,
+        tx: &mut Tx,
+        journal: i64,
+        charges: &[Charge],
+    ) -> Result<Booked, StoreError> {
         let mut draws: BTreeMap<(PoolId, LeaseId), i64> = BTreeMap::new();
         let mut used: BTreeMap<i64, i64> = BTreeMap::new();
         let mut overrun = 0_i64;
-        for charge in &batch.charges {
+        for charge in charges {
             add(&mut draws, charge)?;
             let last = used.entry(charge.context.key.0).or_default();
             *last = (*last).max(charge.outcome.ended.millis());
@@ -136,17 +149,19 @@ impl Store {
         }
         // Taken out: what a failed transaction has added up must not be gone on with.
         let tally = self.tally().lock().take();
-        let (learned, tally) =
-            usage::write::append(&mut tx, self.names(), tally, journal, &batch.charges).await?;
-        draw(&mut tx, &draws).await?;
+        let (learned, tally) = usage::write::append(tx, self.names(), tally, journal, charges).await?;
+        draw(tx, &draws).await?;
         if overrun > 0 {
-            usage::write::add_overrun(&mut tx, overrun).await?;
+            usage::write::add_overrun(tx, overrun).await?;
         }
-        touch(&mut tx, used).await?;
-        tx.commit().await?;
-        self.names().remember(learned);
-        *self.tally().lock() = tally;
-        Ok(Applied::Now)
+        touch(tx, used).await?;
+        Ok(Booked { learned, tally })
+    }
+
+    /// Takes in what a transaction has learnt that is committed now.
+    pub(crate) fn booked(&self, booked: Booked) {
+        self.names().remember(booked.learned);
+        *self.tally().lock() = booked.tally;
     }
 
     async fn return_some(&self, journal: JournalId, leases: &[Draw]) -> Result<(), StoreError> {
@@ -201,6 +216,12 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// What a transaction has learnt, to be remembered once it is committed.
+pub(crate) struct Booked {
+    learned: Learned,
+    tally: Option<Tally>,
 }
 
 async fn journal_row(tx: &mut Tx, journal: JournalId) -> Result<i64, StoreError> {

@@ -29,7 +29,8 @@ pub(crate) async fn create(tx: &mut Tx, units: Units, unlimited: bool) -> Result
 /// Sets what remains from this moment on, and whether there is a limit; `None` keeps.
 ///
 /// Open leases are voided: what was admitted before the edit settles against them, which raises granted and used
-/// together, so it takes nothing from what is set here.
+/// together, so it takes nothing from what is set here. What is held for jobs is voided where the quota itself is set, for
+/// nothing of it may come back to what is set here.
 pub(crate) async fn set(
     tx: &mut Tx,
     pool: PoolId,
@@ -47,11 +48,26 @@ pub(crate) async fn set(
         .bind(pool.0)
         .execute()
         .await?;
+    let suspended: i64 = tx
+        .query(
+            "SELECT CAST(coalesce(sum(amount - spent), 0) AS BIGINT) FROM lease
+         WHERE pool = $1 AND state = 'suspense' AND $2",
+        )
+        .bind(pool.0)
+        .bind(remaining.is_some())
+        .scalar()
+        .await?;
+    tx.query("UPDATE lease SET state = 'void' WHERE pool = $1 AND state = 'suspense' AND $2")
+        .bind(pool.0)
+        .bind(remaining.is_some())
+        .execute()
+        .await?;
     tx.query(
         "UPDATE pool SET
             available = coalesce($2, available + $3),
-            granted = used + suspense + (leased - $3) + coalesce($2, available + $3),
+            granted = used + (suspense - $5) + (leased - $3) + coalesce($2, available + $3),
             leased = leased - $3,
+            suspense = suspense - $5,
             unlimited = coalesce($4, unlimited)
          WHERE id = $1",
     )
@@ -59,6 +75,7 @@ pub(crate) async fn set(
     .bind(remaining.map(Units::get))
     .bind(leased)
     .bind(unlimited.map(i64::from))
+    .bind(suspended)
     .execute()
     .await?;
     Ok(())

@@ -24,7 +24,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
-pub(crate) use name::Names;
+pub(crate) use name::{Learned, Names};
 pub use read::UsageWalk;
 pub use retire::UsageLimits;
 pub use sums::{UsageHour, UsageSums};

@@ -5,6 +5,7 @@ mod book;
 mod catalogue;
 mod credential;
 mod identity;
+mod job;
 mod key_list;
 mod routing;
 mod schema;
