@@ -193,7 +193,11 @@ fn kind_of(door: Door, headers: &HeaderMap) -> Option<Kind> {
 }
 
 /// An answer that is no success.
-async fn refused(gateway: &Gateway, provider: &Provider, response: Response<UpstreamBody>) -> Failed {
+pub(crate) async fn refused(
+    gateway: &Gateway,
+    provider: &Provider,
+    response: Response<UpstreamBody>,
+) -> Failed {
     let status = response.status();
     // A redirect is not followed, and a caller could do nothing with it.
     if !(status.is_client_error() || status.is_server_error()) {

@@ -37,6 +37,8 @@ pub enum Door {
     Images,
     /// `POST /v1/audio/speech`.
     Speech,
+    /// `POST /v1/videos`, and what is asked of the jobs that begin there.
+    Videos,
 }
 
 /// What Google's paths begin with; the model and what is done with it follow.
@@ -66,14 +68,14 @@ impl Entrance {
             let model = percent_encoding::percent_decode_str(model).decode_utf8().ok()?;
             return Some(Self { door, model: Some(model.into_owned()), sse: sse() });
         }
-        let door = Door::ALL.into_iter().find(|door| door.path() == path)?;
+        let door = Door::ALL.into_iter().find(|door| door.path() == path && !door.is_apart())?;
         Some(Self { door, model: None, sse: true })
     }
 }
 
 impl Door {
     /// All there are.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Chat,
         Self::Responses,
         Self::Messages,
@@ -89,6 +91,7 @@ impl Door {
         Self::Rerank,
         Self::Images,
         Self::Speech,
+        Self::Videos,
     ];
 
     /// What it is for, in a few words.
@@ -112,6 +115,7 @@ impl Door {
             Self::Rerank => "Documents in the order of their relevance",
             Self::Images => "Images from a text, whole or streamed",
             Self::Speech => "Speech from a text",
+            Self::Videos => "Begins a video, which is asked for until it has ended",
         }
     }
 
@@ -134,6 +138,7 @@ impl Door {
             Self::Rerank => "/v1/rerank",
             Self::Images => "/v1/images/generations",
             Self::Speech => "/v1/audio/speech",
+            Self::Videos => "/v1/videos",
         }
     }
 
@@ -157,6 +162,7 @@ impl Door {
             Self::Rerank => Some("jina-rerank"),
             Self::Images => Some("image-generation"),
             Self::Speech => Some("audio-speech"),
+            Self::Videos => Some("video-generation"),
             Self::StreamGenerate | Self::CountMessages | Self::CountContents | Self::EmbedContents => None,
         }
     }
@@ -214,9 +220,12 @@ impl Door {
             | Self::CountContents
             | Self::EmbedContent
             | Self::EmbedContents => Format::Google,
-            Self::Embeddings | Self::Moderations | Self::Rerank | Self::Images | Self::Speech => {
-                Format::Plain
-            }
+            Self::Embeddings
+            | Self::Moderations
+            | Self::Rerank
+            | Self::Images
+            | Self::Speech
+            | Self::Videos => Format::Plain,
         }
     }
 
@@ -239,10 +248,16 @@ impl Door {
         matches!(self, Self::Completions) || self.dialect().is_some()
     }
 
+    /// Whether what comes in here is no request with one answer, and has a way of its own.
+    pub(crate) const fn is_apart(self) -> bool {
+        matches!(self, Self::Videos)
+    }
+
     /// Whether a price says what is charged here.
     pub(crate) fn is_priced_by(self, price: &Price) -> bool {
         match self {
             Self::Images if price.per_image.0 > 0 => true,
+            Self::Videos => price.counts_seconds(),
             Self::Speech if price.per_second.0 > 0 => true,
             _ => price.counts_tokens(),
         }

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Longest name of a model, in bytes.
-const MAX_MODEL: usize = 256;
+pub(crate) const MAX_MODEL: usize = 256;
 
 /// A model request.
 pub struct Question<B> {
@@ -224,7 +224,7 @@ fn read(entrance: &Entrance, body: &[u8]) -> Result<Scan, Refusal> {
 }
 
 impl Attempt {
-    fn note(&self, entry: &Entry) {
+    pub(crate) fn note(&self, entry: &Entry) {
         entry.note(|facts| {
             (facts.group, facts.channel) = (Some(self.group.to_string()), Some(self.permit.channel().id));
             facts.attempts = self.number;
@@ -232,7 +232,7 @@ impl Attempt {
     }
 
     /// Takes in that it failed, and says what is next.
-    fn failed(self, gateway: &Arc<Gateway>, failure: UpstreamFailure) -> Next {
+    pub(crate) fn failed(self, gateway: &Arc<Gateway>, failure: UpstreamFailure) -> Next {
         let (channel, policy) = (Arc::clone(self.permit.channel()), gateway.health.policy());
         gateway.metrics.upstream_failed(failure);
         tracing::info!(channel = %channel.id, group = %self.group, attempt = self.number, ?failure, "an attempt failed");

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     dial::DialPolicy,
+    jobs,
     key_cache::{Digest, KeyCache, Known},
     metrics::Metrics,
     passwords::Passwords,
@@ -56,6 +57,8 @@ pub struct Settings {
     pub minimum_output: u64,
     /// The word in the `type` member of an error.
     pub error_type: String,
+    /// How soon a job is asked about for the first time; later ones less often.
+    pub job_poll: Duration,
     /// How often the books are proved in the background.
     pub verify_every: Duration,
     /// Which usage records are kept.
@@ -82,6 +85,7 @@ impl Default for Settings {
             stream_step: 2048,
             minimum_output: 16,
             error_type: "comet_api_error".to_owned(),
+            job_poll: Duration::from_secs(5),
             verify_every: Duration::from_secs(3600),
             usage: UsageLimits::default(),
             routing: Policy::default(),
@@ -175,6 +179,7 @@ impl Gateway {
                 }
             }
         });
+        tracker.spawn(jobs::watch::run(Arc::downgrade(&gateway)));
         tracker.spawn(retention::run(Arc::downgrade(&gateway)));
         tracker.spawn(proof::run(Arc::downgrade(&gateway), gateway.settings.verify_every));
         Ok(gateway)

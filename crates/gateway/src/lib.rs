@@ -23,6 +23,7 @@ mod failure;
 mod gateway;
 pub mod groups;
 pub mod invitations;
+pub mod jobs;
 mod key_cache;
 pub mod keys;
 mod measure;
@@ -52,8 +53,9 @@ pub use failure::Failure;
 pub use gateway::{Gateway, Parts, Settings};
 pub use proof::Proof;
 pub use store::{
-    Account, AuditFilter, AuditRecord, Channel, ChannelCredential, FoundKeys, Group, Imported, KeyFilter,
-    KeyOrder, KeyView, Leaps, ModelFacts, ModelPrice, NewChannel, NewPrice, Page, Role, Session, StoreError,
-    Token, TopUp, TopUpFilter, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums, UsageWalk,
+    Account, AuditFilter, AuditRecord, Channel, ChannelCredential, FoundKeys, Group, Imported, Job, JobState,
+    KeyFilter, KeyOrder, KeyView, Leaps, ModelFacts, ModelPrice, NewChannel, NewPrice, Page, Role, Session,
+    StoreError, Token, TopUp, TopUpFilter, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums,
+    UsageWalk,
 };
 pub use upstream::{InvalidRoots, Roots};

@@ -86,6 +86,7 @@ const OPENAI: &[(Door, &str)] = &[
     (Door::Rerank, "/rerank"),
     (Door::Images, "/images/generations"),
     (Door::Speech, "/audio/speech"),
+    (Door::Videos, "/videos"),
 ];
 
 const ANTHROPIC: &[(Door, &str)] =
@@ -132,6 +133,7 @@ const GATEWAY: &[(Door, &str)] = &[
     (Door::Rerank, "/v1/rerank"),
     (Door::Images, "/v1/images/generations"),
     (Door::Speech, "/v1/audio/speech"),
+    (Door::Videos, "/v1/videos"),
 ];
 
 const fn compatible(kind: &'static str, name: &'static str, base_url: Option<&'static str>) -> Provider {

@@ -15,7 +15,12 @@ use std::{
 
 use axum::{BoxError, Router, body::Body, response::Response};
 use bytes::Bytes;
-use gateway::{door::Entrance, entry::Entry, exchange};
+use gateway::{
+    door::Entrance,
+    entry::Entry,
+    exchange,
+    jobs::{Place, WrongMethod},
+};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body::{Frame, SizeHint};
 use model::{clock::Timestamp, refusal::Refusal};
@@ -72,6 +77,13 @@ impl App {
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
         let uri = request.uri();
+        if let Some(place) = Place::at(request.method(), uri.path()) {
+            return match place {
+                Ok(place) => model_api::jobs::ask(place, &self.state, operation, request).await,
+                Err(WrongMethod) => routes::refuse_method(&self.state, operation, uri),
+            }
+            .map(AnswerBody::Rest);
+        }
         if let Some(entrance) = Entrance::at(uri.path(), uri.query()) {
             if request.method() == Method::POST {
                 return model_api::ask(entrance, &self.state, operation, request).await;

@@ -5,12 +5,14 @@ use utoipa::{
     Modify, OpenApi,
     openapi::{
         ContentBuilder, HttpMethod, Ref, RefOr, Required, ResponseBuilder,
-        path::OperationBuilder,
+        path::{OperationBuilder, ParameterBuilder, ParameterIn},
         request_body::RequestBodyBuilder,
         schema::{AnyOfBuilder, Schema},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
+
+use crate::model_api::jobs::OPERATIONS;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -55,6 +57,24 @@ pub(crate) fn with_doors(document: &mut utoipa::openapi::OpenApi) {
             .response("200", answer)
             .security(SecurityRequirement::new("api_key", Vec::<String>::new()));
         document.paths.add_path_operation(door.path(), vec![HttpMethod::Post], operation.build());
+    }
+    for (method, path, summary) in OPERATIONS {
+        let answer =
+            ResponseBuilder::new().description("What is known of it").content("application/json", any());
+        let mut operation = OperationBuilder::new()
+            .tag("Models")
+            .summary(Some(summary))
+            .response("200", answer)
+            .security(SecurityRequirement::new("api_key", Vec::<String>::new()));
+        if path.contains("{id}") {
+            let id = ParameterBuilder::new()
+                .name("id")
+                .parameter_in(ParameterIn::Path)
+                .required(Required::True)
+                .schema(Some(Schema::default()));
+            operation = operation.parameter(id);
+        }
+        document.paths.add_path_operation(path, vec![method], operation.build());
     }
 }
 

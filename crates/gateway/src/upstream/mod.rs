@@ -25,7 +25,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header, uri::PathAndQuery,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri::PathAndQuery,
 };
 use hyper::body::{Body, Frame, SizeHint};
 use model::clock::Clock;
@@ -105,7 +105,40 @@ impl Upstream {
             return Err(UpstreamFailure::Connect.into());
         };
         let headers = onward(channel, caller, native, body.len());
-        let sent = tokio::time::timeout(limit, self.send_proven(channel, path, headers, body));
+        self.send_in_time(channel, Sending { method: Method::POST, path, headers, body }, limit).await
+    }
+
+    /// Sends a request of another kind than a model's, as [`Upstream::send`] does.
+    pub(crate) async fn ask(
+        &self,
+        channel: &Channel,
+        ask: Ask<'_>,
+        limit: Duration,
+    ) -> Result<Response<UpstreamBody>, NoAnswer> {
+        let Ask { method, path, content } = ask;
+        let Some(path) = channel.target.path(path) else {
+            tracing::error!(channel = %channel.id, "a channel's address is not one");
+            return Err(UpstreamFailure::Connect.into());
+        };
+        let fixed = channel.provider.headers.iter();
+        let mut headers: HeaderMap = fixed
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        let body = content.map_or_else(Bytes::new, |(kind, body)| {
+            headers.insert(header::CONTENT_TYPE, kind);
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+            body
+        });
+        self.send_in_time(channel, Sending { method, path, headers, body }, limit).await
+    }
+
+    async fn send_in_time(
+        &self,
+        channel: &Channel,
+        sending: Sending,
+        limit: Duration,
+    ) -> Result<Response<UpstreamBody>, NoAnswer> {
+        let sent = tokio::time::timeout(limit, self.send_proven(channel, sending));
         let answer = sent.await.unwrap_or(Err(UpstreamFailure::Timeout.into()));
         if let Err(NoAnswer::Credential(reason)) = &answer {
             let Channel { id, credential, .. } = channel;
@@ -118,43 +151,36 @@ impl Upstream {
     async fn send_proven(
         &self,
         channel: &Channel,
-        path: PathAndQuery,
-        mut headers: HeaderMap,
-        body: Bytes,
+        mut sending: Sending,
     ) -> Result<Response<UpstreamBody>, NoAnswer> {
+        let Sending { path, headers, body, .. } = &mut sending;
         match &channel.secret {
             Secret::None => {}
             Secret::Header(name, value) => drop(headers.insert(name.clone(), value.clone())),
             Secret::AccessKey(key) => key
-                .sign(&channel.target, &path, &mut headers, &body, self.clock.now())
+                .sign(&channel.target, path, headers, body, self.clock.now())
                 .map_err(|reason| NoAnswer::Credential(reason.to_owned()))?,
             Secret::Unusable(reason) => return Err(NoAnswer::Credential((*reason).to_owned())),
             Secret::ServiceAccount(account) => {
                 let given = self.token(channel, account).await?;
                 headers.insert(header::AUTHORIZATION, given.header.clone());
                 if !given.fresh {
-                    let answer = self.send_to(channel, path.clone(), headers.clone(), body.clone()).await?;
+                    let answer = self.send_to(channel, sending.clone()).await?;
                     if answer.status() != StatusCode::UNAUTHORIZED {
                         return Ok(answer);
                     }
                     // A token may end before its time; that says nothing of the credential.
                     self.tokens.forget(channel.credential, &given.header);
                     let given = self.token(channel, account).await?;
-                    headers.insert(header::AUTHORIZATION, given.header);
+                    sending.headers.insert(header::AUTHORIZATION, given.header);
                 }
             }
         }
-        self.send_to(channel, path, headers, body).await
+        self.send_to(channel, sending).await
     }
 
-    async fn send_to(
-        &self,
-        channel: &Channel,
-        path: PathAndQuery,
-        headers: HeaderMap,
-        body: Bytes,
-    ) -> Result<Response<UpstreamBody>, NoAnswer> {
-        match self.send_for_ever(&channel.target, path, headers, body).await {
+    async fn send_to(&self, channel: &Channel, sending: Sending) -> Result<Response<UpstreamBody>, NoAnswer> {
+        match self.send_for_ever(&channel.target, sending).await {
             Ok(answer) => Ok(framed::unframed(answer)),
             Err(unreached) => {
                 let no_answer = NoAnswer::from(unreached);
@@ -182,7 +208,8 @@ impl Upstream {
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         headers.insert(header::CONTENT_TYPE, form);
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(asked.len()));
-        let answer = self.send_for_ever(&account.endpoint, path, headers, asked).await;
+        let sending = Sending { method: Method::POST, path, headers, body: asked };
+        let answer = self.send_for_ever(&account.endpoint, sending).await;
         let (head, body) = answer?.into_parts();
         let patience = Patience { idle: TOKEN, whole: TOKEN };
         let body = body::collect(body, MAX_TOKEN, patience).await.map_err(|cut| match cut {
@@ -205,13 +232,11 @@ impl Upstream {
     async fn send_for_ever(
         &self,
         target: &Target,
-        path: PathAndQuery,
-        headers: HeaderMap,
-        body: Bytes,
+        sending: Sending,
     ) -> Result<Response<UpstreamBody>, (UpstreamFailure, io::Error)> {
         let origin = &target.origin;
         if let Some(shared) = self.pool.shared(origin) {
-            match shared.send(target, path.clone(), headers.clone(), body.clone()).await {
+            match shared.send(target, sending.clone()).await {
                 Ok(answer) => return Ok(answer.map(UpstreamBody::Http2)),
                 // The upstream closed it at the very moment of the request, as it may: that was no answer.
                 Err(why) if why.closed => {}
@@ -220,7 +245,7 @@ impl Upstream {
         }
         let home = || Home { pool: Arc::clone(&self.pool), origin: origin.clone() };
         if let Some(connection) = self.pool.take(origin) {
-            let answer = connection.send(request(&path, headers.clone(), target), &body, home()).await;
+            let answer = connection.send(sending.request(target), &sending.body, home()).await;
             match answer {
                 Ok(answer) => return Ok(answer.map(UpstreamBody::Http1)),
                 Err(why) if why.unanswered => {}
@@ -229,11 +254,11 @@ impl Upstream {
         }
         match self.open(origin).await? {
             Opened::Shared(shared) => {
-                let answer = shared.send(target, path, headers, body).await;
+                let answer = shared.send(target, sending).await;
                 answer.map(|answer| answer.map(UpstreamBody::Http2)).map_err(|why| broken(why.error))
             }
             Opened::Own(connection) => {
-                let answer = connection.send(request(&path, headers, target), &body, home()).await;
+                let answer = connection.send(sending.request(target), &sending.body, home()).await;
                 answer.map(|answer| answer.map(UpstreamBody::Http1)).map_err(|why| broken(why.error))
             }
         }
@@ -309,6 +334,37 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) native: bool,
 }
 
+/// A request that is no model's: about a job, for one.
+pub(crate) struct Ask<'a> {
+    pub(crate) method: Method,
+    /// Behind the base URL, with its query.
+    pub(crate) path: &'a str,
+    /// The body, and of which kind it is.
+    pub(crate) content: Option<(HeaderValue, Bytes)>,
+}
+
+/// A request as it goes out.
+#[derive(Clone)]
+struct Sending {
+    method: Method,
+    path: PathAndQuery,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Sending {
+    /// Its head, for a connection of its own.
+    fn request(&self, target: &Target) -> Request<()> {
+        let mut headers = self.headers.clone();
+        headers.insert(header::HOST, target.host.clone());
+        let mut request = Request::new(());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = Uri::from(self.path.clone());
+        *request.headers_mut() = headers;
+        request
+    }
+}
+
 /// A fresh connection.
 enum Opened {
     /// Of one request at a time.
@@ -343,15 +399,6 @@ fn onward(channel: &Channel, caller: &HeaderMap, native: bool, length: usize) ->
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     }
     headers
-}
-
-fn request(path: &PathAndQuery, mut headers: HeaderMap, target: &Target) -> Request<()> {
-    headers.insert(header::HOST, target.host.clone());
-    let mut request = Request::new(());
-    *request.method_mut() = http::Method::POST;
-    *request.uri_mut() = Uri::from(path.clone());
-    *request.headers_mut() = headers;
-    request
 }
 
 /// The body of an upstream's answer.

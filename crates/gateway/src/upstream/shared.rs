@@ -13,12 +13,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, Uri, uri::PathAndQuery};
+use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
-use super::{chain, stream::Stream, target::Target};
+use super::{Sending, chain, stream::Stream, target::Target};
 
 /// Bytes of one answer that may be on their way to a caller who does not read them.
 const STREAM_WINDOW: u32 = 256 << 10;
@@ -89,15 +89,14 @@ impl Shared {
     pub(super) async fn send(
         mut self,
         target: &Target,
-        path: PathAndQuery,
-        headers: HeaderMap,
-        body: Bytes,
+        sending: Sending,
     ) -> Result<Response<SharedBody>, Unanswered> {
+        let Sending { method, path, headers, body } = sending;
         let uri =
             Uri::builder().scheme(target.scheme()).authority(target.authority.clone()).path_and_query(path);
         let no_address = |error| Unanswered { closed: false, error: io::Error::other(error) };
         let mut request = Request::new(Full::new(body));
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = method;
         *request.uri_mut() = uri.build().map_err(no_address)?;
         *request.headers_mut() = headers;
         self.sender.ready().await.map_err(Unanswered::from)?;

@@ -42,6 +42,13 @@ impl Price {
             || self.rates.by_kind().iter().any(|(_, rate)| rate.0 > 0)
     }
 
+    /// Whether seconds or the call have a price: what a door that makes sound or video can charge by.
+    #[must_use]
+    pub fn counts_seconds(&self) -> bool {
+        let others = self.per_image.0 > 0 || self.rates.by_kind().iter().any(|(_, rate)| rate.0 > 0);
+        self.per_second.0 > 0 || self.per_call > Units::ZERO || !others
+    }
+
     /// Each kind with its quantity and its price: units per million tokens, calls, seconds or images. A part that costs
     /// what its whole costs is counted there.
     #[must_use]

@@ -1,5 +1,7 @@
 //! The model API: requests on their way in, refusals in the caller's dialect, lists of models.
 
+pub(crate) mod jobs;
+
 use axum::{
     Json,
     extract::{Path, State},

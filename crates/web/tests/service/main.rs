@@ -18,6 +18,7 @@ mod edges;
 mod exactness;
 mod failures;
 mod forbidden;
+mod jobs;
 mod keys;
 mod logs;
 mod model_api;

@@ -1,0 +1,248 @@
+//! Videos: held when they are begun, charged when they have ended, each once, and nobody else's.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use testkit::Script;
+
+use crate::app::{App, Reply};
+
+/// A second costs ten units.
+const SECOND: i64 = 10;
+
+/// A service with the model `v`, whose jobs are asked about by callers alone.
+async fn start() -> App {
+    let app = App::with(|settings| settings.job_poll = std::time::Duration::from_secs(3600)).await;
+    prepare(&app).await;
+    app
+}
+
+async fn prepare(app: &App) {
+    app.channel(&["v"]).await;
+    let price = json!({
+        "model": "v", "input": 0, "output": 0, "per_second": SECOND * 1_000_000, "max_output": 1, "confirm": true,
+    });
+    let put = app.manage("PUT", "/api/price/", Some(price)).await;
+    assert_eq!(put.json()["success"], true, "{}", put.text());
+}
+
+fn script(app: &App, script: Script) {
+    app.provider.script("v", script);
+}
+
+async fn call(app: &App, key: &str, method: &str, path: &str, body: Option<Value>) -> Reply {
+    let bearer = format!("Bearer {key}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    app.call(method, path, &headers, body.map(|body| body.to_string()).unwrap_or_default()).await
+}
+
+async fn create(app: &App, key: &str, seconds: &str) -> Reply {
+    let body = json!({"model": "v", "prompt": "waves", "seconds": seconds});
+    call(app, key, "POST", "/v1/videos", Some(body)).await
+}
+
+async fn begun(app: &App, key: &str, seconds: &str) -> String {
+    let reply = create(app, key, seconds).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply.json()["id"].as_str().unwrap().to_owned()
+}
+
+async fn get(app: &App, key: &str, id: &str) -> Value {
+    call(app, key, "GET", &format!("/v1/videos/{id}"), None).await.json()
+}
+
+/// What a key has used and what it may use.
+async fn quota(app: &App, key: &str) -> (i64, i64) {
+    let usage = app.usage(key).await;
+    (usage["total_used"].as_i64().unwrap(), usage["total_available"].as_i64().unwrap())
+}
+
+#[tokio::test]
+async fn a_video_is_held_until_it_ends_and_charged_at_what_was_made() {
+    let app = start().await;
+    let ada = app.account("ada", 1_000).await;
+    let key = app.key_of(ada, 100).await;
+    script(&app, Script { polls: 1, ..Script::default() });
+    let id = begun(&app, &key, "8").await;
+    assert!(id.starts_with("video_") && id.len() > 30, "an id that nobody guesses: {id}");
+    assert_eq!(quota(&app, &key).await, (0, 100), "nothing is charged yet");
+    let refused = create(&app, &key, "4").await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "quota_exhausted"), "80 of 100 are held");
+    let waiting = get(&app, &key, &id).await;
+    assert_eq!((&waiting["status"], &waiting["id"]), (&json!("in_progress"), &json!(id)));
+    let early = call(&app, &key, "DELETE", &format!("/v1/videos/{id}"), None).await;
+    assert_eq!(early.status, 200, "asking has ended it: {}", early.text());
+    assert_eq!(quota(&app, &key).await, (80, 20));
+    assert_eq!(call(&app, &key, "GET", &format!("/v1/videos/{id}"), None).await.status, 404, "deleted");
+    app.verified().await;
+
+    let tasks = app.manage_as(&app.token(ada).await, "GET", "/api/task/self", None).await.json();
+    let task = &tasks["data"]["items"][0];
+    assert_eq!(
+        (&task["task_id"], &task["status"], &task["quota"]),
+        (&json!(id), &json!("SUCCESS"), &json!(80))
+    );
+    let own = app.manage_as(&app.token(ada).await, "GET", "/api/log/self", None).await.json();
+    let quotas: Vec<i64> =
+        own["data"]["items"].as_array().unwrap().iter().filter_map(|log| log["quota"].as_i64()).collect();
+    assert_eq!(quotas, [80], "one record: {own}");
+}
+
+#[tokio::test]
+async fn a_failed_video_costs_nothing() {
+    let app = start().await;
+    let ada = app.account("ada", 1_000).await;
+    let key = app.key_of(ada, 80).await;
+    script(&app, Script { job_fails: true, ..Script::default() });
+    let id = begun(&app, &key, "8").await;
+    assert_eq!(create(&app, &key, "1").await.status, 403);
+    let failed = get(&app, &key, &id).await;
+    assert_eq!((&failed["status"], &failed["error"]["code"]), (&json!("failed"), &json!("scripted")));
+    assert_eq!(quota(&app, &key).await, (0, 80));
+    let content = call(&app, &key, "GET", &format!("/v1/videos/{id}/content"), None).await;
+    assert_eq!((content.status, content.code().as_str()), (400, "job_not_completed"));
+    begun(&app, &key, "8").await;
+    app.verified().await;
+}
+
+#[tokio::test]
+async fn a_video_is_fetched_changed_and_listed() {
+    let app = start().await;
+    let ada = app.account("ada", 1_000).await;
+    let key = app.key_of(ada, 1_000).await;
+    let first = begun(&app, &key, "8").await;
+    let content = call(&app, &key, "GET", &format!("/v1/videos/{first}/content?variant=video"), None).await;
+    assert_eq!((content.status, content.text().as_str()), (200, "moving pictures"));
+    assert_eq!(content.header("content-type"), Some("video/mp4"));
+    let prompt = Some(json!({"prompt": "more waves"}));
+    let remixed = call(&app, &key, "POST", &format!("/v1/videos/{first}/remix"), prompt).await.json();
+    assert_eq!((&remixed["remixed_from_video_id"], &remixed["seconds"]), (&json!(first), &json!("8")));
+    let second = remixed["id"].as_str().unwrap();
+    let ended = get(&app, &key, second).await;
+    assert_eq!((&ended["status"], &ended["remixed_from_video_id"]), (&json!("completed"), &json!(first)));
+    assert_eq!(quota(&app, &key).await, (160, 840));
+
+    let list = call(&app, &key, "GET", "/v1/videos?limit=1", None).await.json();
+    assert_eq!((&list["data"][0]["id"], &list["has_more"]), (&json!(second), &json!(true)));
+    let rest = call(&app, &key, "GET", &format!("/v1/videos?limit=1&after={second}"), None).await.json();
+    assert_eq!((&rest["data"][0]["id"], &rest["has_more"]), (&json!(first), &json!(false)));
+    assert_eq!(call(&app, &key, "GET", "/v1/videos?limit=0", None).await.status, 400);
+    app.verified().await;
+}
+
+#[tokio::test]
+async fn anothers_video_is_as_one_that_never_was() {
+    let app = start().await;
+    let id = begun(&app, &app.key, "4").await;
+    let eve = app.account("eve", 1_000).await;
+    let key = app.key_of(eve, 1_000).await;
+    for (method, verb) in [("GET", ""), ("GET", "/content"), ("POST", "/remix"), ("DELETE", "")] {
+        let mut replies = Vec::new();
+        for name in [id.as_str(), "video_00000000000000000000000000000000"] {
+            let reply = call(&app, &key, method, &format!("/v1/videos/{name}{verb}"), Some(json!({}))).await;
+            let request = reply.header("x-request-id").unwrap().to_owned();
+            replies.push((reply.status, reply.text().replace(&request, "")));
+        }
+        assert_eq!(replies[0], replies[1], "{method} {verb}");
+        assert_eq!(replies[0].0, 404, "{method} {verb}");
+    }
+    assert_eq!(call(&app, &key, "GET", "/v1/videos", None).await.json()["data"], json!([]));
+    let tasks = app.manage_as(&app.token(eve).await, "GET", "/api/task/self", None).await.json();
+    assert_eq!(tasks["data"]["total"], 0);
+    let tasks = app.manage("GET", "/api/task/self?status=QUEUED&action=generate&platform=openai", None).await;
+    assert_eq!(tasks.json()["data"]["items"][0]["task_id"], json!(id), "{}", tasks.text());
+    let none = app.manage("GET", "/api/task/self?status=FAILURE", None).await.json();
+    assert_eq!(none["data"]["total"], 0);
+}
+
+#[tokio::test]
+async fn a_form_is_sent_with_its_file_and_with_what_is_held() {
+    let app = start().await;
+    app.provider.record();
+    let form = "--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nv\r\n--x\r\n\
+        Content-Disposition: form-data; name=\"input_reference\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n\
+        \u{1}\u{2}\r\n--x--\r\n";
+    let bearer = format!("Bearer {}", app.key);
+    let headers = [("authorization", bearer.as_str()), ("content-type", "multipart/form-data; boundary=x")];
+    let reply = app.call("POST", "/v1/videos", &headers, form).await;
+    assert_eq!((reply.status, &reply.json()["seconds"]), (200, &json!("4")), "{}", reply.text());
+    let seen = app.provider.seen();
+    let body = String::from_utf8_lossy(&seen[0].body).into_owned();
+    assert!(body.contains("filename=\"a.png\"") && body.contains("\u{1}\u{2}"), "{body}");
+    assert_eq!(seen[0].headers["authorization"], "Bearer sk-upstream-secret");
+}
+
+#[tokio::test]
+async fn what_cannot_begin_costs_nothing_and_says_why() {
+    let app = start().await;
+    let ada = app.account("ada", 1_000).await;
+    let key = app.key_of(ada, 1_000).await;
+    for (body, status, code) in [
+        (json!({"prompt": "x"}), 400, "model_required"),
+        (json!({"model": "v", "seconds": "long"}), 400, "invalid_request"),
+        (json!({"model": "m", "prompt": "x"}), 400, "price_unknown"),
+        (json!({"model": "nobody", "prompt": "x"}), 503, "model_not_found"),
+    ] {
+        let reply = call(&app, &key, "POST", "/v1/videos", Some(body.clone())).await;
+        assert_eq!((reply.status, reply.code().as_str()), (status, code), "{body}: {}", reply.text());
+    }
+    script(&app, Script { status: Some(400), ..Script::default() });
+    assert_eq!(create(&app, &key, "4").await.status, 400);
+    script(&app, Script { body: Some("[]".to_owned()), ..Script::default() });
+    assert_eq!(create(&app, &key, "4").await.status, 502);
+    assert_eq!(quota(&app, &key).await, (0, 1_000));
+    let reply = call(&app, &key, "PUT", "/v1/videos", None).await;
+    assert_eq!((reply.status, reply.code().as_str()), (405, "method_not_allowed"));
+    assert_eq!(call(&app, "sk-nonsense", "GET", "/v1/videos", None).await.status, 401);
+    app.verified().await;
+}
+
+/// Many callers see the end at the same moment, and one of them settles it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_video_is_charged_once_however_many_ask() {
+    let app = Arc::new(start().await);
+    let ada = app.account("ada", 1_000).await;
+    let key = app.key_of(ada, 100).await;
+    let id = begun(&app, &key, "8").await;
+    let asking: Vec<_> = (0..24)
+        .map(|_| {
+            let (app, key, id) = (Arc::clone(&app), key.clone(), id.clone());
+            tokio::spawn(async move { get(&app, &key, &id).await["status"].clone() })
+        })
+        .collect();
+    for asked in asking {
+        assert_eq!(asked.await.unwrap(), "completed");
+    }
+    assert_eq!(quota(&app, &key).await, (80, 20));
+    app.verified().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_video_that_nobody_asks_for_is_settled_all_the_same() {
+    let app = App::with(|settings| settings.job_poll = std::time::Duration::from_millis(5)).await;
+    prepare(&app).await;
+    script(&app, Script { polls: 3, ..Script::default() });
+    let ada = app.account("ada", 1_000).await;
+    let key = app.key_of(ada, 100).await;
+    begun(&app, &key, "8").await;
+    while quota(&app, &key).await != (80, 20) {
+        tokio::task::yield_now().await;
+    }
+    app.verified().await;
+}
+
+/// What is set while a video is made remains: its end takes nothing from it and adds nothing to it.
+#[tokio::test]
+async fn a_quota_that_is_set_while_a_video_is_made_is_exact() {
+    let app = start().await;
+    let body = json!({"name": "k", "remain_quota": 100});
+    let made = app.manage("POST", "/api/token/", Some(body)).await.json()["data"].clone();
+    let key = made["key"].as_str().unwrap();
+    let id = begun(&app, key, "8").await;
+    let set = app.manage("PUT", "/api/token/", Some(json!({"id": made["id"], "remain_quota": 50}))).await;
+    assert_eq!(set.json()["data"]["remain_quota"], 50, "{}", set.text());
+    begun(&app, key, "5").await;
+    assert_eq!(get(&app, key, &id).await["status"], "completed");
+    assert_eq!(quota(&app, key).await, (80, 50));
+    app.verified().await;
+}
