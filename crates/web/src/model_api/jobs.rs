@@ -36,7 +36,7 @@ where
             (*response.status_mut(), *response.headers_mut()) = (answer.status, answer.headers);
             response
         }
-        Err(refusal) => model_api::refuse(&refusal, state, operation),
+        Err(refusal) => model_api::refuse_at("/v1/videos", &refusal, state, operation),
     }
 }
 
