@@ -1,7 +1,5 @@
 //! The table of docs/channels.md: every kind of provider, as the code has it.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
-
 use std::fmt::Write;
 
 use gateway::provider::PROVIDERS;
