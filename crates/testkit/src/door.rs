@@ -21,6 +21,7 @@ pub(crate) enum Door {
     VideoContent(String),
     RemixVideo(String),
     DeleteVideo(String),
+    Realtime,
     Messages,
     CountMessages,
     /// Messages at a cloud, whose path says what is streamed.
@@ -81,6 +82,11 @@ pub(crate) fn at(method: &Method, uri: &Uri) -> Result<Place, Vendor> {
         (model, rest) = (Some(deployment.to_owned()), behind);
     }
     let door = match vendor {
+        Vendor::OpenAi | Vendor::Azure if rest == "realtime" => {
+            let query = uri.query().unwrap_or_default();
+            model = query.split('&').find_map(|pair| pair.strip_prefix("model=")).map(str::to_owned);
+            Some(Door::Realtime)
+        }
         Vendor::OpenAi | Vendor::Azure => openai(method, rest),
         Vendor::Anthropic => match (method.as_str(), rest) {
             ("POST", "messages") => Some(Door::Messages),

@@ -26,6 +26,7 @@ mod messages;
 mod moderations;
 mod provider;
 mod raw;
+mod realtime;
 mod relay;
 mod rerank;
 mod responses;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, request::Parts};
 use http_body_util::{BodyExt, Collected};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -36,7 +36,7 @@ use crate::{
     door::{self, Door, Place},
     embeddings,
     form::Form,
-    google, images, messages, moderations, rerank, responses,
+    google, images, messages, moderations, realtime, rerank, responses,
     service_account::{self, Tokens},
     sigv4,
     vendor::Vendor,
@@ -244,7 +244,7 @@ where
 {
     let service = hyper::service::service_fn(move |request| answer(Arc::clone(&state), request));
     // A caller that breaks off is its own business.
-    drop(builder.serve_connection(TokioIo::new(stream), service).await);
+    drop(builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await);
 }
 
 /// Counts an answer for as long as it lives.
@@ -344,12 +344,12 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     let number = state.answers.fetch_add(1, Ordering::Relaxed);
     let exchange = Exchange { request, model, script, vendor, number, in_flight };
     Ok(match place {
-        Ok(place) => enter(place, exchange, form.as_ref(), &state.jobs),
+        Ok(place) => enter(place, parts, exchange, form.as_ref(), &state.jobs),
         Err(vendor) => unknown(vendor),
     })
 }
 
-fn enter(place: Place, exchange: Exchange, form: Option<&Form>, jobs: &Jobs) -> Response<Body> {
+fn enter(place: Place, parts: Parts, exchange: Exchange, form: Option<&Form>, jobs: &Jobs) -> Response<Body> {
     match place.door {
         Door::Chat => chat::answer(exchange),
         Door::Completions => completions::answer(exchange),
@@ -365,6 +365,7 @@ fn enter(place: Place, exchange: Exchange, form: Option<&Form>, jobs: &Jobs) -> 
         Door::Video(id) => jobs.retrieve(&id),
         Door::VideoContent(id) => jobs.content(&id),
         Door::DeleteVideo(id) => jobs.delete(&id),
+        Door::Realtime => realtime::accept(parts, exchange),
         Door::Messages => messages::answer(exchange),
         Door::Hosted { stream } => messages::hosted(exchange, stream),
         Door::CountMessages => messages::count_tokens(&exchange),

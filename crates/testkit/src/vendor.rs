@@ -46,7 +46,14 @@ impl Vendor {
         let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
         let bearer = || header(header::AUTHORIZATION.as_str())?.strip_prefix("Bearer ").map(str::to_owned);
         match self {
-            Self::OpenAi | Self::Vertex | Self::Bedrock => bearer(),
+            // Browsers cannot set a header on a websocket.
+            Self::OpenAi => bearer().or_else(|| {
+                let offered = header(header::SEC_WEBSOCKET_PROTOCOL.as_str())?;
+                let key =
+                    offered.split(',').find_map(|one| one.trim().strip_prefix("openai-insecure-api-key."))?;
+                Some(key.to_owned())
+            }),
+            Self::Vertex | Self::Bedrock => bearer(),
             Self::Azure => header("api-key"),
             // Its own clients send a key either way.
             Self::Anthropic => header("x-api-key").or_else(bearer),
