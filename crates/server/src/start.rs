@@ -185,6 +185,7 @@ pub(crate) fn settings(config: &Config) -> anyhow::Result<Settings> {
         first_byte: config.time("timeouts.first_byte")?,
         idle: config.time("timeouts.idle")?,
         answer: config.time("timeouts.answer")?,
+        job_poll: config.time("timeouts.job_poll")?,
         answer_limit: config.get("limits.answer")?,
         stream_step: config.get("stream.step")?,
         minimum_output: config.get("stream.minimum_output")?,

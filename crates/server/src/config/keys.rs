@@ -62,6 +62,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("timeouts.first_byte", "120s", Kind::Time),
     key("timeouts.idle", "60s", Kind::Time),
     key("timeouts.answer", "3600s", Kind::Time),
+    key("timeouts.job_poll", "5s", Kind::Time),
     key("timeouts.drain", "30s", Kind::Time),
     key("routing.attempts_per_group", "3", Kind::Count),
     key("routing.deadline", "180s", Kind::Time),
