@@ -16,7 +16,7 @@ use world::World;
 /// Schedules in the test command.
 const SCHEDULES: u64 = 20_000;
 /// Schedules in which a broken variant must be caught.
-const ENOUGH: u64 = 4_000;
+const ENOUGH: u64 = 20_000;
 
 #[test]
 fn the_protocol_keeps_its_promises() {
