@@ -7,7 +7,7 @@ use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4::SigningParams,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header, uri::PathAndQuery};
 use model::clock::Timestamp;
 
 use super::Target;
@@ -49,6 +49,7 @@ impl AccessKey {
     pub(super) fn sign(
         &self,
         target: &Target,
+        method: &Method,
         path: &PathAndQuery,
         headers: &mut HeaderMap,
         body: &[u8],
@@ -73,8 +74,8 @@ impl AccessKey {
         let url = format!("{}://{}{path}", target.scheme(), target.authority);
         let signed = signed.iter().map(|(name, value)| (*name, value.as_str()));
         let cannot = "the request cannot be signed";
-        let request =
-            SignableRequest::new("POST", url, signed, SignableBody::Bytes(body)).map_err(|_| cannot)?;
+        let request = SignableRequest::new(method.as_str(), url, signed, SignableBody::Bytes(body))
+            .map_err(|_| cannot)?;
         let (instructions, _) = sign(request, &params).map_err(|_| cannot)?.into_parts();
         for (name, value) in instructions.headers() {
             let mut value = HeaderValue::from_str(value).map_err(|_| cannot)?;
@@ -158,7 +159,8 @@ mod tests {
         let path = target.path("/model/a%3A0/invoke").unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        key.sign(&target, &path, &mut headers, b"{}", Timestamp::from_secs(1_700_000_000)).unwrap();
+        key.sign(&target, &Method::POST, &path, &mut headers, b"{}", Timestamp::from_secs(1_700_000_000))
+            .unwrap();
         let told = headers.get(header::AUTHORIZATION).unwrap().to_str().unwrap();
         let scope = "AWS4-HMAC-SHA256 Credential=AKID/20231114/us-west-2/bedrock/aws4_request, \
                      SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, Signature=";

@@ -153,12 +153,12 @@ impl Upstream {
         channel: &Channel,
         mut sending: Sending,
     ) -> Result<Response<UpstreamBody>, NoAnswer> {
-        let Sending { path, headers, body, .. } = &mut sending;
+        let Sending { method, path, headers, body } = &mut sending;
         match &channel.secret {
             Secret::None => {}
             Secret::Header(name, value) => drop(headers.insert(name.clone(), value.clone())),
             Secret::AccessKey(key) => key
-                .sign(&channel.target, path, headers, body, self.clock.now())
+                .sign(&channel.target, method, path, headers, body, self.clock.now())
                 .map_err(|reason| NoAnswer::Credential(reason.to_owned()))?,
             Secret::Unusable(reason) => return Err(NoAnswer::Credential((*reason).to_owned())),
             Secret::ServiceAccount(account) => {
