@@ -13,13 +13,19 @@ CLIENTS = [
     "openai_responses",
     "openai_vectors",
     "openai_media",
+    "openai_files",
     "openai_realtime",
     "anthropic_messages",
     "google_generate",
     "langchain_agents",
 ]
 # What only some upstreams have.
-ONLY = {"openai_vectors": {None, "openai", "azure", "compatible"}, "openai_media": {None}, "openai_realtime": {None}}
+ONLY = {
+    "openai_vectors": {None, "openai", "azure", "compatible"},
+    "openai_media": {None, "openai", "azure"},
+    "openai_files": {None},
+    "openai_realtime": {None},
+}
 
 origin, key, *rest = sys.argv[1:]
 token, kinds = (rest[0], rest[1:]) if rest else (None, [None])
