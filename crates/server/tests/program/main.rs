@@ -4,6 +4,7 @@
 mod catalogue;
 mod crash;
 mod full;
+mod jobs;
 mod postgres;
 mod process;
 mod restart;
