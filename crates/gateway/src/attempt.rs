@@ -10,7 +10,7 @@ use model::{
 use store::ModelFacts;
 use wire::{
     google,
-    openai::{answer::Answer, upstream_error, usage::Reported},
+    openai::{answer::Answer, estimate, upstream_error, usage::Reported},
     passage::Passage,
     plain::Sound,
     request::Scan,
@@ -20,11 +20,13 @@ use crate::{
     bill::Seen,
     body::{self, Cut, Patience},
     door::{Door, Entrance},
+    form::Form,
     gateway::Gateway,
+    measure::Measured,
     provider::{Provider, Style},
     routing::{Attempt, UpstreamFailure, retry_after},
     sent::{self, Said},
-    upstream::{self, NoAnswer, Outgoing, UpstreamBody},
+    upstream::{self, NoAnswer, UpstreamBody},
 };
 
 /// How much of an upstream's error is read.
@@ -42,8 +44,10 @@ pub(crate) struct Request<'a> {
     pub(crate) limit: Option<u64>,
     /// The model's largest output.
     pub(crate) max_output: u64,
-    /// The input tokens as the gateway counts them.
-    pub(crate) counted: u64,
+    /// The form that the body is, if it is one.
+    pub(crate) form: Option<&'a Form>,
+    /// How large it is.
+    pub(crate) measured: Measured,
     /// When the request came.
     pub(crate) now: Timestamp,
 }
@@ -105,7 +109,7 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
         Ok(Said::Known(body)) => return Ok(known(body)),
         Err(refusal) => return Err(Failed { failure: None, refusal }),
     };
-    let outgoing = Outgoing { path: &sent.path, body: sent.body.clone(), native: sent.is_native() };
+    let outgoing = sent.outgoing();
     let limit = attempt.limit.min(settings.first_byte);
     let response = gateway.upstream.send(channel, request.headers, outgoing, limit).await?;
     let status = response.status();
@@ -117,14 +121,14 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
     sent.head(request, &mut headers);
     // An array of Google's comes in pieces too, and looks like a whole answer.
     let array = request.entrance.door == Door::StreamGenerate && !request.entrance.sse;
-    let streams = kind != Kind::Whole || sent.is_native() && array;
+    let streams = matches!(kind, Kind::Stream | Kind::Sound) || sent.is_native() && array;
     if !sent.is_native() && streams != request.scan.stream {
         return Err(UpstreamFailure::Malformed.into());
     }
     if streams {
         let passage = match kind {
             Kind::Sound => Passage::Sound(Sound::default()),
-            Kind::Whole | Kind::Stream => sent.passage(request),
+            Kind::Whole | Kind::Text | Kind::Stream => sent.passage(request),
         };
         return Ok(Got { status, headers, content: Content::Stream(response.into_body(), passage) });
     }
@@ -135,7 +139,18 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
         Cut::Slow => UpstreamFailure::Timeout,
         Cut::Broken => UpstreamFailure::Reset,
     })?;
-    let (whole, read) = sent.answer(request, whole);
+    let (whole, read) = match kind {
+        // Subtitles and plain text: nothing is reported, and there is nothing that they must be.
+        Kind::Text => {
+            let read = Answer {
+                estimated_output: estimate(whole.len() as u64),
+                is_whole: true,
+                ..Answer::default()
+            };
+            (whole, read)
+        }
+        Kind::Whole | Kind::Stream | Kind::Sound => sent.answer(request, whole),
+    };
     if read.is_error {
         return Err(told(502, None, &whole));
     }
@@ -148,7 +163,12 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
 /// What a whole answer says of its cost.
 fn seen(request: &Request<'_>, read: &Answer) -> Seen {
     let plain = Seen { reported: read.reported, delivered: read.estimated_output, pieces: Parts::default() };
-    if request.entrance.door != Door::Images {
+    let door = request.entrance.door;
+    if door.hears() {
+        let seconds = if read.seconds > 0 { read.seconds } else { request.measured.estimated_seconds };
+        return Seen { pieces: Parts { seconds, ..Parts::default() }, ..plain };
+    }
+    if !door.draws() {
         return plain;
     }
     // The bytes of a picture say nothing of its tokens.
@@ -167,6 +187,7 @@ fn known(body: Bytes) -> Got {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Whole,
+    Text,
     Stream,
     Sound,
 }
@@ -186,6 +207,9 @@ fn kind_of(door: Door, headers: &HeaderMap) -> Option<Kind> {
     let begins = |start: &str| kind.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start));
     if door == Door::Speech && (begins("audio/") || kind.eq_ignore_ascii_case("application/octet-stream")) {
         return Some(Kind::Sound);
+    }
+    if door.hears() && begins("text/") {
+        return Some(Kind::Text);
     }
     let json = kind.eq_ignore_ascii_case("application/json")
         || ends("+json").is_some_and(|end| end.eq_ignore_ascii_case("+json"));

@@ -21,10 +21,11 @@ use crate::{
     access::Caller,
     attempt::{Failed, Request},
     door::{Door, Entrance},
+    measure::Measured,
     provider::Provider,
     routing::{Channel, Route, Snapshot},
     sent::{self, Said, Sent},
-    upstream::{NoAnswer, Outgoing, Upstream, UpstreamBody},
+    upstream::{NoAnswer, Upstream, UpstreamBody},
 };
 
 const THING: &str = "channel";
@@ -132,7 +133,8 @@ async fn attempt(
         facts: snapshot.facts(asked),
         limit: None,
         max_output: MOST_OUTPUT,
-        counted: 0,
+        form: None,
+        measured: Measured::default(),
         now: clock.now(),
     };
     let sent = match sent::say(&request, way) {
@@ -143,7 +145,7 @@ async fn attempt(
     };
     let began = clock.now();
     let heard = async {
-        let outgoing = Outgoing { path: &sent.path, body: sent.body.clone(), native: sent.is_native() };
+        let outgoing = sent.outgoing();
         let response = upstream.send(way, &headers, outgoing, limit).await?;
         Ok::<_, NoAnswer>(listen(response, &sent, &request).await)
     };

@@ -37,6 +37,12 @@ pub enum Door {
     Images,
     /// `POST /v1/audio/speech`.
     Speech,
+    /// `POST /v1/images/edits`.
+    ImageEdits,
+    /// `POST /v1/audio/transcriptions`.
+    Transcriptions,
+    /// `POST /v1/audio/translations`.
+    Translations,
     /// `POST /v1/videos`, and what is asked of the jobs that begin there.
     Videos,
 }
@@ -75,7 +81,7 @@ impl Entrance {
 
 impl Door {
     /// All there are.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Chat,
         Self::Responses,
         Self::Messages,
@@ -91,6 +97,9 @@ impl Door {
         Self::Rerank,
         Self::Images,
         Self::Speech,
+        Self::ImageEdits,
+        Self::Transcriptions,
+        Self::Translations,
         Self::Videos,
     ];
 
@@ -115,6 +124,9 @@ impl Door {
             Self::Rerank => "Documents in the order of their relevance",
             Self::Images => "Images from a text, whole or streamed",
             Self::Speech => "Speech from a text",
+            Self::ImageEdits => "Images from images and a text, whole or streamed; a form",
+            Self::Transcriptions => "What is said in sound, whole or streamed; a form",
+            Self::Translations => "What is said in sound, in English; a form",
             Self::Videos => "Begins a video, which is asked for until it has ended",
         }
     }
@@ -138,6 +150,9 @@ impl Door {
             Self::Rerank => "/v1/rerank",
             Self::Images => "/v1/images/generations",
             Self::Speech => "/v1/audio/speech",
+            Self::ImageEdits => "/v1/images/edits",
+            Self::Transcriptions => "/v1/audio/transcriptions",
+            Self::Translations => "/v1/audio/translations",
             Self::Videos => "/v1/videos",
         }
     }
@@ -162,6 +177,9 @@ impl Door {
             Self::Rerank => Some("jina-rerank"),
             Self::Images => Some("image-generation"),
             Self::Speech => Some("audio-speech"),
+            Self::ImageEdits => Some("image-edit"),
+            Self::Transcriptions => Some("audio-transcription"),
+            Self::Translations => Some("audio-translation"),
             Self::Videos => Some("video-generation"),
             Self::StreamGenerate | Self::CountMessages | Self::CountContents | Self::EmbedContents => None,
         }
@@ -225,6 +243,9 @@ impl Door {
             | Self::Rerank
             | Self::Images
             | Self::Speech
+            | Self::ImageEdits
+            | Self::Transcriptions
+            | Self::Translations
             | Self::Videos => Format::Plain,
         }
     }
@@ -233,14 +254,35 @@ impl Door {
     pub(crate) const fn streams(self, asked: bool) -> bool {
         match self {
             Self::StreamGenerate => true,
-            Self::Chat | Self::Completions | Self::Responses | Self::Messages | Self::Images => asked,
+            Self::Chat
+            | Self::Completions
+            | Self::Responses
+            | Self::Messages
+            | Self::Images
+            | Self::ImageEdits
+            | Self::Transcriptions => asked,
             _ => false,
         }
     }
 
     /// Whether there is an output that is charged.
     pub(crate) const fn has_output(self) -> bool {
-        self.limits_output() || matches!(self, Self::Images | Self::Speech)
+        self.limits_output() || self.draws() || self.hears() || matches!(self, Self::Speech)
+    }
+
+    /// Whether images are made here.
+    pub(crate) const fn draws(self) -> bool {
+        matches!(self, Self::Images | Self::ImageEdits)
+    }
+
+    /// Whether sound is heard here.
+    pub(crate) const fn hears(self) -> bool {
+        matches!(self, Self::Transcriptions | Self::Translations)
+    }
+
+    /// Whether its requests are forms with files.
+    pub(crate) const fn takes_forms(self) -> bool {
+        self.hears() || matches!(self, Self::ImageEdits)
     }
 
     /// Whether its output has a limit that the gateway can write, and comes in tokens that it can follow.
@@ -256,9 +298,9 @@ impl Door {
     /// Whether a price says what is charged here.
     pub(crate) fn is_priced_by(self, price: &Price) -> bool {
         match self {
-            Self::Images if price.per_image.0 > 0 => true,
+            Self::Images | Self::ImageEdits if price.per_image.0 > 0 => true,
             Self::Videos => price.counts_seconds(),
-            Self::Speech if price.per_second.0 > 0 => true,
+            Self::Speech | Self::Transcriptions | Self::Translations if price.per_second.0 > 0 => true,
             _ => price.counts_tokens(),
         }
     }

@@ -25,6 +25,7 @@ use crate::{
     channels,
     door::{Door, Entrance},
     entry::Entry,
+    form::Form,
     gateway::Gateway,
     key_cache::Known,
     pieces::Pieces,
@@ -131,7 +132,8 @@ where
     let settings = &gateway.settings;
     let patience = Patience { idle: settings.body_idle, whole: settings.body };
     let body = body::of_caller(&headers, body, settings.body_limit, patience).await?;
-    let scan = read(&entrance, &body)?;
+    let form = form_of(door, &headers, &body)?;
+    let scan = read(&entrance, &body, form.as_ref())?;
     entry.note(|facts| (facts.model, facts.stream) = (Some(scan.model.clone()), scan.stream));
     let way = admission::way(gateway, &known, door, &scan.model)?;
     tracing::debug!(request_id, plan = %way.plan, "planned");
@@ -141,7 +143,7 @@ where
     let mut attempt = next(&mut attempts).map_err(|_| Refusal::UpstreamError)?;
     attempt.note(&entry);
 
-    let measured = door.measure(&scan, &body, way.price.image_tokens);
+    let measured = door.measure(&scan, &body, form.as_ref(), way.price.image_tokens);
     let tariff = Tariff { price: Arc::clone(&way.price), ratio: attempt.ratio, measured };
     let told = Told { known: &known, scan: &scan, door, client, request_id: &request_id, started };
     let context = told.context(&attempt, &way.price);
@@ -158,7 +160,8 @@ where
         facts: way.snapshot.facts(&scan.model),
         limit,
         max_output: way.price.max_output,
-        counted: bill.tariff.measured.estimated_input,
+        form: form.as_ref(),
+        measured: bill.tariff.measured,
         now: started,
     };
     let got = loop {
@@ -210,12 +213,27 @@ where
     Ok(Answer { status, headers, body })
 }
 
-fn read(entrance: &Entrance, body: &[u8]) -> Result<Scan, Refusal> {
+/// The form of a request, where the door takes one.
+fn form_of(door: Door, headers: &HeaderMap, body: &Bytes) -> Result<Option<Form>, Refusal> {
+    if !door.takes_forms() {
+        return Ok(None);
+    }
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.to_ascii_lowercase().starts_with("multipart/form-data") {
+        return Err(Refusal::InvalidRequest("the request body must be multipart/form-data".to_owned()));
+    }
+    Form::read(kind, body).map(Some)
+}
+
+fn read(entrance: &Entrance, body: &[u8], form: Option<&Form>) -> Result<Scan, Refusal> {
     let (door, named) = (entrance.door, entrance.model.as_deref());
-    let mut scan = request::scan(door.format(), named, body).map_err(|error| match error {
-        BodyError::ModelRequired => Refusal::ModelRequired,
-        error => Refusal::InvalidRequest(error.to_string()),
-    })?;
+    let mut scan = match form {
+        Some(form) => form.scan()?,
+        None => request::scan(door.format(), named, body).map_err(|error| match error {
+            BodyError::ModelRequired => Refusal::ModelRequired,
+            error => Refusal::InvalidRequest(error.to_string()),
+        })?,
+    };
     scan.stream = door.streams(scan.stream);
     if scan.model.len() > MAX_MODEL {
         return Err(Refusal::InvalidRequest(format!("model must have at most {MAX_MODEL} bytes")));

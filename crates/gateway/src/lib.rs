@@ -20,6 +20,7 @@ pub mod door;
 pub mod entry;
 pub mod exchange;
 mod failure;
+mod form;
 mod gateway;
 pub mod groups;
 pub mod invitations;

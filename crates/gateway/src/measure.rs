@@ -2,7 +2,31 @@
 
 use wire::{openai::estimate, plain, request::Scan};
 
-use crate::door::Door;
+use crate::{door::Door, form::Form};
+
+/// Tokens of a second of sound: what OpenAI's models for speech have, and what none exceeds.
+const SECOND_TOKENS: u64 = 10;
+const MOST_SECOND_TOKENS: u64 = 50;
+/// Bytes of a second of sound that is compressed as far as speech ever is.
+const LEAST_SECOND: u64 = 750;
+
+/// How long sound can be at most, and how long it is likely, in seconds.
+fn lengths(sound: &[u8]) -> (u64, u64) {
+    let bytes = sound.len() as u64;
+    let estimated = plain::seconds(bytes);
+    // Sound that is not compressed says in its head how many bytes a second has.
+    let rate = match (sound.get(..4), sound.get(8..16), sound.get(28..32)) {
+        (Some(b"RIFF"), Some(b"WAVEfmt "), Some(&[a, b, c, d])) => {
+            u64::from(u32::from_le_bytes([a, b, c, d]))
+        }
+        _ => 0,
+    };
+    if rate >= LEAST_SECOND {
+        let exact = bytes.div_ceil(rate);
+        return (exact, exact);
+    }
+    (bytes / LEAST_SECOND + 1, estimated)
+}
 
 /// The size of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +39,8 @@ pub(crate) struct Measured {
     pub(crate) counted: bool,
     /// The most seconds.
     pub(crate) seconds: u64,
+    /// The seconds that are charged for when nobody reports them.
+    pub(crate) estimated_seconds: u64,
     /// The most images.
     pub(crate) images: u64,
     /// Whether nothing is charged, whatever is used.
@@ -23,12 +49,32 @@ pub(crate) struct Measured {
 
 impl Door {
     /// Measures a request.
-    pub(crate) fn measure(self, scan: &Scan, body: &[u8], image_tokens: Option<u64>) -> Measured {
+    pub(crate) fn measure(
+        self,
+        scan: &Scan,
+        body: &[u8],
+        form: Option<&Form>,
+        image_tokens: Option<u64>,
+    ) -> Measured {
         let input = scan.input_bound(image_tokens);
         let plain =
             Measured { input, estimated_input: estimate(input), free: self.is_free(), ..Measured::default() };
         match self {
-            Self::Images => Measured { images: scan.choices, ..plain },
+            Self::Images | Self::ImageEdits => Measured { images: scan.choices, ..plain },
+            Self::Transcriptions | Self::Translations => {
+                let files = form.into_iter().flat_map(Form::files);
+                let (seconds, estimated_seconds) = files
+                    .map(|(_, content)| lengths(content))
+                    .fold((0, 0), |all: (u64, u64), one| (all.0 + one.0, all.1 + one.1));
+                let heard = estimated_seconds.saturating_mul(SECOND_TOKENS);
+                Measured {
+                    input: input.saturating_add(seconds.saturating_mul(MOST_SECOND_TOKENS)),
+                    estimated_input: plain.estimated_input.saturating_add(heard),
+                    seconds,
+                    estimated_seconds,
+                    ..plain
+                }
+            }
             Self::Speech => {
                 // Speech is paid for by the character, and none takes longer than a second.
                 let characters = plain::characters(body);
@@ -41,5 +87,20 @@ impl Door {
             }
             _ => plain,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_is_as_long_as_its_head_says() {
+        let mut wave =
+            b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data".to_vec();
+        wave.resize(32_000 * 3, 0);
+        assert_eq!(lengths(&wave), (3, 3));
+        assert_eq!(lengths(&[0; 16_000]), (22, 1));
+        assert_eq!(lengths(&[]), (1, 0));
     }
 }

@@ -75,6 +75,9 @@ const COMPATIBLE: &[(Door, &str)] = &[
     (Door::Rerank, "/rerank"),
     (Door::Images, "/images/generations"),
     (Door::Speech, "/audio/speech"),
+    (Door::ImageEdits, "/images/edits"),
+    (Door::Transcriptions, "/audio/transcriptions"),
+    (Door::Translations, "/audio/translations"),
 ];
 
 const OPENAI: &[(Door, &str)] = &[
@@ -86,6 +89,9 @@ const OPENAI: &[(Door, &str)] = &[
     (Door::Rerank, "/rerank"),
     (Door::Images, "/images/generations"),
     (Door::Speech, "/audio/speech"),
+    (Door::ImageEdits, "/images/edits"),
+    (Door::Transcriptions, "/audio/transcriptions"),
+    (Door::Translations, "/audio/translations"),
     (Door::Videos, "/videos"),
 ];
 
@@ -133,6 +139,9 @@ const GATEWAY: &[(Door, &str)] = &[
     (Door::Rerank, "/v1/rerank"),
     (Door::Images, "/v1/images/generations"),
     (Door::Speech, "/v1/audio/speech"),
+    (Door::ImageEdits, "/v1/images/edits"),
+    (Door::Transcriptions, "/v1/audio/transcriptions"),
+    (Door::Translations, "/v1/audio/translations"),
     (Door::Videos, "/v1/videos"),
 ];
 

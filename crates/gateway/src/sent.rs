@@ -13,12 +13,14 @@ use wire::{
     tap,
 };
 
-use crate::{attempt::Request, door::Door, provider::Speech, routing::Channel};
+use crate::{attempt::Request, door::Door, provider::Speech, routing::Channel, upstream::Outgoing};
 
 /// What stands in one segment of a path as it is.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// What stands in a path as it is.
 const PLAIN: &AsciiSet = &SEGMENT.remove(b'/').remove(b':').remove(b'@');
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The name of the header that says which of the caller's members were left out.
 const DROPPED: &str = "x-apsis-dropped";
@@ -28,6 +30,8 @@ pub(crate) struct Sent {
     /// Behind the base URL, with its query.
     pub(crate) path: String,
     pub(crate) body: Bytes,
+    /// Of which kind it is.
+    kind: HeaderValue,
     /// How the upstream speaks, where that is not how the caller speaks.
     from: Option<Dialect>,
     dropped: Vec<String>,
@@ -58,9 +62,19 @@ pub(crate) fn say(request: &Request<'_>, channel: &Channel) -> Result<Said, Refu
                 ask_usage: scan.stream && entrance.door.asks_usage(),
             };
             let events = entrance.door == Door::StreamGenerate && entrance.sse;
+            let path_of = |path| path_of(path, model, events);
+            if let Some(form) = request.form {
+                let (kind, body) = (form.kind()?, form.with(&[("model", model)]));
+                return Ok(Said::Sent(Sent {
+                    path: path_of(path),
+                    body,
+                    kind,
+                    from: None,
+                    dropped: Vec::new(),
+                }));
+            }
             let body = hosted(request, channel, path, edit(body, scan, edits), true)?;
-            let path = path_of(path, model, events);
-            Ok(Said::Sent(Sent { path, body, from: None, dropped: Vec::new() }))
+            Ok(Said::Sent(Sent { path: path_of(path), body, kind: JSON, from: None, dropped: Vec::new() }))
         }
         Some(Speech::Converted(dialect, path)) => {
             let caller = entrance.door.dialect().unwrap_or(Dialect::Chat);
@@ -75,7 +89,7 @@ pub(crate) fn say(request: &Request<'_>, channel: &Channel) -> Result<Said, Refu
                 .map_err(|error| Refusal::InvalidRequest(error.to_string()))?;
             let body = hosted(request, channel, path, converted.body, false)?;
             let path = path_of(path, model, dialect == Dialect::Google && scan.stream);
-            Ok(Said::Sent(Sent { path, body, from: Some(dialect), dropped: converted.dropped }))
+            Ok(Said::Sent(Sent { path, body, kind: JSON, from: Some(dialect), dropped: converted.dropped }))
         }
         Some(Speech::Counted) => Ok(Said::Known(count(request))),
         None => Err(Refusal::Internal),
@@ -112,10 +126,16 @@ fn count(request: &Request<'_>) -> Bytes {
         Door::CountContents => "totalTokens",
         _ => "input_tokens",
     };
-    Bytes::from(serde_json::json!({ member: request.counted }).to_string())
+    Bytes::from(serde_json::json!({ member: request.measured.estimated_input }).to_string())
 }
 
 impl Sent {
+    /// What goes out.
+    pub(crate) fn outgoing(&self) -> Outgoing<'_> {
+        let (body, kind) = (self.body.clone(), self.kind.clone());
+        Outgoing { path: &self.path, body, kind, native: self.is_native() }
+    }
+
     /// Whether the request goes as the caller sent it, but for what must change.
     pub(crate) const fn is_native(&self) -> bool {
         self.from.is_none()
@@ -190,7 +210,7 @@ fn caller(request: &Request<'_>) -> Caller {
         model: scan.model.clone(),
         now: u64::try_from(request.now.secs()).unwrap_or(0),
         include_usage: scan.include_usage,
-        input_tokens: request.counted,
+        input_tokens: request.measured.estimated_input,
         sse: entrance.sse,
     }
 }

@@ -245,7 +245,7 @@ pub fn answer(dialect: Dialect, body: &[u8]) -> Answer {
         estimated_output: answer.estimated_output(),
         is_error,
         is_whole: value.is_object(),
-        items: 0,
+        ..Answer::default()
     }
 }
 

@@ -1,21 +1,16 @@
 //! The request that begins a video: JSON, or a form with files.
 
-use std::ops::Range;
-
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use memchr::memmem;
 use model::refusal::Refusal;
 use serde_json::{Map, Value};
 
 use super::said::asked_seconds;
-use crate::exchange::MAX_MODEL;
+use crate::{exchange::MAX_MODEL, form::Form};
 
 /// What is made when the caller does not say for how long. It is written into the request, so that the upstream makes what
 /// is held.
 const SECONDS: &str = "4";
-/// Most fields of a form.
-const MOST_FIELDS: usize = 64;
 
 /// What is asked for.
 pub(super) struct Asked {
@@ -71,8 +66,8 @@ impl Asked {
                 Ok((HeaderValue::from_static("application/json"), body))
             }
             Shape::Form(form) => {
-                let kind = HeaderValue::from_str(&form.kind).map_err(|_| malformed())?;
-                Ok((kind, form.with(model)))
+                let seconds = form.text("seconds")?.unwrap_or_else(|| SECONDS.to_owned());
+                Ok((form.kind()?, form.with(&[("model", model), ("seconds", &seconds)])))
             }
         }
     }
@@ -85,122 +80,6 @@ impl Asked {
 pub(super) fn json(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     serde_json::from_slice(body)
         .map_err(|error| Refusal::InvalidRequest(format!("the request body is no JSON object: {error}")))
-}
-
-/// A form, as ranges of the body that it came in.
-struct Form {
-    body: Bytes,
-    kind: String,
-    /// What stands between two fields.
-    mark: String,
-    fields: Vec<Field>,
-}
-
-struct Field {
-    name: String,
-    is_file: bool,
-    head: Range<usize>,
-    content: Range<usize>,
-}
-
-fn malformed() -> Refusal {
-    Refusal::InvalidRequest("the request body is not the form that its head says".to_owned())
-}
-
-impl Form {
-    fn read(kind: &str, body: &Bytes) -> Result<Self, Refusal> {
-        let boundary = parameter(kind, "boundary").filter(|boundary| (1..=70).contains(&boundary.len()));
-        let boundary = boundary.ok_or_else(malformed)?;
-        let mark = format!("\r\n--{boundary}");
-        let finder = memmem::Finder::new(mark.as_bytes());
-        let first = format!("--{boundary}");
-        if !body.starts_with(first.as_bytes()) {
-            return Err(malformed());
-        }
-        let mut at = first.len();
-        let mut fields = Vec::new();
-        loop {
-            let rest = body.get(at..).unwrap_or_default();
-            if rest.starts_with(b"--") {
-                break;
-            }
-            if !rest.starts_with(b"\r\n") || fields.len() >= MOST_FIELDS {
-                return Err(malformed());
-            }
-            let head_end = memmem::find(rest, b"\r\n\r\n").ok_or_else(malformed)?;
-            let (head, start) = (at + 2..at + head_end, at + head_end + 4);
-            let length = finder.find(body.get(start..).unwrap_or_default()).ok_or_else(malformed)?;
-            fields.push(Field::read(body, head, start..start + length)?);
-            at = start + length + mark.len();
-        }
-        Ok(Self { body: body.clone(), kind: kind.to_owned(), mark, fields })
-    }
-
-    /// The text of a field that may stand once.
-    fn text(&self, name: &str) -> Result<Option<String>, Refusal> {
-        let mut found = self.fields.iter().filter(|field| field.name == name);
-        let Some(field) = found.next() else { return Ok(None) };
-        if found.next().is_some() || field.is_file {
-            return Err(Refusal::InvalidRequest(format!("{name} must be one text")));
-        }
-        let content = self.body.get(field.content.clone()).unwrap_or_default();
-        let text = std::str::from_utf8(content)
-            .map_err(|_| Refusal::InvalidRequest(format!("{name} must be one text")))?;
-        Ok(Some(text.trim().to_owned()))
-    }
-
-    /// The form with another model, and with the seconds that are held when it has none.
-    fn with(&self, model: &str) -> Bytes {
-        let mut out = BytesMut::with_capacity(self.body.len() + model.len() + 256);
-        let mark = self.mark.trim_start();
-        for field in &self.fields {
-            let of = |range: &Range<usize>| self.body.get(range.clone()).unwrap_or_default();
-            let content = if field.name == "model" { model.as_bytes() } else { of(&field.content) };
-            for piece in [mark.as_bytes(), b"\r\n", of(&field.head), b"\r\n\r\n", content, b"\r\n"] {
-                out.extend_from_slice(piece);
-            }
-        }
-        if !self.fields.iter().any(|field| field.name == "seconds") {
-            let field =
-                format!("{mark}\r\nContent-Disposition: form-data; name=\"seconds\"\r\n\r\n{SECONDS}\r\n");
-            out.extend_from_slice(field.as_bytes());
-        }
-        out.extend_from_slice(mark.as_bytes());
-        out.extend_from_slice(b"--\r\n");
-        out.freeze()
-    }
-}
-
-impl Field {
-    fn read(body: &Bytes, head: Range<usize>, content: Range<usize>) -> Result<Self, Refusal> {
-        let text =
-            std::str::from_utf8(body.get(head.clone()).unwrap_or_default()).map_err(|_| malformed())?;
-        let disposition = text
-            .split("\r\n")
-            .filter_map(|line| line.split_once(':'))
-            .find(|(name, _)| name.trim().eq_ignore_ascii_case("content-disposition"));
-        let (_, disposition) = disposition.ok_or_else(malformed)?;
-        let name = parameter(disposition, "name").ok_or_else(malformed)?;
-        let is_file = parameter(disposition, "filename").is_some();
-        Ok(Self { name, is_file, head, content })
-    }
-}
-
-/// A parameter of a header, with or without quotes.
-fn parameter(value: &str, name: &str) -> Option<String> {
-    let (_, mut rest) = value.split_once(';')?;
-    loop {
-        let (found, behind) = rest.split_once('=')?;
-        let behind = behind.trim_start();
-        let (text, next) = match behind.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"')?,
-            None => behind.split_at(behind.find(';').unwrap_or(behind.len())),
-        };
-        if found.trim().eq_ignore_ascii_case(name) {
-            return Some(text.trim().to_owned());
-        }
-        rest = next.trim_start().strip_prefix(';')?;
-    }
 }
 
 #[cfg(test)]

@@ -99,12 +99,13 @@ impl Upstream {
         outgoing: Outgoing<'_>,
         limit: Duration,
     ) -> Result<Response<UpstreamBody>, NoAnswer> {
-        let Outgoing { path, body, native } = outgoing;
+        let Outgoing { path, body, kind, native } = outgoing;
         let Some(path) = channel.target.path(path) else {
             tracing::error!(channel = %channel.id, "a channel's address is not one");
             return Err(UpstreamFailure::Connect.into());
         };
-        let headers = onward(channel, caller, native, body.len());
+        let mut headers = onward(channel, caller, native, body.len());
+        headers.insert(header::CONTENT_TYPE, kind);
         self.send_in_time(channel, Sending { method: Method::POST, path, headers, body }, limit).await
     }
 
@@ -330,6 +331,8 @@ pub(crate) struct Outgoing<'a> {
     /// Behind the base URL, with its query.
     pub(crate) path: &'a str,
     pub(crate) body: Bytes,
+    /// Of which kind it is.
+    pub(crate) kind: HeaderValue,
     /// Whether it is in the caller's own dialect.
     pub(crate) native: bool,
 }
@@ -384,7 +387,6 @@ fn broken(error: io::Error) -> (UpstreamFailure, io::Error) {
 /// The headers that go to the upstream.
 fn onward(channel: &Channel, caller: &HeaderMap, native: bool, length: usize) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     for name in ONWARD.into_iter().chain(OF_DIALECTS.into_iter().filter(|_| native)) {
         for value in caller.get_all(&name) {

@@ -107,6 +107,8 @@ fn dialect(headers: &HeaderMap, uri: &Uri) -> Dialect {
     match uri.path().starts_with("/v1beta") {
         true => Dialect::Google,
         false if headers.contains_key("anthropic-version") => Dialect::Anthropic,
+        // Some of Google's clients ask under /v1.
+        false if headers.contains_key("x-goog-api-key") => Dialect::Google,
         false => Dialect::OpenAi,
     }
 }

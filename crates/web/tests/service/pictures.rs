@@ -96,6 +96,93 @@ async fn speech_is_paid_for_by_the_character_or_the_second() {
     app.verified().await;
 }
 
+/// A form of these fields, those with a file name being files.
+fn form(fields: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, file, content) in fields {
+        let file = file.map(|file| format!("; filename=\"{file}\"")).unwrap_or_default();
+        let head = format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n");
+        body.extend([head.as_bytes(), content, b"\r\n"].concat());
+    }
+    body.extend(b"--x--\r\n");
+    body
+}
+
+async fn send(app: &App, path: &str, body: Vec<u8>) -> Reply {
+    let bearer = format!("Bearer {}", app.key);
+    let headers = [("authorization", bearer.as_str()), ("content-type", "multipart/form-data; boundary=x")];
+    app.call("POST", path, &headers, body).await
+}
+
+#[tokio::test]
+async fn forms_pass_with_their_files_and_are_paid_for() {
+    let app = app().await;
+    app.channel(&["whisper-x", "hears"]).await;
+    for price in [
+        json!({"model": "whisper-x", "input": 0, "output": 0, "per_second": 5_000_000, "max_output": 1}),
+        json!({"model": "hears", "input": 1_000_000, "output": 2_000_000, "max_output": 100}),
+    ] {
+        let put = app.manage("PUT", "/api/price/", Some(price)).await;
+        assert_eq!(put.json()["success"], true, "{}", put.text());
+    }
+    let picture: &[u8] = b"\x89PNG\r\n--not-the-mark";
+    let edit = |model: &'static str| {
+        form(&[
+            ("image", Some("a.png"), picture),
+            ("prompt", None, b"a cat"),
+            ("n", None, b"2"),
+            ("model", None, model.as_bytes()),
+        ])
+    };
+    let reply = send(&app, "/v1/images/edits", edit("dall-e-x")).await;
+    assert_eq!(reply.json()["data"].as_array().map(Vec::len), Some(2), "{}", reply.text());
+    assert_eq!(charge(&app, &reply).await["units"], 4);
+    let reply = send(&app, "/v1/images/edits", edit("drawer")).await;
+    let by_token = charge(&app, &reply).await;
+    assert_eq!(
+        (&by_token["units"], &by_token["counted_by"]),
+        (&json!(2 + 50 + 400), &json!("reported")),
+        "{by_token}"
+    );
+
+    let sound = vec![0; 40_000];
+    let hear = |model: &'static str, kind: &'static str, stream: &'static str| {
+        form(&[
+            ("file", Some("a.mp3"), &sound),
+            ("model", None, model.as_bytes()),
+            ("response_format", None, kind.as_bytes()),
+            ("stream", None, stream.as_bytes()),
+        ])
+    };
+    for (path, model, kind, stream, units, by) in [
+        ("/v1/audio/transcriptions", "whisper-x", "json", "false", 10, "reported"),
+        ("/v1/audio/translations", "whisper-x", "verbose_json", "false", 10, "reported"),
+        // Nobody says how long it was: 40,000 bytes are about three seconds.
+        ("/v1/audio/transcriptions", "whisper-x", "text", "false", 15, "estimated"),
+        ("/v1/audio/transcriptions", "hears", "json", "false", 28, "reported"),
+        ("/v1/audio/transcriptions", "hears", "json", "true", 28, "reported"),
+    ] {
+        let reply = send(&app, path, hear(model, kind, stream)).await;
+        assert_eq!(reply.status, 200, "{path} {model} {kind}: {}", reply.text());
+        let charge = charge(&app, &reply).await;
+        assert_eq!(
+            (&charge["units"], &charge["counted_by"]),
+            (&json!(units), &json!(by)),
+            "{path} {model} {kind}: {charge}"
+        );
+    }
+    for (body, code) in [
+        (form(&[("prompt", None, b"p")]), "model_required"),
+        (form(&[("model", None, b"dall-e-x"), ("n", None, b"900")]), "invalid_request"),
+        (form(&[("model", None, b"dall-e-x"), ("stream", None, b"maybe")]), "invalid_request"),
+        (b"{}".to_vec(), "invalid_request"),
+    ] {
+        let reply = send(&app, "/v1/images/edits", body).await;
+        assert_eq!((reply.status, reply.code().as_str()), (400, code), "{}", reply.text());
+    }
+    app.verified().await;
+}
+
 #[tokio::test]
 async fn sound_that_breaks_off_does_not_look_whole() {
     let app = app_with(|settings| settings.idle = std::time::Duration::from_millis(200)).await;

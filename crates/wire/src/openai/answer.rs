@@ -14,6 +14,8 @@ pub struct Answer {
     pub reported: Reported,
     /// An estimate of the output tokens from the text that is there.
     pub estimated_output: u64,
+    /// Seconds of the sound that was heard, where the answer says it beside its usage.
+    pub seconds: u64,
     /// The items of `data`: images that were made, in an answer of images.
     pub items: u64,
     /// Whether it is an error in the clothes of an answer: an `error` and nothing else that counts.
@@ -56,6 +58,12 @@ fn members(mut walk: Walk<'_>) -> Result<Answer, Malformed> {
                     })
                 })?;
             }
+            // What was heard in sound.
+            b"text" if walk.is_string() => {
+                content = true;
+                answer.estimated_output += estimate(text_length(walk.string()?));
+            }
+            b"duration" => answer.seconds = usage::whole_seconds(walk.value()?).unwrap_or(0),
             b"data" if walk.is_array() => {
                 content = true;
                 walk.array(|walk| {

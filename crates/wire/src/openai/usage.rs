@@ -162,7 +162,7 @@ impl Counts {
 }
 
 /// Seconds, begun ones whole, from a number that may have decimals.
-fn whole_seconds(number: &[u8]) -> Result<u64, Malformed> {
+pub(super) fn whole_seconds(number: &[u8]) -> Result<u64, Malformed> {
     let text = std::str::from_utf8(number).map_err(|_| Malformed)?;
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());

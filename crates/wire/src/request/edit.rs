@@ -19,6 +19,17 @@ pub(super) struct Places {
     pub(super) stream_options: Options,
 }
 
+impl Places {
+    /// Of a body that is not edited in place.
+    pub(super) const NOWHERE: Self = Self {
+        front: (0, 0),
+        model: None,
+        limits: Vec::new(),
+        absent: Absent::Nowhere,
+        stream_options: Options::Absent,
+    };
+}
+
 /// How a limit is written where there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Absent {

@@ -21,6 +21,11 @@ pub(crate) struct Input {
 }
 
 impl Input {
+    /// Of texts with so many bytes, and so many images.
+    pub(crate) const fn of_form(bytes: u64, images: u64) -> Self {
+        Self { bytes, mentions: images.saturating_mul(MENTIONS) }
+    }
+
     /// Of a body whose images and files come in these members.
     pub(crate) fn of_members(body: &[u8], members: &[&str]) -> Self {
         let plain =

@@ -112,6 +112,20 @@ pub fn scan(format: Format, named: Option<&str>, body: &[u8]) -> Result<Scan, Bo
 }
 
 impl Scan {
+    /// What a form says, whose texts have so many bytes and whose files are so many images.
+    #[must_use]
+    pub const fn of_form(model: String, stream: bool, choices: u64, bytes: u64, images: u64) -> Self {
+        Self {
+            model,
+            stream,
+            include_usage: false,
+            output_limit: None,
+            choices,
+            input: Input::of_form(bytes, images),
+            places: Places::NOWHERE,
+        }
+    }
+
     /// An upper bound of the input tokens: a token is never shorter than a byte, and an image has at most `image_tokens`, or
     /// what is assumed of every model.
     #[must_use]
