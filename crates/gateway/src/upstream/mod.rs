@@ -3,8 +3,10 @@
 //! Connections are kept and shared; nothing follows a redirect; only the headers on a short list leave, and only
 //! those on another come back.
 
+mod answer;
 mod aws;
 mod framed;
+mod headers;
 mod http1;
 mod pool;
 mod roots;
@@ -17,9 +19,7 @@ mod tokens;
 
 use std::{
     io,
-    pin::Pin,
     sync::{Arc, atomic::Ordering},
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -27,17 +27,22 @@ use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri::PathAndQuery,
 };
-use hyper::body::{Body, Frame, SizeHint};
 use model::clock::Clock;
 
 pub use self::roots::{InvalidRoots, Roots};
-pub(crate) use self::{aws::refuses_credential, secret::Secret, target::Target};
+pub(crate) use self::{
+    answer::{NoAnswer, UpstreamBody, chain},
+    aws::refuses_credential,
+    headers::{back, retry_after},
+    secret::Secret,
+    target::Target,
+};
 use self::{
-    framed::Framed,
-    http1::{Connection, Home, Http1Body},
+    headers::onward,
+    http1::{Connection, Home},
     pool::Pool,
     service_account::ServiceAccount,
-    shared::{Shared, SharedBody},
+    shared::Shared,
     stream::Dialer,
     target::Origin,
     tokens::{Given, Token, Tokens},
@@ -47,23 +52,6 @@ use crate::{
     gateway::Settings,
     routing::{Channel, UpstreamFailure, retry_after as rest},
 };
-
-/// The caller's headers that go on to the provider.
-const ONWARD: [HeaderName; 2] = [header::ACCEPT, header::USER_AGENT];
-/// Those that go on where both speak the same dialect.
-const OF_DIALECTS: [HeaderName; 3] = [
-    HeaderName::from_static("openai-beta"),
-    HeaderName::from_static("anthropic-beta"),
-    HeaderName::from_static("anthropic-version"),
-];
-
-/// The provider's headers that go back to the caller.
-const BACK: [HeaderName; 4] = [
-    header::CONTENT_TYPE,
-    header::CONTENT_LANGUAGE,
-    HeaderName::from_static("openai-processing-ms"),
-    HeaderName::from_static("openai-version"),
-];
 
 /// The longest time for a token endpoint's answer after its head.
 const TOKEN: Duration = Duration::from_secs(10);
@@ -300,32 +288,6 @@ impl Upstream {
     }
 }
 
-/// Why there is no answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NoAnswer {
-    /// Something went wrong with the upstream, or with whom it trusts.
-    #[error("{}", .0.word())]
-    Failed(UpstreamFailure),
-    /// Nothing came of a connection. Why may name an address: for the log and for operators alone.
-    #[error("{}: {why}", .failure.word())]
-    Unreached { failure: UpstreamFailure, why: String },
-    /// The credential is not good, for this reason.
-    #[error("{0}")]
-    Credential(String),
-}
-
-impl From<(UpstreamFailure, io::Error)> for NoAnswer {
-    fn from((failure, error): (UpstreamFailure, io::Error)) -> Self {
-        Self::Unreached { failure, why: chain(&error) }
-    }
-}
-
-impl From<UpstreamFailure> for NoAnswer {
-    fn from(failure: UpstreamFailure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
 /// What goes to an upstream.
 pub(crate) struct Outgoing<'a> {
     /// Behind the base URL, with its query.
@@ -382,92 +344,4 @@ fn broken(error: io::Error) -> (UpstreamFailure, io::Error) {
         io::ErrorKind::InvalidData => (UpstreamFailure::Malformed, error),
         _ => (UpstreamFailure::Reset, error),
     }
-}
-
-/// The headers that go to the upstream.
-fn onward(channel: &Channel, caller: &HeaderMap, native: bool, length: usize) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    for name in ONWARD.into_iter().chain(OF_DIALECTS.into_iter().filter(|_| native)) {
-        for value in caller.get_all(&name) {
-            headers.append(name.clone(), value.clone());
-        }
-    }
-    for (name, value) in channel.provider.headers {
-        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
-    }
-    if channel.provider.hosted.is_some() {
-        // Where the path says what is streamed, this says what an answer is in.
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    }
-    headers
-}
-
-/// The body of an upstream's answer.
-pub(crate) enum UpstreamBody {
-    /// In the hands of whoever reads it.
-    Http1(Http1Body),
-    /// From a shared connection.
-    Http2(SharedBody),
-    /// In AWS's framing, which is taken off.
-    Framed(Box<Framed>),
-}
-
-impl Body for UpstreamBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        match self.get_mut() {
-            Self::Http1(body) => body.poll(context),
-            Self::Framed(body) => body.poll(context),
-            Self::Http2(shared) => Pin::new(&mut shared.body)
-                .poll_frame(context)
-                .map(|frame| frame.map(|frame| frame.map_err(io::Error::other))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Http1(body) => body.is_end(),
-            Self::Http2(shared) => shared.body.is_end_stream(),
-            Self::Framed(_) => false,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Http1(_) | Self::Framed(_) => SizeHint::default(),
-            Self::Http2(shared) => shared.body.size_hint(),
-        }
-    }
-}
-
-/// An error with its causes, for the log.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
-/// The headers of an answer that may go back.
-pub(crate) fn back(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::new();
-    for name in &BACK {
-        if let Some(value) = headers.get(name) {
-            kept.insert(name, value.clone());
-        }
-    }
-    kept
-}
-
-/// Seconds until the upstream wants to be asked again; a date or nonsense counts as nothing said.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<u32> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    (seconds <= 86_400).then_some(seconds)
 }

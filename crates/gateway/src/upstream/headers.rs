@@ -1,0 +1,58 @@
+//! Which headers leave for an upstream, and which come back.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::routing::Channel;
+
+/// The caller's headers that go on to the provider.
+const ONWARD: [HeaderName; 2] = [header::ACCEPT, header::USER_AGENT];
+/// Those that go on where both speak the same dialect.
+const OF_DIALECTS: [HeaderName; 3] = [
+    HeaderName::from_static("openai-beta"),
+    HeaderName::from_static("anthropic-beta"),
+    HeaderName::from_static("anthropic-version"),
+];
+
+/// The provider's headers that go back to the caller.
+const BACK: [HeaderName; 4] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_LANGUAGE,
+    HeaderName::from_static("openai-processing-ms"),
+    HeaderName::from_static("openai-version"),
+];
+
+/// The headers that go to the upstream.
+pub(super) fn onward(channel: &Channel, caller: &HeaderMap, native: bool, length: usize) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    for name in ONWARD.into_iter().chain(OF_DIALECTS.into_iter().filter(|_| native)) {
+        for value in caller.get_all(&name) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    for (name, value) in channel.provider.headers {
+        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
+    }
+    if channel.provider.hosted.is_some() {
+        // Where the path says what is streamed, this says what an answer is in.
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    }
+    headers
+}
+
+/// The headers of an answer that may go back.
+pub(crate) fn back(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for name in &BACK {
+        if let Some(value) = headers.get(name) {
+            kept.insert(name, value.clone());
+        }
+    }
+    kept
+}
+
+/// Seconds until the upstream wants to be asked again; a date or nonsense counts as nothing said.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<u32> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    (seconds <= 86_400).then_some(seconds)
+}
