@@ -87,13 +87,11 @@ impl From<NoAnswer> for Failed {
     fn from(no_answer: NoAnswer) -> Self {
         match no_answer {
             NoAnswer::Failed(failure) | NoAnswer::Unreached { failure, .. } => failure.into(),
-            NoAnswer::Credential(message) => {
-                let code = Some("invalid_credential".to_owned());
-                Self {
-                    failure: Some(UpstreamFailure::Status { status: 401, retry_after: None }),
-                    refusal: Refusal::Upstream { status: 401, code, message, retry_after: None },
-                }
-            }
+            // Why is the operator's to know: it stands in the log and in a test of the channel.
+            NoAnswer::Credential(_) => Self {
+                failure: Some(UpstreamFailure::Status { status: 401, retry_after: None }),
+                refusal: Refusal::UpstreamError,
+            },
         }
     }
 }
@@ -246,7 +244,15 @@ pub(crate) async fn refused(
         }
         _ => status.as_u16(),
     };
-    failed.failure = Some(UpstreamFailure::Status { status, retry_after: after });
+    // A restricted key is good for other doors; a caller must not be able to switch it off.
+    let scopes =
+        |message: &str| message.contains("Missing scopes") || message.contains("insufficient permissions");
+    let unpermitted =
+        matches!(&failed.refusal, Refusal::Upstream { message, .. } if status == 401 && scopes(message));
+    failed.failure = Some(match unpermitted {
+        true => UpstreamFailure::Unpermitted,
+        false => UpstreamFailure::Status { status, retry_after: after },
+    });
     failed
 }
 

@@ -168,7 +168,9 @@ async fn attempt(
 fn told(no_answer: NoAnswer) -> String {
     let why = match &no_answer {
         NoAnswer::Unreached { why, .. } => Some(why.clone()),
-        NoAnswer::Failed(_) | NoAnswer::Credential(_) => None,
+        // Nothing was sent, so the half for callers would not be true.
+        NoAnswer::Credential(why) => return why.clone(),
+        NoAnswer::Failed(_) => None,
     };
     let refusal = Failed::from(no_answer).refusal;
     why.map_or_else(|| refusal.to_string(), |why| format!("{refusal}: {why}"))

@@ -14,7 +14,10 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 use model::{clock::Timestamp, refusal::Refusal, usage::UsageContext};
 use store::ModelPrice;
-use wire::request::{self, BodyError, Scan};
+use wire::{
+    plain,
+    request::{self, BodyError, Scan},
+};
 
 use crate::{
     admission::{self, Credentials},
@@ -234,6 +237,9 @@ fn read(entrance: &Entrance, body: &[u8], form: Option<&Form>) -> Result<Scan, R
             error => Refusal::InvalidRequest(error.to_string()),
         })?,
     };
+    if door == Door::Speech && plain::characters(body).is_none() {
+        return Err(Refusal::InvalidRequest("input must be one text".to_owned()));
+    }
     scan.stream = door.streams(scan.stream);
     if scan.model.len() > MAX_MODEL {
         return Err(Refusal::InvalidRequest(format!("model must have at most {MAX_MODEL} bytes")));

@@ -1,6 +1,6 @@
 //! Forms with files: `multipart/form-data`.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
@@ -16,16 +16,15 @@ const MOST_FIELDS: usize = 64;
 /// A form, as ranges of the body that it came in.
 pub(crate) struct Form {
     body: Bytes,
-    kind: String,
-    /// What stands between two fields.
-    mark: String,
+    /// What stands between two fields where the form is written again: nobody could have written it into a field.
+    boundary: String,
     fields: Vec<Field>,
 }
 
 struct Field {
     name: String,
-    is_file: bool,
-    head: Range<usize>,
+    file: Option<String>,
+    kind: Option<String>,
     content: Range<usize>,
 }
 
@@ -39,8 +38,10 @@ impl Form {
     /// # Errors
     /// It is not framed as its head says.
     pub(crate) fn read(kind: &str, body: &Bytes) -> Result<Self, Refusal> {
-        let boundary = parameter(kind, "boundary").filter(|boundary| (1..=70).contains(&boundary.len()));
-        let boundary = boundary.ok_or_else(malformed)?;
+        let boundary = parameters(kind)?.remove("boundary").unwrap_or_default();
+        if !(1..=70).contains(&boundary.len()) {
+            return Err(malformed());
+        }
         let mark = format!("\r\n--{boundary}");
         let finder = memmem::Finder::new(mark.as_bytes());
         let first = format!("--{boundary}");
@@ -63,7 +64,10 @@ impl Form {
             fields.push(Field::read(body, head, start..start + length)?);
             at = start + length + mark.len();
         }
-        Ok(Self { body: body.clone(), kind: kind.to_owned(), mark, fields })
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|_| Refusal::Internal)?;
+        let boundary = format!("apsis-{:032x}", u128::from_le_bytes(random));
+        Ok(Self { body: body.clone(), boundary, fields })
     }
 
     /// The text of a field that may stand once.
@@ -73,7 +77,7 @@ impl Form {
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Refusal> {
         let mut found = self.fields.iter().filter(|field| field.name == name);
         let Some(field) = found.next() else { return Ok(None) };
-        if found.next().is_some() || field.is_file {
+        if found.next().is_some() || field.file.is_some() {
             return Err(Refusal::InvalidRequest(format!("{name} must be one text")));
         }
         let content = self.body.get(field.content.clone()).unwrap_or_default();
@@ -84,7 +88,7 @@ impl Form {
 
     /// The files, by the name of their field and with their content.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let files = self.fields.iter().filter(|field| field.is_file);
+        let files = self.fields.iter().filter(|field| field.file.is_some());
         files.map(|field| (field.name.as_str(), self.of(&field.content)))
     }
 
@@ -123,65 +127,93 @@ impl Form {
     /// # Errors
     /// It is no header value.
     pub(crate) fn kind(&self) -> Result<HeaderValue, Refusal> {
-        HeaderValue::from_str(&self.kind).map_err(|_| malformed())
+        let kind = format!("multipart/form-data; boundary={}", self.boundary);
+        HeaderValue::from_str(&kind).map_err(|_| malformed())
     }
 
     fn of(&self, range: &Range<usize>) -> &[u8] {
         self.body.get(range.clone()).unwrap_or_default()
     }
 
-    /// The form with these texts in their fields, whether it had them or not.
+    /// The form with these texts in their fields, whether it had them or not. It is written anew, from what was read and
+    /// nothing else, so that nobody reads another form in it.
     pub(crate) fn with(&self, texts: &[(&str, &str)]) -> Bytes {
-        let longer: usize = texts.iter().map(|(name, text)| name.len() + text.len() + 128).sum();
-        let mut out = BytesMut::with_capacity(self.body.len() + longer + 16);
-        let mark = self.mark.trim_start();
+        let longer: usize = texts.iter().map(|(name, text)| name.len() + text.len() + 160).sum();
+        let mut out = BytesMut::with_capacity(self.body.len() + longer + 64 * self.fields.len());
+        let mut write = |name: &str, file: Option<&str>, kind: Option<&str>, content: &[u8]| {
+            let file = file.map(|file| format!("; filename=\"{file}\"")).unwrap_or_default();
+            let kind = kind.map(|kind| format!("\r\nContent-Type: {kind}")).unwrap_or_default();
+            let head = format!(
+                "--{}\r\nContent-Disposition: form-data; name=\"{name}\"{file}{kind}\r\n\r\n",
+                self.boundary
+            );
+            for piece in [head.as_bytes(), content, b"\r\n"] {
+                out.extend_from_slice(piece);
+            }
+        };
         for field in &self.fields {
             let text = texts.iter().find(|(name, _)| *name == field.name);
             let content = text.map_or_else(|| self.of(&field.content), |(_, text)| text.as_bytes());
-            for piece in [mark.as_bytes(), b"\r\n", self.of(&field.head), b"\r\n\r\n", content, b"\r\n"] {
-                out.extend_from_slice(piece);
-            }
+            write(&field.name, field.file.as_deref(), field.kind.as_deref(), content);
         }
         let has = |name: &str| self.fields.iter().any(|field| field.name == name);
         for (name, text) in texts.iter().filter(|(name, _)| !has(name)) {
-            let field =
-                format!("{mark}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n");
-            out.extend_from_slice(field.as_bytes());
+            write(name, None, None, text.as_bytes());
         }
-        out.extend_from_slice(mark.as_bytes());
-        out.extend_from_slice(b"--\r\n");
+        out.extend_from_slice(format!("--{}--\r\n", self.boundary).as_bytes());
         out.freeze()
     }
 }
 
 impl Field {
     fn read(body: &Bytes, head: Range<usize>, content: Range<usize>) -> Result<Self, Refusal> {
-        let text =
-            std::str::from_utf8(body.get(head.clone()).unwrap_or_default()).map_err(|_| malformed())?;
-        let disposition = text
-            .split("\r\n")
-            .filter_map(|line| line.split_once(':'))
-            .find(|(name, _)| name.trim().eq_ignore_ascii_case("content-disposition"));
-        let (_, disposition) = disposition.ok_or_else(malformed)?;
-        let name = parameter(disposition, "name").ok_or_else(malformed)?;
-        let is_file = parameter(disposition, "filename").is_some();
-        Ok(Self { name, is_file, head, content })
+        let text = std::str::from_utf8(body.get(head).unwrap_or_default()).map_err(|_| malformed())?;
+        let (mut disposition, mut kind) = (None, None);
+        for line in text.split("\r\n") {
+            let (name, value) = line.split_once(':').ok_or_else(malformed)?;
+            let kept = match name.trim().to_ascii_lowercase().as_str() {
+                "content-disposition" => &mut disposition,
+                "content-type" => &mut kind,
+                _ => continue,
+            };
+            // Of two, others could take the other one.
+            if kept.replace(value.trim().to_owned()).is_some() {
+                return Err(malformed());
+            }
+        }
+        let mut told = parameters(&disposition.ok_or_else(malformed)?)?;
+        let name = told.remove("name").ok_or_else(malformed)?;
+        Ok(Self { name, file: told.remove("filename"), kind, content })
     }
 }
 
-/// A parameter of a header, with or without quotes.
-fn parameter(value: &str, name: &str) -> Option<String> {
-    let (_, mut rest) = value.split_once(';')?;
-    loop {
-        let (found, behind) = rest.split_once('=')?;
+/// The parameters of a header, with or without quotes. What could be read in two ways is refused: one that stands twice or is
+/// written in an extended form, escapes, and characters that no name needs.
+fn parameters(value: &str) -> Result<HashMap<String, String>, Refusal> {
+    let mut found = HashMap::new();
+    if value.chars().any(|character| character.is_control() || character == '\\') {
+        return Err(malformed());
+    }
+    let mut rest = value.split_once(';').map_or("", |(_, rest)| rest).trim();
+    while !rest.is_empty() {
+        let (name, behind) = rest.split_once('=').ok_or_else(malformed)?;
         let behind = behind.trim_start();
         let (text, next) = match behind.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"')?,
+            Some(quoted) => quoted.split_once('"').ok_or_else(malformed)?,
             None => behind.split_at(behind.find(';').unwrap_or(behind.len())),
         };
-        if found.trim().eq_ignore_ascii_case(name) {
-            return Some(text.trim().to_owned());
+        let name = name.trim().to_ascii_lowercase();
+        // Beside its plain form a file's name may have an extended one, which nobody here needs.
+        if name.ends_with('*') && name != "filename*" || found.insert(name, text.trim().to_owned()).is_some()
+        {
+            return Err(malformed());
         }
-        rest = next.trim_start().strip_prefix(';')?;
+        let next = next.trim_start();
+        rest = match next.strip_prefix(';') {
+            Some(next) => next.trim_start(),
+            None if next.is_empty() => next,
+            None => return Err(malformed()),
+        };
     }
+    Ok(found)
 }

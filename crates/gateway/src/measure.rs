@@ -10,22 +10,28 @@ const MOST_SECOND_TOKENS: u64 = 50;
 /// Bytes of a second of sound that is compressed as far as speech ever is.
 const LEAST_SECOND: u64 = 750;
 
+/// Samples of a second, and bytes of one sample in all of its channels, that a recording may have.
+const MOST_SAMPLES: u64 = 192_000;
+const MOST_BLOCK: u64 = 16;
+
 /// How long sound can be at most, and how long it is likely, in seconds.
 fn lengths(sound: &[u8]) -> (u64, u64) {
     let bytes = sound.len() as u64;
     let estimated = plain::seconds(bytes);
-    // Sound that is not compressed says in its head how many bytes a second has.
-    let rate = match (sound.get(..4), sound.get(8..16), sound.get(28..32)) {
-        (Some(b"RIFF"), Some(b"WAVEfmt "), Some(&[a, b, c, d])) => {
-            u64::from(u32::from_le_bytes([a, b, c, d]))
-        }
-        _ => 0,
-    };
-    if rate >= LEAST_SECOND {
-        let exact = bytes.div_ceil(rate);
-        return (exact, exact);
-    }
-    (bytes / LEAST_SECOND + 1, estimated)
+    let most = bytes / LEAST_SECOND + 1;
+    wave_rate(sound).map_or((most, estimated), |rate| (bytes.div_ceil(rate), bytes.div_ceil(rate)))
+}
+
+/// Bytes of a second of sound that is not compressed, as its head says: what decoders go by, and not the sum that stands
+/// beside it.
+fn wave_rate(sound: &[u8]) -> Option<u64> {
+    let plain =
+        sound.get(..4)? == b"RIFF" && sound.get(8..16)? == b"WAVEfmt " && sound.get(20..22)? == [1, 0];
+    let samples = u64::from(u32::from_le_bytes(sound.get(24..28)?.try_into().ok()?));
+    let block = u64::from(u16::from_le_bytes(sound.get(32..34)?.try_into().ok()?));
+    let told = u64::from(u32::from_le_bytes(sound.get(28..32)?.try_into().ok()?));
+    let possible = plain && samples <= MOST_SAMPLES && block <= MOST_BLOCK && told == samples * block;
+    (possible && told >= LEAST_SECOND).then_some(told)
 }
 
 /// The size of a request.
@@ -77,7 +83,7 @@ impl Door {
             }
             Self::Speech => {
                 // Speech is paid for by the character, and none takes longer than a second.
-                let characters = plain::characters(body);
+                let characters = plain::characters(body).unwrap_or(input);
                 Measured {
                     estimated_input: characters,
                     counted: true,
@@ -100,6 +106,8 @@ mod tests {
             b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data".to_vec();
         wave.resize(32_000 * 3, 0);
         assert_eq!(lengths(&wave), (3, 3));
+        wave[28..32].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(lengths(&wave), (129, 6), "a head that does not add up says nothing");
         assert_eq!(lengths(&[0; 16_000]), (22, 1));
         assert_eq!(lengths(&[]), (1, 0));
     }

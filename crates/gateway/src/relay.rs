@@ -13,7 +13,11 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame};
 use ledger::{Hold, HoldError};
-use model::{money::Units, refusal::Refusal, usage::UsageOutcome};
+use model::{
+    money::Units,
+    refusal::Refusal,
+    usage::{Parts, UsageOutcome},
+};
 use tokio::time::{Instant, Sleep};
 use wire::{openai::usage::Reported, passage::Passage};
 
@@ -218,7 +222,9 @@ impl Relay {
     }
 
     fn nothing_delivered(&self) -> bool {
-        self.passage.delivered() == 0 && !matches!(self.passage.reported(), Reported::Good(_))
+        self.passage.delivered() == 0
+            && self.passage.pieces() == Parts::default()
+            && !matches!(self.passage.reported(), Reported::Good(_))
     }
 
     /// The stream broke: what was delivered is charged, and the caller is told unless it was told already.

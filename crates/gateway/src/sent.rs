@@ -9,11 +9,18 @@ use wire::{
     dialect::Dialect,
     openai::{self, answer::Answer},
     passage::Passage,
+    plain::Events,
     request::edit::{Edits, edit},
     tap,
 };
 
-use crate::{attempt::Request, door::Door, provider::Speech, routing::Channel, upstream::Outgoing};
+use crate::{
+    attempt::Request,
+    door::Door,
+    provider::{Speech, Style},
+    routing::Channel,
+    upstream::Outgoing,
+};
 
 /// What stands in one segment of a path as it is.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -50,6 +57,7 @@ pub(crate) enum Said {
 /// # Errors
 /// The dialect of the channel cannot carry it.
 pub(crate) fn say(request: &Request<'_>, channel: &Channel) -> Result<Said, Refusal> {
+    refuse_storage(request, channel)?;
     let Request { entrance, body, scan, limit, .. } = request;
     let model = channel.upstream_model(&scan.model);
     let speech = channel.provider.speech(entrance.door, scan.stream, request.facts);
@@ -94,6 +102,34 @@ pub(crate) fn say(request: &Request<'_>, channel: &Channel) -> Result<Said, Refu
         Some(Speech::Counted) => Ok(Said::Known(count(request))),
         None => Err(Refusal::Internal),
     }
+}
+
+/// A cloud reads what a request names in its storage with the rights of the operator, and not of the caller.
+fn refuse_storage(request: &Request<'_>, channel: &Channel) -> Result<(), Refusal> {
+    if channel.provider.credential != Style::ServiceAccount {
+        return Ok(());
+    }
+    let has = |what: &[u8]| memchr::memmem::find(request.body, what).is_some();
+    match has(b"gs:") || has(b"s3:") || has(b"retrieval\"") || has(b"\\u00") {
+        true if refers(request.body) => {
+            Err(Refusal::InvalidRequest("this model reads files from web addresses alone".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether some text of a body is an address in a cloud's storage, or some member asks for retrieval.
+fn refers(body: &[u8]) -> bool {
+    fn look(value: &serde_json::Value) -> bool {
+        use serde_json::Value;
+        match value {
+            Value::String(text) => text.starts_with("gs:") || text.starts_with("s3:"),
+            Value::Array(items) => items.iter().any(look),
+            Value::Object(members) => members.iter().any(|(name, value)| name == "retrieval" || look(value)),
+            _ => false,
+        }
+    }
+    serde_json::from_slice(body).is_ok_and(|value| look(&value))
 }
 
 /// The body as the cloud wants it that hosts the model, if it is one.
@@ -150,7 +186,7 @@ impl Sent {
                 let older = (entrance.door == Door::Completions).then_some(Dialect::Chat);
                 match entrance.door.dialect().or(older) {
                     Some(dialect) => Passage::native(dialect, &scan.model, scan.include_usage, entrance.sse),
-                    None => Passage::Events(Box::default()),
+                    None => Passage::Events(Box::new(Events::new(request.measured.estimated_seconds))),
                 }
             }
             Some(from) => Passage::converted(from, caller(request)),

@@ -330,6 +330,13 @@ impl Store {
             pool::set(&mut tx, pool, change.remaining, change.unlimited).await?;
         }
         let after = one(&mut tx, id).await?.ok_or(StoreError::NotFound)?;
+        // A link that was made for another role, or before the account was shut out, is worth nothing.
+        if before
+            .as_ref()
+            .is_some_and(|before| before.role != after.role || before.disabled != after.disabled)
+        {
+            tx.query("DELETE FROM invitation WHERE account = $1").bind(id.0).execute().await?;
+        }
         if change.remaining.is_some() && !after.unlimited {
             let had = before
                 .as_ref()

@@ -55,7 +55,11 @@ impl Store {
     ) -> Result<Option<AccountId>, StoreError> {
         let mut tx = self.write().await?;
         let account: Option<i64> = tx
-            .query("DELETE FROM invitation WHERE digest = $1 AND expires > $2 RETURNING account")
+            .query(
+                "DELETE FROM invitation WHERE digest = $1 AND expires > $2 AND EXISTS (
+                    SELECT 1 FROM account WHERE account.id = invitation.account AND account.disabled = 0
+                 ) RETURNING account",
+            )
             .bind(self.vault().digest(token).as_slice())
             .bind(now.millis())
             .optional_scalar()

@@ -100,6 +100,8 @@ impl Store {
         .bind(now.millis())
         .execute()
         .await?;
+        // A link that was made before must not take the account again.
+        tx.query("DELETE FROM invitation WHERE account = $1").bind(account.0).execute().await?;
         let entry = Entry {
             action: "update",
             object: "password",

@@ -21,7 +21,7 @@ use gateway::{
     exchange,
     jobs::{Place, WrongMethod},
 };
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body::{Frame, SizeHint};
 use model::{clock::Timestamp, refusal::Refusal};
 use tower::ServiceExt;
@@ -154,6 +154,13 @@ fn finish(mut response: Response<AnswerBody>, mut line: Line) -> Response<Logged
     if let Ok(id) = HeaderValue::from_str(&line.operation.request_id) {
         response.headers_mut().insert("x-request-id", id.clone());
         response.headers_mut().insert("x-cometapi-request-id", id);
+    }
+    // What an upstream answers must never be a page of this origin.
+    if line.uri.path().starts_with("/v1") {
+        let headers = response.headers_mut();
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        let sandbox = HeaderValue::from_static("default-src 'none'; sandbox");
+        headers.insert(header::CONTENT_SECURITY_POLICY, sandbox);
     }
     response.map(|inner| Logged { inner, _line: line })
 }

@@ -26,21 +26,25 @@ pub const fn seconds(bytes: u64) -> u64 {
     bytes.div_ceil(SECOND)
 }
 
-/// The characters of a text for speech; of a body that has none, 0.
+/// The characters of a text for speech; `None` where a body has not exactly one text, of which one could be counted and
+/// another one spoken.
 #[must_use]
-pub fn characters(body: &[u8]) -> u64 {
+pub fn characters(body: &[u8]) -> Option<u64> {
     #[derive(serde::Deserialize)]
-    struct Speech<'a> {
-        #[serde(borrow, default)]
-        input: std::borrow::Cow<'a, str>,
+    struct Speech {
+        input: String,
     }
-    let read: Result<Speech<'_>, _> = serde_json::from_slice(body);
-    read.map_or(0, |speech| speech.input.chars().count() as u64)
+    let read: Result<Speech, _> = serde_json::from_slice(body);
+    read.ok().map(|speech| speech.input.chars().count() as u64)
 }
 
 /// The reader of a stream of events, each of which names its type. The last one's type ends with `.completed` or `.done`.
 #[derive(Debug, Default)]
 pub struct Events {
+    /// Seconds of the sound that is heard.
+    heard: u64,
+    /// Bytes of sound that passed.
+    sound: u64,
     reported: Reported,
     delivered: u64,
     images: u64,
@@ -82,6 +86,12 @@ impl<'a> Said<'a> {
 }
 
 impl Events {
+    /// Begins, with the seconds of the sound that the request brought, where it is paid for.
+    #[must_use]
+    pub fn new(heard: u64) -> Self {
+        Self { heard, ..Self::default() }
+    }
+
     /// Takes in one event.
     pub fn event(&mut self, event: Bytes) -> Pass {
         let pass = |bytes, error| Pass { bytes: Some(bytes), done: false, error };
@@ -100,6 +110,7 @@ impl Events {
         self.reported.merge(said.usage.map_or(Reported::Absent, usage::read));
         self.delivered += estimate(said.text) + said.sound.div_ceil(TOKEN);
         let ends = said.kind.ends_with(b".completed") || said.kind.ends_with(b".done");
+        self.sound += said.sound;
         self.images += u64::from(said.picture && ends);
         self.finished |= ends;
         pass(event, false)
@@ -123,7 +134,8 @@ impl Events {
     }
 
     pub(crate) fn pieces(&self) -> Parts {
-        Parts { images: self.images, ..Parts::default() }
+        let heard = if self.delivered > 0 || self.finished { self.heard } else { 0 };
+        Parts { images: self.images, seconds: heard.max(seconds(self.sound)), ..Parts::default() }
     }
 }
 
@@ -190,8 +202,10 @@ mod tests {
 
     #[test]
     fn sound_is_measured() {
-        assert_eq!(characters("{\"model\":\"m\",\"input\":\"caf\u{e9}\"}".as_bytes()), 4);
-        assert_eq!(characters(b"{\"input\":[]}"), 0);
+        assert_eq!(characters("{\"model\":\"m\",\"input\":\"caf\u{e9}\"}".as_bytes()), Some(4));
+        for odd in [r#"{"input":[]}"#, "{}", r#"{"input":"a","input":"bc"}"#, r#"{"input":"\ud800"}"#] {
+            assert_eq!(characters(odd.as_bytes()), None, "{odd}");
+        }
         let mut sound = Sound::default();
         sound.piece(Bytes::from(vec![0; 16_001]));
         assert_eq!((sound.delivered(), sound.pieces().seconds, sound.finished()), (21, 2, false));

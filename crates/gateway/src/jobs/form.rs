@@ -115,7 +115,10 @@ mod tests {
         let text = String::from_utf8(body.to_vec()).unwrap();
         let again = of(kind.to_str().unwrap(), &text).unwrap();
         assert_eq!((again.model.as_str(), again.seconds), ("theirs", 4));
-        assert!(text.contains("filename=\"a;b.png\"") && text.contains("\r\n\r\n\r\n-\r\n--x\r\n"), "{text}");
+        assert!(
+            text.contains("filename=\"a;b.png\"") && text.contains("image/png\r\n\r\n\r\n-\r\n--apsis-"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -135,6 +138,10 @@ mod tests {
             (form, "--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm"),
             (form, "--x\r\nContent-Type: text/plain\r\n\r\nm\r\n--x--"),
             (form, &FORM.replace("name=input_reference", "name=model")),
+            (form, &FORM.replace("name=input_reference", "name=a; name=model")),
+            (form, &FORM.replace("name=input_reference", "name=a; name*=UTF-8\'\'model")),
+            (form, &FORM.replace("name=input_reference", "x=\"\\\"; name=\\\"a\"; name=model")),
+            ("multipart/form-data; boundary=x; boundary=y", FORM),
         ] {
             assert!(of(kind, body).is_err(), "{kind} {body}");
         }

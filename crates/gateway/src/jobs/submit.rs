@@ -95,7 +95,9 @@ where
 {
     let earlier = call.job(gateway, name).await?;
     let earlier = ask::refresh(gateway, earlier).await?;
-    let members = form::json(&read(gateway, call, body).await?)?;
+    let mut members = form::json(&read(gateway, call, body).await?)?;
+    // Whatever else was said could make something longer than what is held.
+    members.retain(|name, _| name == "prompt");
     if earlier.told.state != store::JobState::Completed {
         return Err(not_completed(&earlier));
     }

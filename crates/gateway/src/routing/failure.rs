@@ -8,6 +8,7 @@
 //! | 429 | move on | – | rests: `Retry-After`, else the policy's time |
 //! | 402 | move on | – | rests as long as the policy allows: its account at the provider is empty |
 //! | 401 | move on | – | refused: it is disabled |
+//! | 401 that speaks of missing scopes | move on | – | – |
 //! | 403 | move on | – | doubted: refused when it happens several times in a row |
 //! | every other 4xx | answer as it is | – | – |
 //!
@@ -32,6 +33,8 @@ pub enum UpstreamFailure {
     Timeout,
     /// Something that is no answer: a redirect, a wrong content type, an encoding, a body that is cut or too large.
     Malformed,
+    /// The credential is good, but may not do this: of what was asked, and not of the credential.
+    Unpermitted,
     /// A status that is no success.
     Status {
         /// The status.
@@ -82,6 +85,9 @@ impl UpstreamFailure {
     pub fn verdict(self, policy: &Policy) -> Verdict {
         let moving =
             Verdict { next: Next::MoveOn, broken: false, rest: None, credential: CredentialVerdict::Fine };
+        if self == Self::Unpermitted {
+            return moving;
+        }
         let Self::Status { status, retry_after } = self else { return Verdict { broken: true, ..moving } };
         let rest =
             retry_after.map(|asked| asked.min(policy.longest_cool_down)).filter(|rest| !rest.is_zero());
@@ -106,6 +112,7 @@ impl UpstreamFailure {
             Self::Reset => "reset",
             Self::Timeout => "timeout",
             Self::Malformed => "malformed",
+            Self::Unpermitted => "unpermitted",
             Self::Status { .. } => "status",
         }
     }

@@ -172,7 +172,7 @@ async fn a_wrong_secret_disables_that_credential_and_no_other() {
         while statuses(&app, id).await != [3, 1] {
             let reply = ask(&app, kind, false).await;
             assert!(
-                matches!(reply.status, 200 | 401 | 403 | 503),
+                matches!(reply.status, 200 | 401 | 403 | 502 | 503),
                 "{kind}: {} {}",
                 reply.status,
                 reply.text()
@@ -204,7 +204,8 @@ async fn the_reason_is_told_and_nothing_of_the_secret() {
         let said = tested.text();
         assert!(said.contains(reason), "{said}");
         let reply = ask(&app, kind, false).await;
-        assert!(reply.text().contains(reason), "{}", reply.text());
+        // What an upstream answers is its own; why no token was to be had is the operator's.
+        assert_eq!(reply.text().contains(reason), kind == "bedrock", "{}", reply.text());
         let shown = app.manage("GET", &format!("/api/channel/{id}"), None).await.text();
         for text in [said, reply.text(), shown] {
             for secret in ["PRIVATE KEY", "other+access", "scripted-session-token", "AKIASCRIPTED"] {

@@ -199,6 +199,31 @@ async fn each_caller_is_answered_in_its_own_dialect_and_charged_what_it_is_told(
 }
 
 #[tokio::test]
+async fn an_answer_of_an_upstream_is_never_a_page() {
+    let app = app().await;
+    let reply = ask(&app, &app.key, Caller::Chat, "openai", false, None).await;
+    assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(reply.header("content-security-policy"), Some("default-src 'none'; sandbox"));
+}
+
+/// A good key that may not do everything answers so with 401; no caller can switch it off with that.
+#[tokio::test]
+async fn a_restricted_credential_is_not_disabled_by_what_it_may_not_do() {
+    let app = app().await;
+    let message =
+        "You have insufficient permissions for this operation. Missing scopes: api.responses.write.";
+    app.provider.script(
+        "openai",
+        testkit::Script { status: Some(401), message: Some(message.to_owned()), ..Default::default() },
+    );
+    for _ in 0..4 {
+        assert_eq!(ask(&app, &app.key, Caller::Responses, "openai", false, None).await.status, 401);
+    }
+    app.provider.script("openai", testkit::Script::default());
+    assert_eq!(ask(&app, &app.key, Caller::Chat, "openai", false, None).await.status, 200);
+}
+
+#[tokio::test]
 async fn an_answer_is_limited_in_every_dialect() {
     let app = app().await;
     for (kind, _) in KINDS {

@@ -90,6 +90,16 @@ async fn speech_is_paid_for_by_the_character_or_the_second() {
         (&json!(3 * input.chars().count()), &json!("counted")),
         "{by_character}"
     );
+    let twice = r#"{"model":"speaker","input":"a","input":"a long text","voice":"v"}"#;
+    let reply = app.call("POST", path, &[("x-api-key", &app.key)], twice).await;
+    assert_eq!((reply.status, reply.code().as_str()), (400, "invalid_request"));
+    let body = json!({"model": "by-second", "input": input, "voice": "v", "stream_format": "sse"});
+    let reply = ask(&app, &app.key, path, body).await;
+    assert!(
+        reply.status == 200 && charge(&app, &reply).await["units"].as_i64() >= Some(5),
+        "{}",
+        reply.text()
+    );
     let body = json!({"model": "by-second", "input": input, "voice": "v"});
     let reply = ask(&app, &app.key, path, body).await;
     assert_eq!((reply.status, &charge(&app, &reply).await["units"]), (200, &json!(5)));

@@ -16,6 +16,8 @@ pub(super) struct Places {
     /// Every place of a limit: an upstream that knows only one of the members must find it there.
     pub(super) limits: Vec<Place>,
     pub(super) absent: Absent,
+    /// Whether a chat completion has its limit by the newer name alone.
+    pub(super) newer_alone: bool,
     pub(super) stream_options: Options,
 }
 
@@ -26,6 +28,7 @@ impl Places {
         model: None,
         limits: Vec::new(),
         absent: Absent::Nowhere,
+        newer_alone: false,
         stream_options: Options::Absent,
     };
 }
@@ -79,6 +82,12 @@ pub fn edit(body: &Bytes, scan: &Scan, edits: Edits<'_>) -> Bytes {
         if places.limits.is_empty() {
             splices.extend(places.absent.written(limit, edits.max_tokens));
         }
+    }
+    // To an upstream that does not know the newer name, there is no limit otherwise.
+    if let Some(limit) =
+        edits.output_limit.or(scan.output_limit).filter(|_| edits.max_tokens && places.newer_alone)
+    {
+        splices.push((places.front, format!("\"max_tokens\":{limit},")));
     }
     if edits.ask_usage && !scan.include_usage {
         splices.push(match places.stream_options {
@@ -163,6 +172,12 @@ mod tests {
         }
         let older = Edits { max_tokens: true, ask_usage: false, ..ALL };
         assert_eq!(edited(Format::Chat, r#"{"model":"m"}"#, older), r#"{"max_tokens":5,"model":"up"}"#);
+        let newer = r#"{"model":"m","max_completion_tokens":9}"#;
+        let known = r#"{"max_tokens":5,"model":"up","max_completion_tokens":5}"#;
+        assert_eq!(edited(Format::Chat, newer, older), known);
+        let kept = Edits { output_limit: None, ..older };
+        let known = r#"{"max_tokens":9,"model":"up","max_completion_tokens":9}"#;
+        assert_eq!(edited(Format::Chat, newer, kept), known);
         let body = Bytes::from_static(br#"{"model":"m"}"#);
         let read = scan(Format::Chat, None, &body).unwrap();
         assert_eq!(edit(&body, &read, Edits::default()).as_ptr(), body.as_ptr());

@@ -16,14 +16,16 @@ const MENTIONS: u64 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Input {
     bytes: u64,
-    /// How often an image is mentioned.
+    /// How often images are mentioned.
     mentions: u64,
+    /// How often each of them is.
+    each: u64,
 }
 
 impl Input {
     /// Of texts with so many bytes, and so many images.
     pub(crate) const fn of_form(bytes: u64, images: u64) -> Self {
-        Self { bytes, mentions: images.saturating_mul(MENTIONS) }
+        Self { bytes, mentions: images, each: 1 }
     }
 
     /// Of a body whose images and files come in these members.
@@ -31,12 +33,22 @@ impl Input {
         let plain =
             |member: &&str| memmem::find_iter(body, format!("\"{member}\"").as_bytes()).count() as u64;
         let mentions = members.iter().map(plain).sum::<u64>() + escaped(body, members);
-        Self { bytes: body.len() as u64, mentions }
+        Self { bytes: body.len() as u64, mentions, each: MENTIONS }
+    }
+
+    /// The same where each image is mentioned so often.
+    pub(crate) const fn with_mentions(self, each: u64) -> Self {
+        Self { each, ..self }
+    }
+
+    /// Whether anything is mentioned.
+    pub(crate) const fn has_mentions(self) -> bool {
+        self.mentions > 0
     }
 
     /// The bound: one token for each byte, and for each mention of an image its part of the most that an image can be.
     pub(crate) fn bound(self, image_tokens: Option<u64>) -> u64 {
-        let each = image_tokens.unwrap_or(IMAGE_TOKENS).div_ceil(MENTIONS);
+        let each = image_tokens.unwrap_or(IMAGE_TOKENS).div_ceil(self.each);
         self.bytes.saturating_add(self.mentions.saturating_mul(each))
     }
 }

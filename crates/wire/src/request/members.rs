@@ -62,6 +62,10 @@ pub(super) struct Members<'a> {
     previous_response_id: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "raw")]
     conversation: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw")]
+    container: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "raw", rename = "cachedContent", alias = "cached_content")]
+    cached: Option<&'a RawValue>,
     #[serde(
         borrow,
         default,
@@ -123,19 +127,26 @@ impl<'a> Members<'a> {
     /// What an upstream keeps belongs to whoever has the credential there, and so to no caller of the gateway; and the
     /// bytes of the request do not bound it.
     pub(super) fn must_keep_nothing(&self, format: Format) -> Result<(), BodyError> {
-        if format != Format::Responses {
-            return Ok(());
-        }
-        let kept = [
-            ("background", self.background),
-            ("previous_response_id", self.previous_response_id),
-            ("conversation", self.conversation),
-            ("prompt", self.prompt),
-        ];
+        let kept: &[(&'static str, Option<&RawValue>)] = match format {
+            Format::Responses => &[
+                ("background", self.background),
+                ("previous_response_id", self.previous_response_id),
+                ("conversation", self.conversation),
+                ("prompt", self.prompt),
+            ],
+            Format::Messages => &[("container", self.container)],
+            Format::Google => &[("cachedContent", self.cached)],
+            Format::Chat | Format::Completions | Format::Plain => &[],
+        };
         let asks = |value: &RawValue| !matches!(value.get(), "null" | "false");
-        kept.into_iter()
+        kept.iter()
             .find(|(_, value)| value.is_some_and(asks))
             .map_or(Ok(()), |(name, _)| Err(BodyError::Kept(name)))
+    }
+
+    /// Whether a chat completion has `max_completion_tokens` and no `max_tokens`.
+    pub(super) fn has_newer_limit_alone(&self, format: Format) -> bool {
+        format == Format::Chat && self.max_completion_tokens.is_some() && self.max_tokens.is_none()
     }
 
     pub(super) fn limits(&self, format: Format, text: Text<'_>) -> Result<Limits, BodyError> {
@@ -240,6 +251,45 @@ impl<'a> Members<'a> {
             }
             None => (false, Options::Without(text.place(value).0, is_empty(value.get()))),
         })
+    }
+}
+
+/// Members whose meaning the gateway relies on.
+const RELIED_ON: [&str; 9] = [
+    "model",
+    "stream",
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "n",
+    "best_of",
+    "input",
+    "seconds",
+];
+/// Members by which some upstreams are told further models.
+const FURTHER: [&str; 2] = ["models", "fallbacks"];
+
+/// Refuses members that differ in letter case alone from one that the gateway relies on, which some upstreams would take
+/// for it, and those that name further models.
+pub(super) fn must_be_named_plainly(body: &str) -> Result<(), BodyError> {
+    let mut odd = None;
+    let read = Walk::new(body.as_bytes()).object(|name, walk| {
+        let folded = || {
+            let text = String::from_utf8_lossy(name);
+            let folded: String =
+                text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
+            RELIED_ON.iter().any(|known| *known == folded)
+        };
+        let plain = name.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'_');
+        if FURTHER.iter().any(|further| further.as_bytes() == name) || !plain && folded() {
+            odd = Some(String::from_utf8_lossy(name).chars().take(64).collect());
+        }
+        walk.value().map(drop)
+    });
+    match (read, odd) {
+        (_, Some(name)) => Err(BodyError::Ambiguous(name)),
+        // What is no JSON was refused before.
+        (Ok(()) | Err(_), None) => Ok(()),
     }
 }
 

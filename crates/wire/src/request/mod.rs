@@ -53,6 +53,9 @@ pub enum BodyError {
         /// What it must be.
         expected: &'static str,
     },
+    /// A member that some upstreams would take for another one, or that names further models.
+    #[error("{0} is not a member that a request may have here")]
+    Ambiguous(String),
     /// A member asks for what the upstream keeps, of which the gateway cannot know whose it is and how large.
     #[error("{0} is not offered here: the gateway keeps no conversations, so send the whole input")]
     Kept(&'static str),
@@ -92,6 +95,10 @@ pub fn scan(format: Format, named: Option<&str>, body: &[u8]) -> Result<Scan, Bo
     let model = named.map(str::to_owned).or(own);
     let model = model.filter(|model| !model.trim().is_empty()).ok_or(BodyError::ModelRequired)?;
     members.must_keep_nothing(format)?;
+    if format == Format::Responses && Input::of_members(body, &["item_reference"]).has_mentions() {
+        return Err(BodyError::Kept("item_reference"));
+    }
+    members::must_be_named_plainly(text.whole)?;
     let limits = members.limits(format, text)?;
     let (include_usage, stream_options) = members.stream_options(text)?;
     Ok(Scan {
@@ -100,12 +107,17 @@ pub fn scan(format: Format, named: Option<&str>, body: &[u8]) -> Result<Scan, Bo
         include_usage,
         output_limit: limits.limit,
         choices: members.choices(format)?,
-        input: Input::of_members(body, heavy(format)),
+        input: Input::of_members(body, heavy(format)).with_mentions(if format == Format::Chat {
+            2
+        } else {
+            1
+        }),
         places: Places {
             front: text.front(),
             model: model_place,
             limits: limits.places,
             absent: limits.absent,
+            newer_alone: members.has_newer_limit_alone(format),
             stream_options,
         },
     })
@@ -138,7 +150,7 @@ impl Scan {
 /// compressed.
 const fn heavy(format: Format) -> &'static [&'static str] {
     match format {
-        Format::Chat => &["image_url", "file"],
+        Format::Chat => &["image_url", "file", "video_url", "input_audio", "audio_url", "document_url"],
         Format::Responses => &["image_url", "file_id", "file_url", "file_data"],
         Format::Messages => &["source"],
         Format::Google => &["inlineData", "inline_data", "fileData", "file_data"],
@@ -259,6 +271,20 @@ mod tests {
             ),
             (Format::Responses, r#"{"model":"m","conversation":{}}"#, BodyError::Kept("conversation")),
             (Format::Responses, r#"{"model":"m","prompt":{"id":"p"}}"#, BodyError::Kept("prompt")),
+            (
+                Format::Responses,
+                r#"{"model":"m","input":[{"type":"item\u005freference","id":"i"}]}"#,
+                BodyError::Kept("item_reference"),
+            ),
+            (Format::Google, r#"{"cachedContent":"c"}"#, BodyError::Kept("cachedContent")),
+            (Format::Messages, r#"{"model":"m","container":"c"}"#, BodyError::Kept("container")),
+            (Format::Chat, r#"{"model":"m","Model":"n"}"#, BodyError::Ambiguous("Model".to_owned())),
+            (
+                Format::Chat,
+                r#"{"model":"m","\u017ftream":true}"#,
+                BodyError::Ambiguous("\u{17f}tream".to_owned()),
+            ),
+            (Format::Chat, r#"{"model":"m","models":["n"]}"#, BodyError::Ambiguous("models".to_owned())),
         ] {
             assert_eq!(read(format, body), Err(expected), "{body}");
         }
