@@ -278,8 +278,14 @@ async fn ask(store: &Store, all: u64, keys: &[(ApiKey, Draw)]) -> Outcome<()> {
         UsageFilter { account: large, model: text("grok-4"), from: day(9), until: day(12), ..any() },
     )
     .await?;
-    let run = async || Ok(store.usage_hours(&any()).await?);
-    time("stat of all, by hour and model", run, |hours| format!("{} rows", hours.len())).await?;
+    let named = || UsageFilter { key_name: text("tests"), ..any() };
+    sum(store, "of all, by key name and model", UsageFilter { model: text("grok-4"), ..named() }).await?;
+    sum(store, "of all, by a part of the key name", UsageFilter { key_name: text("t%s"), ..any() }).await?;
+    for (what, filter) in [("of all", any()), ("of all, by key name", named())] {
+        let run = async || Ok(store.usage_hours(&filter).await?);
+        time(&format!("stat {what}, by hour and model"), run, |hours| format!("{} rows", hours.len()))
+            .await?;
+    }
     export(store, "of a common account", UsageFilter { account: small, ..any() }).await?;
     export(store, "of the largest account", UsageFilter { account: large, ..any() }).await?;
     Ok(())

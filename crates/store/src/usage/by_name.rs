@@ -1,55 +1,55 @@
-//! The sums of closed blocks by the name of the key, for a question about nothing but a name and times.
+//! The sums of closed blocks by the name of the key, for a question that names no account.
 //!
-//! A name may be common to a thousand accounts. Here it is one row for each block.
+//! A name may be common to a thousand accounts, whose sums would all have to be read. Here they are one.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
 
-use ledger::Charge;
+use super::{HOUR, tally::Part};
+use crate::{database::Tx, rows::ManyRows, sql::Run, store::StoreError};
 
-use super::UsageFilter;
-use crate::{build::Sql, database::Tx, rows::ManyRows, sql::Run, store::StoreError};
-
-/// Requests, errors, units, input, cached input, cache writes, output, reasoning, milliseconds.
-type Sums = [i64; 9];
+/// What a sum of one name is of: hour, way, kind.
+type Of = (i64, i64, i64);
 
 /// The open block's sums by name.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names(HashMap<String, Sums>);
+pub(super) struct Names(HashMap<String, BTreeMap<Of, Part>>);
 
 static ROWS: LazyLock<ManyRows> = LazyLock::new(|| {
     let before =
-        "INSERT INTO usage_name (key_name, block, requests, errors, units, input, cached_input, cache_write, output,
-         reasoning, took) VALUES ";
-    ManyRows::new(before, 11, "")
+        "INSERT INTO usage_name (key_name, block, hour, way, kind, requests, units, input, cached_input,
+         cache_write, output, reasoning, took, offsets) VALUES ";
+    ManyRows::new(before, 14, "")
 });
 
 impl Names {
-    /// Adds one record; `sums` are its requests, units, and what stands behind them.
-    pub(super) fn add(&mut self, charge: &Charge, error: bool, sums: [i64; 8]) -> Result<(), StoreError> {
-        let name = charge.context.key_name.as_str();
+    /// Adds one record of a key of this name.
+    pub(super) fn add(&mut self, name: &str, of: Of, added: [i64; 8], offset: i64) -> Result<(), StoreError> {
         if !self.0.contains_key(name) {
-            self.0.insert(name.to_owned(), Sums::default());
+            self.0.insert(name.to_owned(), BTreeMap::new());
         }
-        let Some(sum) = self.0.get_mut(name) else { return Ok(()) };
-        let [requests, rest @ ..] = sums;
-        let added = [requests, i64::from(error)].into_iter().chain(rest);
-        for (sum, more) in sum.iter_mut().zip(added) {
-            *sum = sum.checked_add(more).ok_or(StoreError::Corrupt("usage that cannot be added up"))?;
-        }
-        Ok(())
+        let Some(parts) = self.0.get_mut(name) else { return Ok(()) };
+        parts.entry(of).or_default().add(added, offset)
     }
 
     /// Writes the sums of a whole block.
     pub(super) async fn close(&self, tx: &mut Tx, block: i64) -> Result<(), StoreError> {
-        let mut rows: Vec<(&String, &Sums)> = self.0.iter().collect();
-        rows.sort_unstable();
+        let mut rows: Vec<_> = self
+            .0
+            .iter()
+            .flat_map(|(name, parts)| parts.iter().map(move |(of, part)| (name, of, part)))
+            .collect();
+        rows.sort_unstable_by_key(|(name, of, _)| (*name, *of));
         for (sql, rows) in ROWS.split(tx.engine(), &rows) {
             let mut query = tx.query(sql);
-            for (name, sums) in rows {
-                query = query.bind(name.as_str()).bind(block);
-                for sum in *sums {
-                    query = query.bind(*sum);
+            for (name, (hour, way, kind), part) in rows {
+                query = query.bind(name.as_str()).bind(block).bind(*hour).bind(*way).bind(*kind);
+                for sum in part.sums() {
+                    query = query.bind(sum);
                 }
+                query = query.bind(part.offsets());
             }
             query.execute().await?;
         }
@@ -60,18 +60,20 @@ impl Names {
 /// Sums a block up from its rows.
 pub(super) async fn close(tx: &mut Tx, block: i64, (low, high): (i64, i64)) -> Result<(), StoreError> {
     tx.query(
-        "INSERT INTO usage_name (key_name, block, requests, errors, units, input, cached_input, cache_write, output,
-            reasoning, took)
-         SELECT key_name, $1, count(*), CAST(sum(CASE WHEN kind = 5 THEN 1 ELSE 0 END) AS BIGINT),
-            CAST(sum(units) AS BIGINT), CAST(sum(input) AS BIGINT), CAST(sum(cached_input) AS BIGINT),
-            CAST(sum(cache_write) AS BIGINT), CAST(sum(output) AS BIGINT), CAST(sum(reasoning) AS BIGINT),
-            CAST(sum(took) AS BIGINT)
+        "INSERT INTO usage_name (key_name, block, hour, way, kind, requests, units, input, cached_input, cache_write,
+            output, reasoning, took, offsets)
+         SELECT usage_payer.key_name, $1, usage.ended - usage.ended % $4, usage.way, usage.kind, count(*),
+            CAST(sum(usage.units) AS BIGINT), CAST(sum(usage.input) AS BIGINT),
+            CAST(sum(usage.cached_input) AS BIGINT), CAST(sum(usage.cache_write) AS BIGINT),
+            CAST(sum(usage.output) AS BIGINT), CAST(sum(usage.reasoning) AS BIGINT),
+            CAST(sum(usage.took) AS BIGINT), string_agg(CAST(usage.id - $2 AS TEXT), ',')
          FROM usage JOIN usage_payer ON usage_payer.id = usage.payer
-         WHERE usage.id >= $2 AND usage.id < $3 GROUP BY key_name",
+         WHERE usage.id >= $2 AND usage.id < $3 GROUP BY 1, 3, 4, 5",
     )
     .bind(block)
     .bind(low)
     .bind(high)
+    .bind(HOUR)
     .execute()
     .await?;
     Ok(())
@@ -89,33 +91,4 @@ pub(super) async fn forget(tx: &mut Tx, block: i64, (low, high): (i64, i64)) -> 
     .execute()
     .await?;
     Ok(())
-}
-
-impl UsageFilter {
-    /// Whether it asks for nothing but the name of a key, and times.
-    pub(super) fn is_of_names_alone(&self) -> bool {
-        let rest = Self { key_name: None, from: None, until: None, before: None, ..self.clone() };
-        self.key_name.is_some() && rest == Self::default()
-    }
-
-    /// The closed blocks that have to do with the names and times, as a table `n` joined with `b`.
-    pub(super) fn push_named_blocks(&self, sql: &mut Sql) {
-        let (from, until) = self.times();
-        sql.push(" FROM usage_name AS n JOIN usage_block AS b ON b.block = n.block WHERE b.newest >= ");
-        sql.push_bind(from).push(" AND b.oldest < ").push_bind(until);
-        self.push_key_name(sql, "n.key_name");
-    }
-}
-
-/// Closed blocks with records of such a name, newest first: how many, and whether the times cut through the block.
-pub(super) async fn blocks(
-    connection: &mut impl Run,
-    filter: &UsageFilter,
-) -> Result<Vec<(i64, i64, i64)>, StoreError> {
-    let (from, until) = filter.times();
-    let mut sql = Sql::new("SELECT n.block, CAST(sum(n.requests) AS BIGINT), max(CASE WHEN b.oldest < ");
-    sql.push_bind(from).push(" OR b.newest >= ").push_bind(until).push(" THEN CAST(1 AS BIGINT) ELSE 0 END)");
-    filter.push_named_blocks(&mut sql);
-    sql.push(" GROUP BY n.block ORDER BY n.block DESC");
-    Ok(connection.built(sql).fetch_all().await?)
 }

@@ -14,7 +14,7 @@ use model::{
     usage::Tokens,
 };
 
-use super::{BLOCK, Detail, HOUR, UsageFilter, UsageKind, UsageRecord, by_name, request_key, word};
+use super::{BLOCK, Detail, HOUR, UsageFilter, UsageKind, UsageRecord, request_key, word};
 use crate::{
     build::Sql,
     price::Columns,
@@ -131,34 +131,13 @@ impl TryFrom<Row> for UsageRecord {
     }
 }
 
-/// The segments of what fits, newest first.
+/// The segments of what fits, newest first: of the open block, and of the closed ones. Whole are those whose hours lie wholly
+/// in the filter's times.
 pub(super) async fn segments(
     connection: &mut impl Run,
     filter: &UsageFilter,
 ) -> Result<Vec<Segment>, StoreError> {
-    let closed = if filter.is_of_names_alone() {
-        by_name::blocks(connection, filter).await?
-    } else {
-        blocks(connection, filter).await?
-    };
-    among(connection, filter, closed).await
-}
-
-/// The segments of what fits, newest first; whole are those whose hours lie wholly in the filter's times.
-pub(super) async fn segments_by_hour(
-    connection: &mut impl Run,
-    filter: &UsageFilter,
-) -> Result<Vec<Segment>, StoreError> {
     let closed = blocks(connection, filter).await?;
-    among(connection, filter, closed).await
-}
-
-/// The segments of what fits in the open block and in those that are `closed`.
-async fn among(
-    connection: &mut impl Run,
-    filter: &UsageFilter,
-    closed: Vec<(i64, i64, i64)>,
-) -> Result<Vec<Segment>, StoreError> {
     let next: i64 = connection.query("SELECT id FROM usage_next WHERE one = 1").scalar().await?;
     let before = filter.before.unwrap_or(i64::MAX);
     let open = next.div_euclid(BLOCK) * BLOCK;
@@ -187,7 +166,7 @@ async fn blocks(connection: &mut impl Run, filter: &UsageFilter) -> Result<Vec<(
     let (from, until) = filter.times();
     let mut sql = Sql::new("SELECT block, CAST(sum(requests) AS BIGINT), max(CASE WHEN hour < ");
     sql.push_bind(from).push(" OR hour > ").push_bind(until.saturating_sub(HOUR));
-    sql.push(" THEN CAST(1 AS BIGINT) ELSE 0 END) FROM usage_part WHERE ");
+    sql.push(" THEN CAST(1 AS BIGINT) ELSE 0 END) FROM ").push(filter.parts());
     filter.push_parts(&mut sql);
     sql.push(" GROUP BY block ORDER BY block DESC");
     Ok(connection.built(sql).fetch_all().await?)
@@ -239,7 +218,8 @@ async fn records(
         };
         return fetch(connection, condition, limit, skip).await;
     }
-    let mut sql = Sql::new("SELECT offsets FROM usage_part WHERE ");
+    let mut sql = Sql::new("SELECT offsets FROM ");
+    sql.push(filter.parts());
     filter.push_parts(&mut sql);
     sql.push(" AND block = ").push_bind(low.div_euclid(BLOCK));
     let lists: Vec<String> = connection.built(sql).scalars().await?;

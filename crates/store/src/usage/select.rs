@@ -90,13 +90,7 @@ impl UsageFilter {
             sql.push(" AND payer IN ");
             self.push_payers(sql, "id");
         }
-        if self.names_a_way() {
-            sql.push(" AND way IN ");
-            self.push_ways(sql);
-        }
-        if let Some(kind) = self.kind {
-            sql.push(" AND kind = ").push_bind(kind.number());
-        }
+        self.push_way_and_kind(sql);
         if let Some(keyword) = &self.keyword {
             let pattern = anywhere(keyword);
             sql.push(" AND (payer IN (SELECT id FROM usage_payer WHERE ");
@@ -106,6 +100,16 @@ impl UsageFilter {
             sql.push(" OR ");
             push_like(sql, "price_group", pattern);
             sql.push("))");
+        }
+    }
+
+    fn push_way_and_kind(&self, sql: &mut Sql) {
+        if self.names_a_way() {
+            sql.push(" AND way IN ");
+            self.push_ways(sql);
+        }
+        if let Some(kind) = self.kind {
+            sql.push(" AND kind = ").push_bind(kind.number());
         }
     }
 
@@ -123,16 +127,33 @@ impl UsageFilter {
         }
     }
 
-    /// Conditions on the sums of blocks that have to do with the filter's hours.
+    /// Whether it says of who pays only how the key is called.
+    const fn names_no_payer_but_by_key_name(&self) -> bool {
+        let another = self.account.is_some() || self.username.is_some() || self.key.is_some();
+        self.key_name.is_some() && !another && self.keyword.is_none()
+    }
+
+    /// The table of those sums of blocks that answer it.
+    pub(super) const fn parts(&self) -> &'static str {
+        if self.names_no_payer_but_by_key_name() { "usage_name AS part" } else { "usage_part AS part" }
+    }
+
+    /// Conditions on the sums of blocks ([`Self::parts`]) that have to do with the filter's hours.
     pub(super) fn push_parts(&self, sql: &mut Sql) {
-        // The sums of all accounts together know no payer.
-        if self.names_a_payer() || self.keyword.is_some() {
-            sql.push(" account IN ");
-            self.push_payers(sql, "account");
+        sql.push(" WHERE 1 = 1");
+        if self.names_no_payer_but_by_key_name() {
+            self.push_key_name(sql, "key_name");
+            self.push_way_and_kind(sql);
         } else {
-            sql.push(" account = 0");
+            // The sums of all accounts together know no payer.
+            if self.names_a_payer() || self.keyword.is_some() {
+                sql.push(" AND account IN ");
+                self.push_payers(sql, "account");
+            } else {
+                sql.push(" AND account = 0");
+            }
+            self.push_kinds(sql);
         }
-        self.push_kinds(sql);
         let (from, until) = self.times();
         sql.push(" AND hour > ").push_bind(from.saturating_sub(HOUR));
         sql.push(" AND hour < ").push_bind(until);

@@ -4,7 +4,7 @@ use model::{clock::Timestamp, money::Units};
 
 use super::{
     HOUR, UsageFilter, UsageKind, UsageRecord,
-    read::{Segment, segments, segments_by_hour},
+    read::{Segment, segments},
 };
 use crate::{
     build::Sql,
@@ -120,7 +120,6 @@ macro_rules! sums {
 
 const OF_PARTS: &str = sums!("requests", "CASE WHEN kind = 5 THEN requests ELSE 0 END");
 const OF_ROWS: &str = sums!("1", "CASE WHEN kind = 5 THEN 1 ELSE 0 END");
-const OF_NAMES: &str = sums!("n.requests", "n.errors");
 const _: () = assert!(UsageKind::Error.number() == 5, "the text of the sums says so");
 
 /// The hours that lie wholly in the filter's times: from the one, before the other.
@@ -155,27 +154,9 @@ async fn cut(connection: &mut impl Run, filter: &UsageFilter) -> Result<Vec<(Seg
         .bind(super::BLOCK)
         .scalar()
         .await?;
-    let segments = segments_by_hour(connection, filter).await?.into_iter();
+    let segments = segments(connection, filter).await?.into_iter();
     let cut = segments.filter(|segment| !segment.whole);
     Ok(cut.map(|segment| (segment, segment.low < open)).collect())
-}
-
-/// The sums of records by nothing but the name of the key, and times: from the blocks that lie wholly in the times, and
-/// from the rows of the others.
-async fn of_names(connection: &mut impl Run, filter: &UsageFilter) -> Result<UsageSums, StoreError> {
-    let (from, until) = filter.times();
-    let mut sql = Sql::new("SELECT ");
-    sql.push(OF_NAMES);
-    filter.push_named_blocks(&mut sql);
-    sql.push(" AND b.oldest >= ").push_bind(from).push(" AND b.newest < ").push_bind(until);
-    let mut sums: UsageSums = connection.built(sql).fetch_one().await?;
-    for segment in segments(connection, filter).await?.into_iter().filter(|segment| !segment.whole) {
-        let mut sql = Sql::new("SELECT ");
-        sql.push(OF_ROWS).push(" FROM usage WHERE ");
-        push_cut_rows(&mut sql, filter, &segment, false);
-        sums.add(&connection.built(sql).fetch_one().await?);
-    }
-    Ok(sums)
 }
 
 impl Store {
@@ -195,11 +176,8 @@ impl Store {
     pub async fn usage_sums(&self, filter: &UsageFilter) -> Result<UsageSums, StoreError> {
         let filter = UsageFilter { before: None, ..filter.clone() };
         let mut tx = self.snapshot().await?;
-        if filter.is_of_names_alone() {
-            return of_names(&mut tx, &filter).await;
-        }
         let mut sql = Sql::new("SELECT ");
-        sql.push(OF_PARTS).push(" FROM usage_part WHERE ");
+        sql.push(OF_PARTS).push(" FROM ").push(filter.parts());
         filter.push_parts(&mut sql);
         push_whole_hours(&mut sql, &filter);
         let mut sums: UsageSums = tx.built(sql).fetch_one().await?;
@@ -220,7 +198,8 @@ impl Store {
         let filter = UsageFilter { before: None, ..filter.clone() };
         let mut tx = self.snapshot().await?;
         let mut sql = Sql::new("SELECT hour, model, ");
-        sql.push(OF_PARTS).push(" FROM usage_part JOIN usage_way ON usage_way.id = usage_part.way WHERE ");
+        sql.push(OF_PARTS).push(" FROM ").push(filter.parts());
+        sql.push(" JOIN usage_way ON usage_way.id = part.way");
         filter.push_parts(&mut sql);
         push_whole_hours(&mut sql, &filter);
         sql.push(" GROUP BY hour, model");

@@ -18,11 +18,31 @@ use crate::{database::Tx, rows::ManyRows, sql::Run, store::StoreError};
 /// What a sum is of: account, hour, payer, way, kind.
 type Of = (i64, i64, i64, i64, i64);
 
-/// One row of `usage_part`: requests, units, input, cached input, cache writes, output, reasoning, milliseconds.
+/// One sum, and the places of the records behind it.
 #[derive(Clone, Debug, Default)]
-struct Part {
+pub(super) struct Part {
+    /// Requests, units, input, cached input, cache writes, output, reasoning, milliseconds.
     sums: [i64; 8],
     offsets: String,
+}
+
+impl Part {
+    /// Adds one record, the block's `offset`th.
+    pub(super) fn add(&mut self, added: [i64; 8], offset: i64) -> Result<(), StoreError> {
+        for (sum, more) in self.sums.iter_mut().zip(added) {
+            *sum = sum.checked_add(more).ok_or(StoreError::Corrupt("usage that cannot be added up"))?;
+        }
+        append(&mut self.offsets, format_args!("{offset}"));
+        Ok(())
+    }
+
+    pub(super) const fn sums(&self) -> [i64; 8] {
+        self.sums
+    }
+
+    pub(super) const fn offsets(&self) -> &str {
+        self.offsets.as_str()
+    }
 }
 
 /// A block from its first record on.
@@ -80,8 +100,7 @@ impl Tally {
         };
         let outcome = &charge.outcome;
         let (ended, tokens) = (outcome.ended.millis(), &outcome.tokens);
-        let of = UsageKind::of(charge);
-        let (hour, kind) = (ended - ended % HOUR, of.number());
+        let (hour, kind) = (ended - ended % HOUR, UsageKind::of(charge).number());
         let added = [
             1,
             outcome.units.get(),
@@ -94,13 +113,9 @@ impl Tally {
         ];
         let account = charge.context.account.0;
         for of in [(account, hour, payer, way, kind), (0, hour, 0, way, kind)] {
-            let part = tally.parts.entry(of).or_default();
-            for (sum, more) in part.sums.iter_mut().zip(added) {
-                *sum = sum.checked_add(more).ok_or(StoreError::Corrupt("usage that cannot be added up"))?;
-            }
-            append(&mut part.offsets, format_args!("{offset}"));
+            tally.parts.entry(of).or_default().add(added, offset)?;
         }
-        tally.names.add(charge, of == UsageKind::Error, added)?;
+        tally.names.add(&charge.context.key_name, (hour, way, kind), added, offset)?;
         tally.bytes = tally.bytes.saturating_add(size(record));
         let key = request_key(&charge.context.request_id);
         let shard = tally.requests.entry(key >> 16).or_default();

@@ -192,6 +192,8 @@ async fn every_filter_finds_and_sums_what_going_through_all_records_does() {
         UsageFilter { key_name: text("nobody"), ..any() },
         UsageFilter { key_name: text("first"), ..any() },
         UsageFilter { key_name: text("%"), from: hour(20), until: hour(22), ..any() },
+        UsageFilter { key_name: text("%"), kind: Some(UsageKind::Error), ..any() },
+        UsageFilter { key_name: text("first"), model: text("gpt-%"), until: hour(31), ..any() },
         UsageFilter { key_name: text("first"), from: Some(at(DAY + 20 * HOUR + 1_234)), ..any() },
         UsageFilter {
             key_name: text("Second_one"),

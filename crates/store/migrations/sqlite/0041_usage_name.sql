@@ -1,0 +1,25 @@
+-- The sums by the name of the key tell hour, way and kind apart as those by account do, and know the places of their
+-- records, so that every question that names no account is answered from them.
+DROP TABLE usage_name;
+CREATE TABLE usage_name (
+    key_name TEXT NOT NULL,
+    block BIGINT NOT NULL,
+    hour BIGINT NOT NULL,
+    way BIGINT NOT NULL,
+    kind BIGINT NOT NULL,
+    requests BIGINT NOT NULL,
+    units BIGINT NOT NULL,
+    input BIGINT NOT NULL,
+    cached_input BIGINT NOT NULL,
+    cache_write BIGINT NOT NULL,
+    output BIGINT NOT NULL,
+    reasoning BIGINT NOT NULL,
+    took BIGINT NOT NULL,
+    offsets TEXT NOT NULL,
+    PRIMARY KEY (key_name, block, hour, way, kind)
+) WITHOUT ROWID;
+INSERT INTO usage_name (key_name, block, hour, way, kind, requests, units, input, cached_input, cache_write, output, reasoning,
+        took, offsets)
+    SELECT key_name, block, hour, way, kind, sum(requests), sum(units), sum(input), sum(cached_input), sum(cache_write), sum(output), sum(reasoning), sum(took), string_agg(offsets, ',')
+    FROM usage_part JOIN usage_payer ON usage_payer.id = payer WHERE usage_part.account <> 0
+    GROUP BY key_name, block, hour, way, kind;
