@@ -87,9 +87,13 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         loop {
-            let name = self.string()?;
+            let (raw, escaped) = self.quoted()?;
             self.expect(b':')?;
-            member(&plain(name)?, self)?;
+            if escaped {
+                member(&unescaped(raw)?, self)?;
+            } else {
+                member(raw, self)?;
+            }
             if !self.accept(b',') {
                 return self.expect(b'}');
             }
@@ -121,17 +125,21 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// There is no string, or it has no end.
     pub(crate) fn string(&mut self) -> Result<&'a [u8], Malformed> {
+        self.quoted().map(|(raw, _)| raw)
+    }
+
+    /// As [`Self::string`], and whether anything in it is escaped.
+    fn quoted(&mut self) -> Result<(&'a [u8], bool), Malformed> {
         self.expect(b'"')?;
-        let start = self.at;
-        loop {
-            let rest = self.bytes.get(self.at..).ok_or(Malformed)?;
-            let found = memchr2(b'"', b'\\', rest).ok_or(Malformed)?;
-            let quote = rest.get(found) == Some(&b'"');
-            self.at += found + if quote { 1 } else { 2 };
-            if quote {
-                return self.bytes.get(start..self.at - 1).ok_or(Malformed);
-            }
+        let rest = self.bytes.get(self.at..).ok_or(Malformed)?;
+        let mut end = mark(rest).ok_or(Malformed)?;
+        let escaped = rest.get(end) == Some(&b'\\');
+        while rest.get(end) == Some(&b'\\') {
+            let behind = rest.get(end + 2..).ok_or(Malformed)?;
+            end += 2 + mark(behind).ok_or(Malformed)?;
         }
+        self.at += end + 1;
+        rest.get(..end).map(|raw| (raw, escaped)).ok_or(Malformed)
     }
 
     /// Takes the value that comes next, whatever it is, and returns it as it stands.
@@ -218,14 +226,41 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Where the first quote or backslash is. Most strings are names and words, shorter than it takes to begin a search of
+/// many bytes at once: those are looked at eight bytes at a time.
+fn mark(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES << 7;
+    // The lowest of the bits that are set is that of the first byte which is `byte`.
+    let is = |word: u64, byte: u8| {
+        let zero = word ^ (ONES * u64::from(byte));
+        zero.wrapping_sub(ONES) & !zero & HIGH
+    };
+    let mut rest = bytes;
+    for begin in [0, 8, 16] {
+        let Some((word, behind)) = rest.split_first_chunk() else { break };
+        let word = u64::from_le_bytes(*word);
+        let found = is(word, b'"') | is(word, b'\\');
+        if found != 0 {
+            return Some(begin + found.trailing_zeros() as usize / 8);
+        }
+        rest = behind;
+    }
+    Some(bytes.len() - rest.len() + memchr2(b'"', b'\\', rest)?)
+}
+
 /// A string without its escapes.
 fn plain(raw: &[u8]) -> Result<Cow<'_, [u8]>, Malformed> {
     if memchr::memchr(b'\\', raw).is_none() {
         return Ok(Cow::Borrowed(raw));
     }
+    unescaped(raw).map(Cow::Owned)
+}
+
+fn unescaped(raw: &[u8]) -> Result<Vec<u8>, Malformed> {
     let quoted = [b"\"", raw, b"\""].concat();
     let text: String = serde_json::from_slice(&quoted).map_err(|_| Malformed)?;
-    Ok(Cow::Owned(text.into_bytes()))
+    Ok(text.into_bytes())
 }
 
 /// The bytes of a string's text, its escapes resolved; half of a surrogate pair counts as it stands.

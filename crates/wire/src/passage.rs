@@ -146,7 +146,7 @@ impl Passage {
 
     /// An estimate of the output tokens that passed.
     #[must_use]
-    pub const fn delivered(&self) -> u64 {
+    pub fn delivered(&self) -> u64 {
         match self {
             Self::Native(tap) => tap.delivered(),
             Self::Converted(converter) => converter.delivered(),

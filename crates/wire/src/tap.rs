@@ -104,14 +104,20 @@ impl Tap {
 
     /// The upstream's counts so far.
     #[must_use]
-    pub const fn report(&self) -> Report {
-        self.report
+    pub fn report(&self) -> Report {
+        match &self.reader {
+            Reader::Chat(tap, _) => tap.reported().into(),
+            _ => self.report,
+        }
     }
 
     /// An estimate of the output tokens that passed.
     #[must_use]
-    pub const fn delivered(&self) -> u64 {
-        self.delivered
+    pub fn delivered(&self) -> u64 {
+        match &self.reader {
+            Reader::Chat(tap, _) => tap.delivered(),
+            _ => self.delivered,
+        }
     }
 
     /// Whether the answer has said why it ended.
@@ -129,7 +135,6 @@ impl Tap {
     pub fn event(&mut self, event: Bytes) -> Pass {
         if let Reader::Chat(tap, _) = &mut self.reader {
             let pass = tap.event(event);
-            (self.report, self.delivered) = (tap.reported().into(), tap.delivered());
             self.over |= pass.done || pass.error;
             return pass;
         }
