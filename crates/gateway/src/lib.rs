@@ -30,6 +30,7 @@ pub mod keys;
 mod measure;
 pub mod metrics;
 pub mod models;
+pub mod passkeys;
 pub mod passwords;
 mod pieces;
 pub mod prices;
@@ -55,8 +56,8 @@ pub use gateway::{Gateway, Parts, Settings};
 pub use proof::Proof;
 pub use store::{
     Account, AuditFilter, AuditRecord, Channel, ChannelCredential, FoundKeys, Group, Imported, Job, JobState,
-    KeyFilter, KeyOrder, KeyView, Leaps, ModelFacts, ModelPrice, NewChannel, NewPrice, Page, Role, Session,
-    StoreError, Token, TopUp, TopUpFilter, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums,
-    UsageWalk,
+    KeyFilter, KeyOrder, KeyView, Leaps, ModelFacts, ModelPrice, NewChannel, NewPrice, Page, Passkey, Role,
+    Session, StoreError, Token, TopUp, TopUpFilter, UsageHour, UsageKind, UsageLimits, UsageRecord,
+    UsageSums, UsageWalk,
 };
 pub use upstream::{InvalidRoots, Roots};

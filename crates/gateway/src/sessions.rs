@@ -46,7 +46,7 @@ impl std::fmt::Debug for SessionToken {
 }
 
 impl SessionToken {
-    fn generate() -> Result<Self, Failure> {
+    pub(crate) fn generate() -> Result<Self, Failure> {
         random_text().map(Self)
     }
 
@@ -168,7 +168,7 @@ pub async fn enter_code(
     Ok(token)
 }
 
-fn agent(origin: Origin<'_>) -> String {
+pub(crate) fn agent(origin: Origin<'_>) -> String {
     origin.agent.chars().filter(|c| !c.is_control()).take(AGENT).collect()
 }
 

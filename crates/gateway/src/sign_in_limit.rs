@@ -82,6 +82,14 @@ impl SignIns {
         self.count(username, client, ('c', CODES), now)
     }
 
+    /// Counts an attempt with a passkey. Nobody guesses a signature, so an account needs no count that strangers could fill.
+    ///
+    /// # Errors
+    /// [`Failure::TooManyAttempts`].
+    pub(crate) fn passkey_attempt(&self, client: &str, now: Timestamp) -> Result<Attempt, Failure> {
+        self.take(&[(format!("a{}", place(client)), ADDRESS)], now)
+    }
+
     fn count(
         &self,
         username: &str,
@@ -91,17 +99,24 @@ impl SignIns {
     ) -> Result<Attempt, Failure> {
         let name = username.to_lowercase();
         let place = place(client);
-        let limits = [
-            (format!("b{place} {name}"), BOTH),
-            (format!("a{place}"), ADDRESS),
-            (format!("{kind}{name}"), of_account),
-        ];
+        self.take(
+            &[
+                (format!("b{place} {name}"), BOTH),
+                (format!("a{place}"), ADDRESS),
+                (format!("{kind}{name}"), of_account),
+            ],
+            now,
+        )
+    }
+
+    fn take(&self, limits: &[(String, u32)], now: Timestamp) -> Result<Attempt, Failure> {
         let mut taken = Attempt(Vec::with_capacity(limits.len()));
         for (key, most) in limits {
+            let most = *most;
             let fresh = || Ok(Arc::new(Mutex::new(Count { began: now, attempts: 0 })));
             let count = self
                 .counts
-                .get_or_insert_with(&key, fresh)
+                .get_or_insert_with(key, fresh)
                 .unwrap_or_else(|never: std::convert::Infallible| match never {});
             {
                 let mut count = count.lock();

@@ -27,6 +27,8 @@ ids! {
     TokenId;
     /// A console session.
     SessionId;
+    /// A passkey of an account.
+    PasskeyId;
     /// A channel: one way to an upstream.
     ChannelId;
     /// A credential of a channel: what it sends to its provider.

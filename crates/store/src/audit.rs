@@ -58,7 +58,7 @@ pub struct AuditRecord {
     pub actor: Actor,
     /// What was done: `create`, `update`, `delete`, `refuse`, `reveal`.
     pub action: String,
-    /// The kind of thing: `account`, `api_key`, `channel`, `credential`, `group`, `invitation`, `model`, `password`, `price`, `second_factor`.
+    /// The kind of thing: `account`, `api_key`, `channel`, `credential`, `group`, `invitation`, `model`, `passkey`, `password`, `price`, `second_factor`.
     pub object: String,
     /// Which one.
     pub object_id: String,

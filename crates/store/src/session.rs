@@ -23,6 +23,8 @@ pub struct Session {
     pub created: Timestamp,
     /// When it was last used, to the minute.
     pub used: Timestamp,
+    /// When whoever has it last proved who they are: as it began, or since.
+    pub proved: Timestamp,
     /// The address that it began at.
     pub client: String,
     /// What the browser called itself then.
@@ -50,6 +52,7 @@ struct Row {
     owner: i64,
     began: i64,
     used_at: i64,
+    proved: i64,
     client: String,
     agent: String,
 }
@@ -69,6 +72,7 @@ impl From<Row> for Session {
             account: AccountId(row.owner),
             created: Timestamp::from_millis(row.began),
             used: Timestamp::from_millis(row.used_at),
+            proved: Timestamp::from_millis(row.proved.max(row.began)),
             client: row.client,
             agent: row.agent,
         }
@@ -77,7 +81,7 @@ impl From<Row> for Session {
 
 macro_rules! session_columns {
     () => {
-        "s.id AS session, s.account AS owner, s.created AS began, s.used AS used_at, s.client, s.agent"
+        "s.id AS session, s.account AS owner, s.created AS began, s.used AS used_at, s.proved, s.client, s.agent"
     };
 }
 
@@ -149,6 +153,32 @@ impl Store {
             .execute()
             .await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Notes that whoever has a session has proved again who they are, with the password behind `password_hash`. `false`
+    /// when it is another one by now, or the session has ended.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn session_proved(
+        &self,
+        id: SessionId,
+        password_hash: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.write().await?;
+        let noted = tx
+            .query(
+                "UPDATE console_session SET proved = $3 WHERE id = $1
+             AND account IN (SELECT account FROM account_password WHERE hash = $2)",
+            )
+            .bind(id.0)
+            .bind(password_hash)
+            .bind(now.millis())
+            .execute()
+            .await?;
+        tx.commit().await?;
+        Ok(noted > 0)
     }
 
     /// The sessions of an account, newest first.

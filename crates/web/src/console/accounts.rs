@@ -5,7 +5,7 @@ use axum::{extract::State, response::Response};
 use gateway::{
     Account, Failure,
     accounts::{self, AccountInput},
-    groups, passwords, second_factor,
+    groups, passkeys, passwords, second_factor,
 };
 use http::{StatusCode, Uri};
 use model::id::AccountId;
@@ -133,6 +133,7 @@ struct FormPage {
     fields: Fields,
     known_groups: Vec<String>,
     has_second_factor: bool,
+    passkeys: usize,
     error: Option<String>,
 }
 
@@ -145,13 +146,17 @@ async fn form_page(
 ) -> Result<Response, Oops> {
     let known = groups::list(&state.gateway, &signed.caller).await?;
     let known_groups = known.into_iter().map(|group| group.name).collect();
-    let has_second_factor = match id {
-        Some(id) => second_factor::is_on_of(&state.gateway, &signed.caller, AccountId(id)).await?,
-        None => false,
+    let (gateway, caller) = (&state.gateway, &signed.caller);
+    let (has_second_factor, passkeys) = match id.map(AccountId) {
+        Some(id) => (
+            second_factor::is_on_of(gateway, caller, id).await?,
+            passkeys::count_of(gateway, caller, id).await?,
+        ),
+        None => (false, 0),
     };
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let f = signed.frame;
-    let page = FormPage { f, id, quota_before, fields, known_groups, has_second_factor, error };
+    let page = FormPage { f, id, quota_before, fields, known_groups, has_second_factor, passkeys, error };
     Ok(frame::page(status, &page))
 }
 

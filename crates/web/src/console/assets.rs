@@ -26,7 +26,7 @@ struct File {
 
 /// The paths of all files.
 pub(crate) struct Assets {
-    files: [File; 4],
+    files: [File; 5],
 }
 
 impl Assets {
@@ -44,14 +44,20 @@ impl Assets {
 
     /// htmx.
     pub(crate) fn htmx(&self) -> &str {
-        let [_, _, htmx, _] = &self.files;
+        let [_, _, htmx, ..] = &self.files;
         &htmx.path
     }
 
     /// The module of the playground.
     pub(crate) fn playground(&self) -> &str {
-        let [_, _, _, playground] = &self.files;
+        let [_, _, _, playground, _] = &self.files;
         &playground.path
+    }
+
+    /// The module of passkeys.
+    pub(crate) fn passkeys(&self) -> &str {
+        let [.., passkeys] = &self.files;
+        &passkeys.path
     }
 }
 
@@ -83,6 +89,7 @@ pub(crate) static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
             "text/javascript; charset=utf-8",
             include_bytes!("../../assets/playground.js"),
         ),
+        file("passkeys", "js", "text/javascript; charset=utf-8", include_bytes!("../../assets/passkeys.js")),
     ],
 });
 

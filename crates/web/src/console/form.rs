@@ -21,9 +21,11 @@ const BODY_TIME: Duration = Duration::from_secs(15);
 pub(crate) const TOKEN: &str = "csrf";
 
 /// Where forms of somebody who is not signed in go.
-const OPEN: [&str; 5] = [
+const OPEN: [&str; 7] = [
     "/console/sign-in",
     "/console/sign-in/code",
+    "/console/sign-in/passkey",
+    "/console/sign-in/passkey/options",
     "/console/set-up",
     "/console/invite",
     "/console/preferences",

@@ -10,17 +10,28 @@ pub(crate) use super::texts::Messages;
 use super::texts::{CHINESE, ENGLISH};
 
 macro_rules! messages {
-    ($($name:ident: $english:literal, $chinese:literal;)*) => {
+    ($([$($part:ident),*])? $($name:ident: $english:literal, $chinese:literal;)*) => {
         /// The texts in one language.
         pub(crate) struct Messages {
+            $($(pub(crate) $part: &'static $part::Messages,)*)?
             $(pub(crate) $name: &'static str,)*
         }
 
-        pub(super) static ENGLISH: Messages = Messages { $($name: $english,)* };
-        pub(super) static CHINESE: Messages = Messages { $($name: $chinese,)* };
+        pub(super) static ENGLISH: Messages = Messages {
+            $($($part: &$part::ENGLISH,)*)?
+            $($name: $english,)*
+        };
+        pub(super) static CHINESE: Messages = Messages {
+            $($($part: &$part::CHINESE,)*)?
+            $($name: $chinese,)*
+        };
 
         #[cfg(test)]
-        pub(super) const TABLE: &[(&str, [&str; 2])] = &[$((stringify!($name), [$english, $chinese]),)*];
+        pub(super) fn table() -> Vec<(&'static str, [&'static str; 2])> {
+            let own = [$((stringify!($name), [$english, $chinese]),)*];
+            let parts: &[fn() -> Vec<(&'static str, [&'static str; 2])>] = &[$($($part::table,)*)?];
+            own.into_iter().chain(parts.iter().flat_map(|part| part())).collect()
+        }
     };
 }
 pub(crate) use messages;
@@ -91,7 +102,9 @@ impl Messages {
             "revoked" => self.revoked,
             "session_ended" => self.session_ended,
             "password_changed" => self.password_changed,
-            "factor_ended" => self.factor_ended,
+            "factor_ended" => self.factors.ended,
+            "passkey_added" => self.passkeys.added,
+            "passkey_removed" => self.passkeys.removed,
             "channel_answers" => self.channel_answers,
             _ => return None,
         })
@@ -102,11 +115,11 @@ impl Messages {
 mod tests {
     use http::HeaderValue;
 
-    use super::{super::texts::TABLE, *};
+    use super::{super::texts::table, *};
 
     #[test]
     fn every_text_says_something_in_every_language() {
-        for (name, texts) in TABLE {
+        for (name, texts) in table() {
             for text in texts {
                 assert!(!text.trim().is_empty(), "{name}");
                 assert!(!text.contains(['<', '{']), "{name}: {text}");

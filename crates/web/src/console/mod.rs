@@ -25,6 +25,7 @@ mod messages;
 mod models;
 mod oops;
 mod page;
+mod passkeys;
 mod playground;
 mod preferences;
 mod prices;
@@ -59,6 +60,8 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         // opening it
         .route("/console/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/console/sign-in/code", get(second_factor::show_code).post(second_factor::enter_code))
+        .route("/console/sign-in/passkey", post(passkeys::enter))
+        .route("/console/sign-in/passkey/options", post(passkeys::request_options))
         .route("/console/invite", get(invitations::show).post(invitations::accept))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route("/console/set-up", get(set_up::show).post(set_up::begin))
@@ -95,6 +98,10 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .route("/console/settings/second-factor/confirm", post(second_factor::confirm))
         .route("/console/settings/second-factor/codes", post(second_factor::renew))
         .route("/console/settings/second-factor/end", post(second_factor::end))
+        .route("/console/settings/passkeys", get(passkeys::show).post(passkeys::add))
+        .route("/console/settings/passkeys/prove", post(passkeys::prove))
+        .route("/console/settings/passkeys/options", post(passkeys::creation_options))
+        .route("/console/settings/passkeys/{id}/remove", post(passkeys::remove))
         // administrators
         .route("/console/channels", get(channels::list).post(channels::create))
         .route("/console/channels/new", get(channels::new))
@@ -107,6 +114,7 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .route("/console/accounts/{id}", get(accounts::edit).post(accounts::update))
         .route("/console/accounts/{id}/password", post(accounts::set_password))
         .route("/console/accounts/{id}/second-factor/remove", post(second_factor::remove))
+        .route("/console/accounts/{id}/passkeys/remove", post(passkeys::remove_all))
         .route("/console/accounts/{id}/invite", post(invitations::create))
         .route("/console/groups", get(groups::list).post(groups::put))
         .route("/console/groups/delete", post(groups::delete))

@@ -60,7 +60,7 @@ pub(crate) async fn begin(
             visitor.leave(&state.gateway).await?;
             return Ok(enter(&token, "/console/set-up/channel", &state));
         }
-        Err(Failure::Unauthenticated) => t.set_up_token_wrong.to_owned(),
+        Err(Failure::Unauthenticated) => t.start.token_wrong.to_owned(),
         Err(Failure::Unavailable) => return Err(Failure::Unavailable.into()),
         Err(failure) => failure.to_string(),
     };

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use gateway::{Failure, passwords, second_factor, sessions, tokens};
+use gateway::{Failure, passkeys, passwords, second_factor, sessions, tokens};
 use http::StatusCode;
 use model::id::{SessionId, TokenId};
 
@@ -43,6 +43,7 @@ struct SettingsPage {
     tokens: Vec<TokenLine>,
     sessions: Vec<SessionLine>,
     factor_is_on: bool,
+    passkeys: usize,
     /// A token that was just made, shown this once.
     token: Option<String>,
     password_error: Option<String>,
@@ -62,6 +63,7 @@ async fn page(state: &AppState, signed: SignedIn, outcome: Outcome) -> Result<Re
     let sessions = sessions::list(&state.gateway, &signed.caller).await?;
     let wrong = outcome.password_error.is_some() || outcome.token_error.is_some();
     let factor = second_factor::state(&state.gateway, &signed.caller).await?;
+    let passkeys = passkeys::list(&state.gateway, &signed.caller).await?;
     let account = &signed.caller.account;
     let page = SettingsPage {
         display_name: account.display_name.clone(),
@@ -89,6 +91,7 @@ async fn page(state: &AppState, signed: SignedIn, outcome: Outcome) -> Result<Re
             })
             .collect(),
         factor_is_on: factor.is_on,
+        passkeys: passkeys.len(),
         token: outcome.token,
         password_error: outcome.password_error,
         token_error: outcome.token_error,

@@ -17,7 +17,7 @@ use super::{
     frame::{self, Frame, go},
     oops::Oops,
     page::Query,
-    second_factor,
+    passkeys, second_factor,
     visitor::{SignedIn, Visitor},
 };
 use crate::routes::AppState;
@@ -34,6 +34,8 @@ struct SignInPage {
     error: Option<String>,
     ended: bool,
     awaits_set_up: bool,
+    /// Whether passkeys work at this address.
+    has_passkeys: bool,
 }
 
 /// Whether a page is stopped because nobody is signed in.
@@ -105,6 +107,7 @@ pub(crate) async fn show(
     let cookie = bind(&mut visitor, &state)?;
     let query = Query::of(&uri);
     let page = SignInPage {
+        has_passkeys: passkeys::site(&visitor.frame).is_some(),
         f: visitor.frame,
         next: local(query.text("next")).to_owned(),
         username: String::new(),
@@ -130,23 +133,35 @@ pub(crate) async fn sign_in(
             return Ok(enter(&token, next, &state));
         }
         Ok(sessions::SignedIn::NeedsCode(token)) => return Ok(second_factor::ask(&token, next, &state)),
-        Err(failure @ (Failure::Unauthenticated | Failure::TooManyAttempts { .. })) => failure,
-        Err(failure) => return Err(failure.into()),
+        Err(failure) => failure,
     };
-    let t = visitor.frame.t;
+    let wrong = visitor.frame.t.sign_in_wrong;
+    refused(visitor.frame, failure, next, username, wrong)
+}
+
+/// The sign-in page once more, saying why nobody is signed in: `wrong`, unless it was tried too often.
+pub(crate) fn refused(
+    f: Frame,
+    failure: Failure,
+    next: &str,
+    username: &str,
+    wrong: &'static str,
+) -> Result<Response, Oops> {
     let (status, error, wait) = match failure {
+        Failure::Unauthenticated => (StatusCode::UNPROCESSABLE_ENTITY, wrong, None),
         Failure::TooManyAttempts { seconds } => {
-            (StatusCode::TOO_MANY_REQUESTS, t.sign_in_too_often.to_owned(), Some(seconds))
+            (StatusCode::TOO_MANY_REQUESTS, f.t.sign_in_too_often, Some(seconds))
         }
-        _ => (StatusCode::UNPROCESSABLE_ENTITY, t.sign_in_wrong.to_owned(), None),
+        failure => return Err(failure.into()),
     };
     let page = SignInPage {
         next: next.to_owned(),
         username: username.to_owned(),
-        error: Some(error),
+        error: Some(error.to_owned()),
         ended: false,
         awaits_set_up: false,
-        f: visitor.frame,
+        has_passkeys: passkeys::site(&f).is_some(),
+        f,
     };
     let response = frame::page(status, &page);
     Ok(match wait {

@@ -1,8 +1,15 @@
-//! Every text of the console, in each of its languages: a line for a text, a column for a language.
+//! Every text of the console, in each of its languages: a line for a text, a column for a language. What only one page says
+//! has a room of its own.
+
+mod factors;
+mod passkeys;
+mod play;
+mod start;
 
 use super::messages::messages;
 
 messages! {
+    [factors, passkeys, play, start]
     skip: "Skip to the content", "跳到内容";
     navigation: "Main", "主导航";
     pages: "Pages", "分页";
@@ -46,46 +53,7 @@ messages! {
     code_wrong: "The code is not right, or was used already.", "验证码不正确或已被使用。";
     code_other: "Sign in as somebody else", "使用其他账户登录";
     factor: "Second factor", "双重验证";
-    factor_on: "On", "已开启";
-    factor_off: "Off", "未开启";
-    factor_intro: "With a second factor a password alone does not open the console: a code of your authenticator app is asked for too.", "开启双重验证后，仅凭密码无法打开控制台，还需要验证器应用中的验证码。";
-    factor_begin: "Set up an app", "设置验证器应用";
-    factor_begin_hint: "You need an authenticator app on your phone or in your password manager.", "你需要手机上或密码管理器中的验证器应用。";
-    factor_scan: "Scan this with your app", "用应用扫描此图";
-    factor_type: "Or type this secret into the app:", "或在应用中输入此密钥：";
-    factor_first: "The code that the app shows", "应用显示的验证码";
-    factor_confirm: "Turn it on", "开启";
-    factor_codes: "Recovery codes", "恢复码";
-    factor_codes_made: "Keep these codes where you find them without your phone. They are not shown again; each is good once.", "请将恢复码保存在不依赖手机的地方。它们不会再次显示，每个只能使用一次。";
-    factor_codes_left: "Codes that were not used:", "尚未使用的恢复码：";
-    factor_renew: "Make new codes", "生成新的恢复码";
-    factor_renew_hint: "The old ones open nothing any more.", "旧的恢复码随即失效。";
-    factor_end: "Turn it off", "关闭";
-    factor_end_hint: "From then on the password alone opens the console.", "此后仅凭密码即可打开控制台。";
-    factor_ended: "The second factor is off.", "双重验证已关闭。";
-    factor_remove: "Remove the second factor", "移除双重验证";
-    factor_remove_hint: "For somebody who has lost the app and the recovery codes. Be sure who asks for it.", "用于丢失应用和恢复码的用户。请先确认对方身份。";
     set_up: "Set up", "初始化";
-    set_up_welcome: "Welcome to Apsis", "欢迎使用 Apsis";
-    set_up_intro: "Three steps to the first answer: a password for the account root, a channel to a provider, and an API key.", "三步得到第一个回答：为 root 账户设置密码、添加通往提供商的渠道、创建 API 密钥。";
-    set_up_step_password: "Password", "密码";
-    set_up_step_channel: "Channel", "渠道";
-    set_up_step_key: "API key", "API 密钥";
-    set_up_token: "Set-up token", "初始化令牌";
-    set_up_token_hint: "It stands in the link that the server printed when it started, behind the #, and works for an hour.", "它位于服务器启动时打印的链接中 # 之后，一小时内有效。";
-    set_up_token_wrong: "This is not the set-up token, or it has ended. Start the server again for a new one.", "初始化令牌不正确或已失效。重新启动服务器即可得到新的令牌。";
-    set_up_go_on: "Set the password and go on", "设置密码并继续";
-    set_up_done: "This gateway is set up already, or its set-up token has ended. A start of the server offers a new one as long as none was used.", "本网关已完成初始化，或初始化令牌已失效。只要令牌尚未被使用，重新启动服务器就会提供新的令牌。";
-    set_up_channel_title: "The first channel", "第一个渠道";
-    set_up_channel_intro: "A channel is a way to a provider. It is tested with one small request before it is kept.", "渠道是通往提供商的路径。保存之前会用一个小请求测试它。";
-    set_up_channel_go: "Test it and go on", "测试并继续";
-    set_up_skip: "Skip this step", "跳过此步";
-    set_up_key_title: "The first API key", "第一个 API 密钥";
-    set_up_key_intro: "Programs call models with a key. It can spend its quota and not a unit more.", "程序使用密钥调用模型。密钥只能花费其额度，一分不多。";
-    set_up_key_go: "Create the key", "创建密钥";
-    set_up_ready: "All set", "一切就绪";
-    set_up_ready_intro: "Copy the key now; later it can be shown again on its own page.", "现在就复制密钥；以后也可以在它自己的页面上再次显示。";
-    set_up_request: "A request to try it", "试一试的请求";
     channel_answers: "The channel answers.", "渠道应答正常。";
     name: "Name", "名称";
     base_url: "Base URL", "基础 URL";
@@ -245,26 +213,6 @@ messages! {
     attention: "Needs attention", "需要注意";
     attention_none: "Nothing. Keys that are nearly used up, end within a week, or are refused often stand here.", "没有。即将用尽、一周内过期或频繁被拒绝的密钥会显示在这里。";
     playground: "Playground", "试用";
-    playground_intro: "Ask a model something. Each answer shows its tokens and its cost.", "向模型提问。每个回答都会显示其 token 和费用。";
-    playground_script: "The playground needs JavaScript.", "试用页面需要 JavaScript。";
-    playground_no_key: "No API key that works", "没有可用的 API 密钥";
-    playground_chat: "Chat", "对话";
-    playground_message: "Message", "消息";
-    playground_send: "Send", "发送";
-    playground_stop: "Stop", "停止";
-    playground_anew: "Begin anew", "重新开始";
-    playground_keys: "Enter sends, Shift and Enter begins a line.", "Enter 发送，Shift+Enter 换行。";
-    playground_system: "Instructions", "系统指令";
-    playground_temperature: "Temperature", "温度";
-    playground_stream: "Show the answer as it comes", "流式显示回答";
-    playground_charged: "Requests are charged to the key, as those of a program are.", "请求会计入该密钥，与程序的请求相同。";
-    playground_code: "The same as code", "对应的代码";
-    playground_you: "You", "你";
-    playground_thinking: "Waiting…", "正在等待……";
-    playground_stopped: "Stopped. What had come is charged.", "已停止。已收到的部分会计费。";
-    playground_lost: "The answer did not arrive. Load the page again and try once more.", "未收到回答。请重新加载页面后再试。";
-    playground_cause: "Cause and cure", "原因与解决办法";
-    playground_explained: "How it is charged", "费用说明";
     docs: "Documents", "文档";
     docs_begin: "How to begin", "快速开始";
     docs_intro: "Every path of the gateway, as its OpenAPI document describes it. Examples have the address of this gateway: put your own credentials into the environment variables and they run.", "网关的所有路径，依据其 OpenAPI 文档生成。示例中已填入本网关的地址：将你的凭据放入环境变量即可运行。";
