@@ -159,7 +159,7 @@ await page.waitForSelector("#proof .toast");
 // Every page.
 const pages = ["", "/keys", "/keys/new", keyPage.split("/console")[1], `${keyPage.split("/console")[1]}/edit`, "/usage",
   requestPage.split("/console")[1], "/models", "/settings", "/channels", "/channels/new", "/accounts", "/accounts/1",
-  "/accounts/new", "/groups", "/prices", "/audit", "/ledger", "/system", "/playground", "/settings/second-factor", "/usage?live=5",
+  "/accounts/new", "/groups", "/prices", "/audit", "/ledger", "/system", "/playground", "/settings/second-factor", "/settings/passkeys", "/usage?live=5",
   "/styleguide", "/nowhere", "/../docs", "/../docs/errors", "/../docs/errors/model_not_found", "/../docs/api/API%20keys"];
 const choose = async (name, value) => {
   await page.goto(`${base}/console/settings`);
@@ -223,6 +223,47 @@ await page.goto(`${base}/console/settings/second-factor`);
 await page.fill("#end-code", codeAt(secret, Date.now() + 30_000));
 await page.click("form:has(#end-code) button");
 await page.waitForSelector(".toast");
+
+// A passkey is made, opens the console, and is removed.
+const device = await context.newCDPSession(page);
+await device.send("WebAuthn.enable");
+const { authenticatorId } = await device.send("WebAuthn.addVirtualAuthenticator", {
+  options: { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true },
+});
+await page.goto(`${base}/console/settings/passkeys`);
+await page.fill("#name", hostile);
+await page.click("form[data-passkey] button");
+await page.waitForSelector(".toast");
+await checked("passkeys, one added");
+await page.screenshot({ path: `${shots}/passkeys-one.png`, fullPage: true });
+await page.fill("#name", "once more");
+await page.click("form[data-passkey] button");
+await page.waitForSelector("#passkey-error:not([hidden])");
+const signOut = async () => {
+  await page.click(".who form[action='/console/sign-out'] button");
+  await page.waitForURL(/sign-in/);
+};
+await signOut();
+await page.waitForSelector("form[data-passkey]:not([hidden])");
+await checked("sign-in, with passkeys");
+await page.screenshot({ path: `${shots}/sign-in-passkey.png` });
+await device.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: false });
+await page.click("form[data-passkey] button");
+await page.waitForSelector("#passkey-error:not([hidden])");
+await device.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: true });
+await page.click("form[data-passkey] button");
+await page.waitForURL(/console$/);
+await page.goto(`${base}/console/settings/passkeys`);
+await page.click("details.confirm summary");
+await page.click("details.confirm button");
+await page.waitForSelector(".toast");
+await signOut();
+await page.click("form[data-passkey] button");
+await page.waitForSelector("#passkey-error:has-text('does not open')");
+await page.fill("#username", "root");
+await page.fill("#password", password);
+await page.click("form.card button");
+await page.waitForURL(/console$/);
 
 // A member sees nothing of administration.
 const theirs = await browser.newContext({ locale: "en-US" });

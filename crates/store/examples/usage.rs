@@ -2,6 +2,9 @@
 //!
 //!     usage DIRECTORY MILLIONS
 //!     usage postgres://… MILLIONS
+//!     usage DIRECTORY MILLIONS MASTER_KEY_FILE
+//!
+//! With a master key it only writes, into a database that a gateway has made.
 #![expect(clippy::print_stdout, reason = "a measurement")]
 
 use std::{
@@ -13,7 +16,7 @@ use std::{
 
 use ledger::{Batch, Book, Charge, Draw};
 use model::{
-    clock::Timestamp,
+    clock::{Clock, SystemClock, Timestamp},
     credential::{Class, Credential},
     id::{AccountId, ChannelId, ChargeId, JournalId, LeaseId, PriceId},
     key::{ApiKey, Settings},
@@ -57,7 +60,12 @@ impl Numbers {
     }
 }
 
-fn charge(seq: u64, all: u64, keys: &[(ApiKey, Draw)], numbers: &mut Numbers) -> Outcome<Charge> {
+fn charge(
+    seq: u64,
+    (all, begin): (u64, i64),
+    keys: &[(ApiKey, Draw)],
+    numbers: &mut Numbers,
+) -> Outcome<Charge> {
     // A fifth of all requests is the first account's; the others differ much in how busy they are.
     let spread = u64::try_from(keys.len())?;
     let index = if numbers.next(5) == 0 { 0 } else { numbers.next(spread).min(numbers.next(spread)) };
@@ -66,7 +74,7 @@ fn charge(seq: u64, all: u64, keys: &[(ApiKey, Draw)], numbers: &mut Numbers) ->
     let model = if seq % 100_003 == 7 { "rare-model" } else { model };
     let failed = numbers.next(40) == 0;
     let ended =
-        BEGIN + i64::try_from(u128::from(seq) * u128::from((DAYS * DAY).unsigned_abs()) / u128::from(all))?;
+        begin + i64::try_from(u128::from(seq) * u128::from((DAYS * DAY).unsigned_abs()) / u128::from(all))?;
     let output = 20 + numbers.next(900);
     Ok(Charge {
         id: ChargeId { journal: JOURNAL, seq },
@@ -136,7 +144,7 @@ fn processor_time() -> Outcome<u64> {
     Ok(fields.next().ok_or("utime")?? + fields.next().ok_or("stime")??)
 }
 
-async fn fill(store: &Store, all: u64, keys: &[(ApiKey, Draw)]) -> Outcome<()> {
+async fn fill(store: &Store, (all, begin): (u64, i64), keys: &[(ApiKey, Draw)]) -> Outcome<()> {
     let mut numbers = Numbers(88_172_645_463_325_252);
     let mut position = store.open_journal(JOURNAL).await?;
     let (mut seq, mut spent, mut slowest, mut last_tenth) =
@@ -144,8 +152,9 @@ async fn fill(store: &Store, all: u64, keys: &[(ApiKey, Draw)]) -> Outcome<()> {
     let mut busy = 0;
     while seq < all {
         let until = (seq + BATCH).min(all);
-        let charges: Vec<Charge> =
-            (seq..until).map(|seq| charge(seq, all, keys, &mut numbers)).collect::<Result<_, _>>()?;
+        let charges: Vec<Charge> = (seq..until)
+            .map(|seq| charge(seq, (all, begin), keys, &mut numbers))
+            .collect::<Result<_, _>>()?;
         let batch = Batch { journal: JOURNAL, from: position, to: position + 2 * (until - seq), charges };
         let (begun, busy_before) = (Instant::now(), processor_time()?);
         store.apply(&batch).await?;
@@ -315,10 +324,20 @@ async fn main() -> Outcome<()> {
     let place = arguments.next().ok_or("usage DIRECTORY MILLIONS")?;
     let millions: u64 = arguments.next().ok_or("usage DIRECTORY MILLIONS")?.parse()?;
     let location = location(&place);
-    let store = location.open(&MasterKey::generate()?).await?;
+    let given = arguments.next().map(std::fs::read_to_string).transpose()?;
+    let master = match &given {
+        Some(text) => MasterKey::from_hex(text)?,
+        None => MasterKey::generate()?,
+    };
+    // For a gateway that is to show them they are the newest.
+    let begin = if given.is_some() { SystemClock.now().millis() - DAYS * DAY } else { BEGIN };
+    let store = location.open(&master).await?;
     let keys = payers(&store).await?;
     let all = millions * 1_000_000;
-    fill(&store, all, &keys).await?;
+    fill(&store, (all, begin), &keys).await?;
+    if given.is_some() {
+        return Ok(());
+    }
     if let Location::File(_) = location {
         let size = bytes(Path::new(&place))?;
         println!("size on disk: {} MiB, {} bytes a record", size >> 20, size / all);

@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -40,9 +43,26 @@ pub(crate) struct App {
     pub(crate) root: AccountId,
     pub(crate) pat: String,
     pub(crate) key: String,
+    pub(crate) clock: Arc<Ahead>,
     client: Client<HttpConnector, Full<Bytes>>,
     _stop: watch::Sender<bool>,
     _dir: tempfile::TempDir,
+}
+
+/// The system's clock, so many milliseconds ahead.
+#[derive(Debug, Default)]
+pub(crate) struct Ahead(AtomicI64);
+
+impl Ahead {
+    pub(crate) fn set_minutes(&self, minutes: i64) {
+        self.0.store(minutes * 60_000, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(SystemClock.now().millis() + self.0.load(Ordering::Relaxed))
+    }
 }
 
 pub(crate) struct Reply {
@@ -116,7 +136,8 @@ impl App {
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("apsis.db"), &MasterKey::generate().unwrap()).await.unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ahead = Arc::new(Ahead::default());
+        let clock: Arc<dyn Clock> = Arc::<Ahead>::clone(&ahead);
         let options = Options { segment_bytes: 1 << 20, ..Options::new(dir.path().join("journal")) };
         let ledger = Ledger::open(Arc::new(store.clone()), Arc::clone(&clock), options).await.unwrap();
         let provider = Provider::start().await.unwrap();
@@ -150,6 +171,7 @@ impl App {
             root,
             pat: String::new(),
             key: String::new(),
+            clock: ahead,
             client,
             _stop: stop,
             _dir: dir,

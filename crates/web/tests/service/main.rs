@@ -25,6 +25,7 @@ mod model_api;
 mod openapi;
 mod operators;
 mod outage;
+mod passkeys;
 mod pictures;
 mod playground;
 mod routes;

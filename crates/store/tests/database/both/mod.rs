@@ -7,6 +7,7 @@ mod credential;
 mod identity;
 mod job;
 mod key_list;
+mod passkey;
 mod routing;
 mod schema;
 mod second_factor;

@@ -26,7 +26,6 @@ messages! {
     never_used: "not yet", "尚未使用";
     synced: "synced", "已同步";
     one_device: "on one device", "仅在一台设备上";
-    kept: "Kept", "保存位置";
     remove: "Remove", "移除";
     remove_sure: "It opens nothing any more. Your device may keep its half; delete it there too.", "它将不再能打开任何账户。您的设备可能仍保留其一半，请在设备上一并删除。";
     added: "The passkey is added.", "通行密钥已添加。";
