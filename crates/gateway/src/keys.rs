@@ -110,9 +110,13 @@ pub async fn get(gateway: &Gateway, caller: &Caller, id: KeyId) -> Result<KeyVie
 /// One own key, for somebody who wants to see its text: the audit record says so.
 ///
 /// # Errors
-/// [`Failure::NotFound`].
+/// [`Failure::NotFound`]; [`Failure::Conflict`] where what is stored of it is damaged.
 pub async fn reveal(gateway: &Gateway, caller: &Caller, id: KeyId) -> Result<KeyView, Failure> {
     let view = get(gateway, caller, id).await?;
+    if view.is_damaged() {
+        let what = "what is stored of this key's text is damaged; who has the key can go on using it";
+        return Err(Failure::Conflict(what.to_owned()));
+    }
     let noted = gateway.store.acting(&caller.account).key_revealed(id, gateway.now()).await;
     noted.map_err(|error| Failure::of(error, THING))?;
     Ok(view)

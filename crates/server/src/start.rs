@@ -60,6 +60,7 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
         trusted_proxies: config.networks("trusted_proxies")?.into(),
         management_body: config.get("limits.management_body")?,
         public_url: config.public_url()?.map(Into::into),
+        configuration: config.in_force().into(),
         ready: Arc::clone(&ready),
     };
     let limits = Limits {

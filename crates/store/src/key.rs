@@ -27,7 +27,8 @@ const LONGEST_PATTERN: usize = 50_000;
 pub struct KeyView {
     /// The key.
     pub key: ApiKey,
-    /// Its secret, in the clear.
+    /// Its secret, in the clear; empty where what is stored of it is damaged. Its holder can use it all the same: keys are
+    /// found by their digest.
     pub secret: Zeroizing<String>,
     /// What was used, in the book.
     pub used: Units,
@@ -36,6 +37,12 @@ pub struct KeyView {
 }
 
 impl KeyView {
+    /// Whether its secret cannot be read any more.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.secret.is_empty()
+    }
+
     /// Whether its name contains `keyword`, in any case, as [`Store::search_keys`] reads it.
     #[must_use]
     pub fn name_contains(&self, keyword: &str) -> bool {
@@ -120,7 +127,12 @@ const fn place(row: i64, account: i64) -> Place {
 
 impl Row {
     pub(crate) fn view(self, store: &Store) -> Result<KeyView, StoreError> {
-        let secret = store.vault().open_sealed(place(self.id, self.account), &self.sealed)?;
+        let opened = store.vault().open_sealed(place(self.id, self.account), &self.sealed);
+        let secret = opened.unwrap_or_else(|error| {
+            // One damaged value must not hide the other keys of a list, nor stop that this one is deleted.
+            tracing::error!(key = self.id, %error, "the sealed text of an API key is damaged");
+            Zeroizing::default()
+        });
         let (used, remaining) = (Units::new(self.used), Units::new(self.granted - self.used));
         Ok(KeyView { key: self.key()?, secret, used, remaining })
     }

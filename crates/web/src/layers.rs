@@ -278,6 +278,7 @@ mod tests {
             trusted_proxies: Arc::from([]),
             management_body: 1024,
             public_url: None,
+            configuration: Arc::from([]),
             ready: Arc::new(AtomicBool::new(true)),
         }
     }

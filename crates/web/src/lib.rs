@@ -18,5 +18,6 @@ mod patient;
 mod routes;
 pub mod serve;
 
+pub use console::configuration::{InForce, ValueSource, is_explained};
 pub use layers::App;
 pub use routes::AppState;

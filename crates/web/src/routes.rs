@@ -16,7 +16,8 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    console, envelope, management as m, model_api,
+    console::{self, configuration::InForce},
+    envelope, management as m, model_api,
     openapi::{self, Document},
     operation::Operation,
 };
@@ -32,6 +33,8 @@ pub struct AppState {
     pub management_body: usize,
     /// The base URL that clients use, when it is not that of the request; `https` says that TLS is in front.
     pub public_url: Option<Arc<str>>,
+    /// The configuration, as administrators see it.
+    pub configuration: Arc<[InForce]>,
     /// Whether the node takes new requests: false while it drains.
     pub ready: Arc<std::sync::atomic::AtomicBool>,
 }

@@ -3,6 +3,7 @@
 //! This is the only place that reads the environment. docs/configuration.md documents every key of [`KEYS`], which a
 //! test compares.
 
+mod in_force;
 mod keys;
 
 use std::{

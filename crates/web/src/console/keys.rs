@@ -28,6 +28,8 @@ pub(crate) struct Row {
     pub(crate) id: i64,
     pub(crate) name: String,
     pub(crate) status: Badge,
+    /// Whether its text cannot be shown any more.
+    pub(crate) damaged: bool,
     pub(crate) used: String,
     pub(crate) remaining: Option<String>,
     pub(crate) group: String,
@@ -65,6 +67,7 @@ pub(crate) fn row(gateway: &Gateway, t: &Messages, view: &KeyView) -> Row {
         id: view.key.id.0,
         name: settings.name.clone(),
         status: Badge::of_key(t, keys::status_now(gateway, view)),
+        damaged: view.is_damaged(),
         used: show::dollars(view.used.get()),
         remaining: (!settings.unlimited_quota).then(|| show::dollars(view.remaining.get())),
         group: settings.group.clone(),

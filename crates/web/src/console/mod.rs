@@ -8,10 +8,12 @@ mod assets;
 mod attention;
 mod audit;
 mod channels;
+pub(crate) mod configuration;
 mod cookies;
 mod dashboard;
 mod docs;
 pub(crate) mod errors;
+mod explained;
 mod form;
 mod frame;
 mod groups;
@@ -80,6 +82,7 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .route("/console/keys/{id}/delete", post(key_page::delete))
         // use
         .route("/console/usage", get(usage::list))
+        .route("/console/usage/sums", get(usage::sums))
         .route("/console/usage/export", get(usage::export))
         .route("/console/usage/{id}", get(usage::show))
         .route("/console/models", get(models::list))
@@ -122,6 +125,7 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .route("/console/ledger", get(ledger::show))
         .route("/console/ledger/prove", post(ledger::prove))
         .route("/console/system", get(ledger::system))
+        .route("/console/configuration", get(configuration::show))
         .route("/console/audit", get(audit::list))
         .route("/console/styleguide", get(styleguide::show))
         // documents

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::{extract::State, response::Response};
 use gateway::{
     Failure, UsageKind, UsageRecord,
+    access::Caller,
     usage::{self, Scope, UsageQuery},
 };
 use http::Uri;
@@ -102,9 +103,37 @@ struct ListPage {
     live_begin: String,
     /// How a live view goes on.
     live: Live,
+    /// What they make together, where it was asked for with the page.
+    sums: Option<Sums>,
+    /// Where it is asked for.
+    sums_part: String,
+    /// The page with it, for who has no scripts.
+    with_sums: String,
+}
+
+/// What the records of a list make together.
+struct Sums {
     requests: String,
     errors: String,
     cost: String,
+}
+
+impl Sums {
+    async fn of(state: &AppState, caller: &Caller, filters: &Filters) -> Result<Self, Failure> {
+        let sums = usage::totals(&state.gateway, caller, filters.scope(), &filters.query()?).await?.sums;
+        Ok(Self {
+            requests: show::grouped(sums.requests.into()),
+            errors: show::grouped(sums.errors.into()),
+            cost: show::dollars(sums.units),
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "usage_sums.html")]
+struct SumsPart {
+    t: &'static Messages,
+    sums: Sums,
 }
 
 /// How often a live view looks: with a pause of 3 seconds, for ten minutes.
@@ -203,10 +232,10 @@ pub(crate) async fn list(
     let (asked, scope) = (filters.query()?, filters.scope());
     let (records, total) = usage::list(&state.gateway, &signed.caller, scope, &asked, query.page()).await?;
     let live = Live::of(query.number("live"), &filters);
-    let sums = match live {
-        Live::Off => usage::totals(&state.gateway, &signed.caller, scope, &asked).await?.sums,
-        // Who watches the newest does not ask for sums every three seconds.
-        Live::On(_) | Live::Over => gateway::UsageSums::default(),
+    // Adding up millions of records takes longer than showing the newest, so the page does not wait for it.
+    let sums = match query.number("sums") {
+        Some(_) => Some(Sums::of(&state, &signed.caller, &filters).await?),
+        None => None,
     };
     let page = ListPage {
         pager: Pager::new("/console/usage", &filters.kept(), query.page(), total),
@@ -215,13 +244,24 @@ pub(crate) async fn list(
         live_begin: following(&filters, BEATS),
         live,
         lines: records.iter().map(|record| Line::new(signed.frame.t, record)).collect(),
-        requests: show::grouped(sums.requests.into()),
-        errors: show::grouped(sums.errors.into()),
-        cost: show::dollars(sums.units),
+        sums,
+        sums_part: page::link("/console/usage/sums", &filters.kept()),
+        with_sums: page::link("/console/usage", &[&filters.kept()[..], &[("sums", "1")]].concat()),
         filters,
         f: signed.frame,
     };
     Ok(frame::ok(&page))
+}
+
+/// What the records of the list make together: a part of the page that comes after it.
+pub(crate) async fn sums(
+    State(state): State<AppState>,
+    signed: SignedIn,
+    uri: Uri,
+) -> Result<Response, Oops> {
+    let filters = Filters::of(&Query::of(&uri), signed.frame.administrator);
+    let sums = Sums::of(&state, &signed.caller, &filters).await?;
+    Ok(frame::ok(&SumsPart { t: signed.frame.t, sums }))
 }
 
 /// The records of the list, all of them, as CSV.

@@ -31,7 +31,7 @@ use store::{MasterKey, NewAccount, Role, Store};
 use testkit::Provider;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::task::TaskTracker;
-use web::{AppState, serve};
+use web::{AppState, InForce, ValueSource, serve};
 
 pub(crate) struct App {
     pub(crate) address: SocketAddr,
@@ -89,6 +89,22 @@ impl Reply {
     pub(crate) fn code(&self) -> String {
         self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
+}
+
+/// A key that was said, one that was not, and a secret.
+fn configuration() -> Vec<InForce> {
+    let key = |name, value: Option<&str>, source| InForce {
+        name,
+        value: value.map(str::to_owned),
+        is_set: true,
+        default: "text",
+        source,
+    };
+    vec![
+        key("log.format", Some("json"), ValueSource::Environment("APSIS_LOG_FORMAT".to_owned())),
+        key("timeouts.drain", Some("30s"), ValueSource::Default),
+        key("master_key", None, ValueSource::File("<b>apsis.toml".to_owned())),
+    ]
 }
 
 /// The usual limits of callers' connections.
@@ -155,6 +171,7 @@ impl App {
             trusted_proxies: Arc::from([]),
             management_body: 256 << 10,
             public_url,
+            configuration: Arc::from(configuration()),
             ready: Arc::new(AtomicBool::new(true)),
         };
         let (stop, stopping) = watch::channel(false);

@@ -29,6 +29,7 @@ const PAGES: [&str; 16] = [
     "/console/ledger",
     "/console/system",
     "/console/audit",
+    "/console/configuration",
 ];
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Every text of the console, in each of its languages: a line for a text, a column for a language. What only one page says
 //! has a room of its own.
 
+mod configured;
 mod factors;
 mod passkeys;
 mod play;
@@ -9,7 +10,7 @@ mod start;
 use super::messages::messages;
 
 messages! {
-    [factors, passkeys, play, start]
+    [configured, factors, passkeys, play, start]
     skip: "Skip to the content", "跳到内容";
     navigation: "Main", "主导航";
     pages: "Pages", "分页";
@@ -115,6 +116,9 @@ messages! {
     expires_utc: "Expires (UTC)", "过期时间（UTC）";
     expires_hint: "Empty for never.", "留空表示永不过期。";
     created: "Created", "创建时间";
+    usage_sums: "Add them up", "汇总";
+    key_damaged: "damaged", "已损坏";
+    key_damaged_hint: "What is stored of this key's text is damaged, so it cannot be shown. Who has the key can go on using it; make a new one for everybody else.", "此密钥的存储内容已损坏，无法显示。持有该密钥的人仍可继续使用；请为其他人创建新的密钥。";
     last_used: "Last used", "最近使用";
     group_own: "The account's own", "账户自己的分组";
     group_auto: "Automatic, in the account's order", "自动，按账户的顺序";
