@@ -159,7 +159,7 @@ await page.waitForSelector("#proof .toast");
 // Every page.
 const pages = ["", "/keys", "/keys/new", keyPage.split("/console")[1], `${keyPage.split("/console")[1]}/edit`, "/usage",
   requestPage.split("/console")[1], "/models", "/settings", "/channels", "/channels/new", "/accounts", "/accounts/1",
-  "/accounts/new", "/groups", "/prices", "/audit", "/ledger", "/system", "/playground", "/settings/second-factor", "/settings/passkeys", "/usage?live=5",
+  "/accounts/new", "/groups", "/prices", "/audit", "/ledger", "/system", "/playground", "/settings/second-factor", "/settings/passkeys", "/configuration", "/usage?live=5",
   "/styleguide", "/nowhere", "/../docs", "/../docs/errors", "/../docs/errors/model_not_found", "/../docs/api/API%20keys"];
 const choose = async (name, value) => {
   await page.goto(`${base}/console/settings`);

@@ -26,6 +26,7 @@ const QUOTA: Units = Units::new(1_000_000);
 const PACE: u64 = 30;
 const CHAT: &str = "apsis-demo";
 const EMBEDDING: &str = "apsis-demo-embedding";
+const IMAGE: &str = "apsis-demo-image";
 
 /// A prepared demo. Its provider runs as long as it lives.
 pub(crate) struct Demo {
@@ -58,7 +59,7 @@ impl Demo {
             kind: "compatible".to_owned(),
             base_url: provider.url(),
             credential: None,
-            models: vec![CHAT.to_owned(), EMBEDDING.to_owned()],
+            models: [CHAT, EMBEDDING, IMAGE].map(str::to_owned).into(),
             mapping: BTreeMap::new(),
             groups: vec!["default".to_owned()],
             priority: 0,
@@ -66,12 +67,17 @@ impl Demo {
             enabled: true,
         };
         store.create_channel(&channel, now).await?;
-        for (model, kind, output) in [(CHAT, "text", 5_000_000), (EMBEDDING, "embedding", 0)] {
+        for (model, kind, output, endpoints) in [
+            (CHAT, "text", 5_000_000, &[][..]),
+            (EMBEDDING, "embedding", 0, &[]),
+            (IMAGE, "image", 5_000_000, &["image-generation"]),
+        ] {
             let facts = ModelFacts {
                 name: model.to_owned(),
                 provider: "Apsis".to_owned(),
                 kind: kind.to_owned(),
                 description: "A model of the demo, which answers out of a script.".to_owned(),
+                endpoints: endpoints.iter().map(|name| (*name).to_owned()).collect(),
                 listed: true,
                 ..ModelFacts::default()
             };

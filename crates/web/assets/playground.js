@@ -3,15 +3,35 @@ const root = document.getElementById("playground");
 const words = root?.dataset ?? {};
 const field = (id) => document.getElementById(id);
 const messages = [];
+let pictures = [];
 let running = null;
+
+/** The most that pictures of a question may weigh together, in bytes. */
+const HEAVIEST = 8 << 20;
 
 const number = (id) => {
   const text = field(id).value.trim();
   return text === "" || Number.isNaN(Number(text)) ? undefined : Number(text);
 };
 
+/** Whether the model makes pictures: the list of models says so. */
+const draws = () => [...field("models").options].some((model) => model.value === field("model").value.trim() && model.dataset.images !== undefined);
+
+/** A question with what is attached to it. */
+const asked = (text) => ({
+  role: "user",
+  content: pictures.length === 0 ? text : [
+    { type: "text", text },
+    ...pictures.map(({ url }) => ({ type: "image_url", image_url: { url } })),
+  ],
+});
+
 /** The body of the request, as any client would send it. */
 const body = (turns) => {
+  if (draws()) {
+    const { content } = turns.at(-1);
+    return { model: field("model").value.trim(), prompt: typeof content === "string" ? content : content[0].text, n: 1 };
+  }
   const system = field("system").value.trim();
   const request = {
     model: field("model").value.trim(),
@@ -25,18 +45,26 @@ const body = (turns) => {
 // JSON is a literal of JavaScript; Python has other words for three values.
 const python = (value) => JSON.stringify(value).replace(/"(?:[^"\\]|\\.)*"|true|false|null/g,
   (part) => ({ true: "True", false: "False", null: "None" })[part] ?? part);
+// A picture is too long to be read.
+const short = (value) => JSON.parse(JSON.stringify(value), (_, part) =>
+  (typeof part === "string" && part.startsWith("data:") ? `${part.slice(0, part.indexOf(",") + 1)}…` : part));
 const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 const show = () => {
   const typed = field("message").value.trim();
-  const request = body([...messages, ...(typed || messages.length === 0 ? [{ role: "user", content: typed || "Hello" }] : [])]);
+  const images = draws();
+  const request = short(body([...messages, ...(typed || messages.length === 0 ? [asked(typed || "Hello")] : [])]));
+  for (const part of root.querySelectorAll("[data-chat]")) part.hidden = images;
   const named = Object.entries(request).filter(([, value]) => value !== undefined);
-  field("code-curl").textContent = `curl ${shell(`${words.base}/v1/chat/completions`)} \\\n  -H "Authorization: Bearer $APSIS_API_KEY" \\\n  -H 'content-type: application/json' \\\n  -d ${shell(JSON.stringify(request))}`;
-  const read = request.stream
+  field("code-curl").textContent = `curl ${shell(`${words.base}${images ? "/v1/images/generations" : "/v1/chat/completions"}`)} \\\n  -H "Authorization: Bearer $APSIS_API_KEY" \\\n  -H 'content-type: application/json' \\\n  -d ${shell(JSON.stringify(request))}`;
+  const call = images ? "images.generate" : "chat.completions.create";
+  const read = images
+    ? ["print(answer.data[0].url or answer.data[0].b64_json)", "console.log(answer.data[0].url ?? answer.data[0].b64_json);"]
+    : request.stream
     ? ["for part in answer:\n    if part.choices:\n        print(part.choices[0].delta.content or \"\", end=\"\")", "for await (const part of answer) process.stdout.write(part.choices[0]?.delta?.content ?? \"\");"]
     : ["print(answer.choices[0].message.content)", "console.log(answer.choices[0].message.content);"];
-  field("code-python").textContent = `import os\nfrom openai import OpenAI\n\nclient = OpenAI(base_url=${JSON.stringify(`${words.base}/v1`)}, api_key=os.environ["APSIS_API_KEY"])\nanswer = client.chat.completions.create(\n${named.map(([name, value]) => `    ${name}=${python(value)},\n`).join("")})\n${read[0]}`;
-  field("code-node").textContent = `import OpenAI from "openai";\n\nconst client = new OpenAI({ baseURL: ${JSON.stringify(`${words.base}/v1`)}, apiKey: process.env.APSIS_API_KEY });\nconst answer = await client.chat.completions.create({\n${named.map(([name, value]) => `  ${name}: ${JSON.stringify(value)},\n`).join("")}});\n${read[1]}`;
+  field("code-python").textContent = `import os\nfrom openai import OpenAI\n\nclient = OpenAI(base_url=${JSON.stringify(`${words.base}/v1`)}, api_key=os.environ["APSIS_API_KEY"])\nanswer = client.${call}(\n${named.map(([name, value]) => `    ${name}=${python(value)},\n`).join("")})\n${read[0]}`;
+  field("code-node").textContent = `import OpenAI from "openai";\n\nconst client = new OpenAI({ baseURL: ${JSON.stringify(`${words.base}/v1`)}, apiKey: process.env.APSIS_API_KEY });\nconst answer = await client.${call}({\n${named.map(([name, value]) => `  ${name}: ${JSON.stringify(value)},\n`).join("")}});\n${read[1]}`;
 };
 
 const element = (name, className, text = "") => {
@@ -57,6 +85,48 @@ const turn = (who, text, className) => {
   return { made, said, facts };
 };
 
+const picture = (url, name) => {
+  const made = element("img", "picture");
+  made.src = url;
+  made.alt = name;
+  return made;
+};
+
+/** What is attached to the next question. */
+const attached = () => {
+  field("attached").replaceChildren(...pictures.map((one) => {
+    const away = element("button", "compact", "×");
+    away.type = "button";
+    away.setAttribute("aria-label", `${words.detach} ${one.name}`);
+    away.addEventListener("click", () => {
+      pictures = pictures.filter((other) => other !== one);
+      attached();
+      show();
+    });
+    const made = element("span", "attached");
+    made.append(picture(one.url, one.name), away);
+    return made;
+  }));
+};
+
+const opened = (file) => new Promise((resolve, reject) => {
+  const reader = new FileReader();
+  reader.onload = () => resolve({ name: file.name, url: reader.result, size: file.size });
+  reader.onerror = () => reject(reader.error);
+  reader.readAsDataURL(file);
+});
+
+/** Takes pictures in, as far as they are not too heavy. */
+const attach = async (files) => {
+  const taken = [...files].filter((file) => /^image\/(png|jpeg|webp|gif)$/.test(file.type));
+  const all = [...pictures, ...await Promise.all(taken.map(opened))];
+  const heavy = all.reduce((sum, { size }) => sum + size, 0) > HEAVIEST;
+  field("attach-problem").textContent = heavy ? words.heavy : "";
+  if (!heavy) pictures = all;
+  attached();
+  show();
+};
+
 const link = (href, text) => {
   const made = element("a", "", text);
   made.href = href;
@@ -74,6 +144,13 @@ const receipt = async (id, facts) => {
   if (first !== null) parts.push(`${words.first} ${first} ms`);
   parts.push(`${words.took} ${took} ms`);
   facts.replaceChildren(`${parts.join(" · ")} · `, link(page, words.explained), element("span", "mono", ` ${id}`));
+};
+
+/** A picture that came, or where it is: no page loads anything from another host. */
+const drawn = ({ b64_json: data, url }) => {
+  if (!data) return url ? link(url, url) : element("span", "muted", words.lost);
+  const kind = data.startsWith("/9j/") ? "jpeg" : data.startsWith("UklG") ? "webp" : "png";
+  return picture(`data:image/${kind};base64,${data}`, words.made);
 };
 
 const refused = (problem, { made, said, facts }) => {
@@ -97,19 +174,24 @@ const events = async (stream, take) => {
 };
 
 const ask = async (text) => {
-  messages.push({ role: "user", content: text });
-  turn(words.you, text, "mine");
+  messages.push(asked(text));
+  const { said: question } = turn(words.you, text, "mine");
+  question.after(...pictures.map(({ url, name }) => picture(url, name)));
   const request = body(messages);
+  const images = draws();
+  pictures = [];
+  attached();
   const shown = turn(request.model, "", "theirs");
   shown.said.textContent = words.thinking;
   running = new AbortController();
   field("send").disabled = true;
   field("stop").hidden = false;
-  let answer = "", thought = "", pieces = 0, problem = null, id = "";
+  let answer = "", thought = "", pieces = 0, problem = null, id = "", made = [];
   const began = performance.now();
   try {
     const form = new URLSearchParams(new FormData(field("ask")));
     form.set("body", JSON.stringify(request));
+    if (images) form.set("door", "images");
     const response = await fetch(field("ask").action, { method: "POST", body: form, signal: running.signal });
     if (response.redirected) return location.reload();
     id = response.headers.get("x-request-id") ?? "";
@@ -131,6 +213,7 @@ const ask = async (text) => {
       const whole = await response.json();
       problem = whole.error ?? null;
       answer = whole.choices?.[0]?.message?.content ?? "";
+      made = whole.data ?? [];
     } else {
       problem = { message: words.lost };
     }
@@ -144,6 +227,7 @@ const ask = async (text) => {
   if (answer) messages.push({ role: "assistant", content: answer });
   else messages.pop();
   shown.said.textContent = answer || thought;
+  shown.said.after(...made.map(drawn));
   shown.facts.textContent = "";
   const failed = problem === null ? shown : answer ? turn(request.model, "", "theirs") : shown;
   if (id) await receipt(id, shown.facts).catch(() => {});
@@ -165,6 +249,13 @@ if (root) {
       event.preventDefault();
       field("ask").requestSubmit();
     }
+  });
+  field("pictures").addEventListener("change", async (event) => {
+    await attach(event.target.files);
+    event.target.value = "";
+  });
+  field("message").addEventListener("paste", (event) => {
+    if (event.clipboardData.files.length > 0) attach(event.clipboardData.files);
   });
   field("stop").addEventListener("click", () => running?.abort());
   field("anew").addEventListener("click", () => {

@@ -17,6 +17,12 @@ use crate::routes::AppState;
 
 /// The longest that a form may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(15);
+/// Where a question comes with images. Who sends one is signed in: handlers look for that before they read a form.
+const PLAYGROUND: &str = "/console/playground/ask";
+/// The most bytes of such a form: 8 MiB of images, as text.
+const PICTURES: usize = 16 << 20;
+/// The longest that such a form may take to arrive.
+const PICTURES_TIME: Duration = Duration::from_secs(120);
 /// The field with the token.
 pub(crate) const TOKEN: &str = "csrf";
 
@@ -87,8 +93,12 @@ impl FromRequest<AppState> for Form {
         if !is_of_this_host(&parts.headers, state.public_url.as_deref()) {
             return Err(Oops::Forged);
         }
-        let body = Limited::new(body, state.management_body);
-        let body = tokio::time::timeout(BODY_TIME, body.collect()).await.map_err(|_| Oops::Broken)?;
+        let (limit, time) = match parts.uri.path() {
+            PLAYGROUND => (state.management_body.max(PICTURES), PICTURES_TIME),
+            _ => (state.management_body, BODY_TIME),
+        };
+        let body = Limited::new(body, limit);
+        let body = tokio::time::timeout(time, body.collect()).await.map_err(|_| Oops::Broken)?;
         let body = body.map_err(|_| Oops::Broken)?.to_bytes();
         let fields = form_urlencoded::parse(&body);
         let form = Self(fields.map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect());

@@ -3,6 +3,8 @@
 //! The page names the key by its id and never has its text. What is asked goes through the gateway's own exchange as that
 //! key, so it is checked, held, charged and recorded as every request of it is.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::{
     Json,
@@ -37,12 +39,19 @@ use crate::{model_api, operation::Operation, routes::AppState};
 /// Keys that are offered: the newest that work.
 const KEYS: i64 = 100;
 
+/// A model that can be asked.
+struct ModelOption {
+    name: String,
+    /// Whether it makes images.
+    images: bool,
+}
+
 #[derive(Template)]
 #[template(path = "playground.html")]
 struct PlaygroundPage {
     f: Frame,
     keys: Vec<(i64, String)>,
-    models: Vec<String>,
+    models: Vec<ModelOption>,
     chosen: Option<i64>,
     model: String,
 }
@@ -70,13 +79,21 @@ pub(crate) async fn show(
     let routing = gateway.routing();
     let usable = groups::usable(gateway, caller).await?;
     let served = usable.iter().flat_map(|group| routing.models(&group.name));
-    let mut models: Vec<String> =
-        served.filter(|model| Door::Chat.is_of(routing.facts(model))).map(str::to_owned).collect();
-    models.sort();
-    models.dedup();
+    let names: BTreeSet<&str> = served.collect();
+    let option = |name: &str| {
+        let (talks, images) = [Door::Chat, Door::Images].map(|door| door.is_of(routing.facts(name))).into();
+        (talks || images).then(|| ModelOption { name: name.to_owned(), images: !talks })
+    };
+    let models: Vec<ModelOption> = names.into_iter().filter_map(option).collect();
+    let first = models.iter().find(|model| !model.images).or(models.first()).map(|model| model.name.clone());
     let page = PlaygroundPage {
-        keys: found.keys.iter().map(|view| (view.key.id.0, name(view))).collect(),
-        model: query.given("model").or_else(|| models.first().cloned()).unwrap_or_default(),
+        keys: found
+            .keys
+            .iter()
+            .filter(|view| !view.is_damaged())
+            .map(|view| (view.key.id.0, name(view)))
+            .collect(),
+        model: query.given("model").or(first).unwrap_or_default(),
         models,
         chosen: query.number("key"),
         f: signed.frame,
@@ -93,7 +110,8 @@ pub(crate) async fn ask(
 ) -> Result<Response, Oops> {
     let key = KeyId(number(form.text("key"))?);
     let view = keys::get(&state.gateway, &signed.caller, key).await?;
-    let path = Door::Chat.path();
+    let door = if form.text("door") == "images" { Door::Images } else { Door::Chat };
+    let path = door.path();
     let entrance = Entrance::at(path, None).ok_or(Oops::Nowhere)?;
     let mut credentials = Credentials::default();
     credentials.add(&view.secret);

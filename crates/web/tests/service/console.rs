@@ -12,15 +12,17 @@ use crate::{
 
 const HOSTILE: &str = r#"<script>alert(1)</script>"'><img src=x onerror=alert(2)>"#;
 
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 19] = [
     "/console",
     "/console/keys",
     "/console/keys/new",
     "/console/usage",
+    "/console/usage/sums",
     "/console/models",
     "/console/playground",
     "/console/settings",
     "/console/settings/second-factor",
+    "/console/settings/passkeys",
     "/console/channels",
     "/console/channels/new",
     "/console/accounts",

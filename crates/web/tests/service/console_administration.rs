@@ -5,7 +5,7 @@ use testkit::Script;
 
 use crate::{
     app::{App, question},
-    browser::{Browser, PASSWORD, location, root, signed_in},
+    browser::{Browser, PASSWORD, location, password, root, signed_in},
 };
 
 #[tokio::test]
@@ -24,6 +24,45 @@ async fn the_books_are_proved_while_nobody_looks() {
     }
     let system = browser.get(&app, "/console/system").await.text();
     assert!(system.contains(env!("CARGO_PKG_VERSION")) && system.contains("MiB"), "{system}");
+}
+
+#[tokio::test]
+async fn the_configuration_is_for_administrators_and_has_no_secret() {
+    let app = App::start().await;
+    let mut browser = root(&app).await;
+    let page = browser.get(&app, "/console/configuration").await.text();
+    for said in [
+        "log.format",
+        "environment: APSIS_LOG_FORMAT",
+        "master_key",
+        "set, and not shown",
+        "Longest time for open",
+    ] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(!page.contains("<b>apsis"));
+    let member = app.account("member", 0).await;
+    password(&app, member).await;
+    let mut theirs = signed_in(&app, "member").await;
+    assert_eq!(theirs.get(&app, "/console/configuration").await.status, 403);
+    assert!(!theirs.get(&app, "/console").await.text().contains("/console/configuration"));
+}
+
+#[tokio::test]
+async fn sums_of_usage_come_behind_the_page_or_with_it() {
+    let app = App::start().await;
+    let mut browser = root(&app).await;
+    for _ in 0..3 {
+        assert_eq!(app.chat(&app.key, &question("m")).await.status, 200);
+    }
+    let page = browser.get(&app, "/console/usage?model=m").await.text();
+    assert!(page.contains("hx-get=\"/console/usage/sums?model=m\"") && page.contains("sums=1"), "{page}");
+    assert!(!page.contains("<div class=\"value\">3</div>"));
+    let part = browser.get(&app, "/console/usage/sums?model=m").await.text();
+    assert!(part.contains("<div class=\"value\">3</div>") && !part.contains("<html"), "{part}");
+    assert!(browser.get(&app, "/console/usage/sums?model=other").await.text().contains(">0</div>"));
+    let whole = browser.get(&app, "/console/usage?model=m&sums=1").await.text();
+    assert!(whole.contains("<div class=\"value\">3</div>") && !whole.contains("usage/sums"), "{whole}");
 }
 
 #[tokio::test]

@@ -2,13 +2,14 @@
 
 use model::{
     clock::Timestamp,
+    credential::Class,
     id::AccountId,
     key::{Settings, Status},
     money::Units,
 };
 use store::{KeyChange, KeyFilter, KeyOrder, Page, Store};
 
-use crate::fixture::{Fixture, at};
+use crate::fixture::{Fixture, at, credential};
 
 const NOW: Timestamp = at(1_000);
 
@@ -17,6 +18,39 @@ async fn names(store: &Store, account: AccountId, filter: &KeyFilter) -> Vec<Str
     let found = store.find_keys(account, filter, page, NOW).await.unwrap();
     assert_eq!((i64::try_from(found.keys.len()), found.more), (Ok(found.total), false));
     found.keys.into_iter().map(|view| view.key.settings.name).collect()
+}
+
+#[tokio::test]
+async fn a_damaged_key_hides_no_other_and_can_be_deleted() {
+    let fixture = super::open().await;
+    let store = &fixture.store;
+    let ada = fixture.account("ada", None).await.id;
+    for (seed, name) in [(1, "first"), (2, "damaged"), (3, "last")] {
+        let settings = Settings { name: name.to_owned(), ..Settings::default() };
+        fixture.key(ada, seed, 5, settings).await;
+    }
+    sqlx::query("UPDATE api_key SET sealed = $1 WHERE name = 'damaged'")
+        .bind(b"damaged".as_slice())
+        .execute(&mut fixture.raw().await)
+        .await
+        .unwrap();
+    let page = Page { number: 1, size: 100 };
+    let found = store.find_keys(ada, &KeyFilter::default(), page, NOW).await.unwrap().keys;
+    let listed = store.list_keys(ada, page).await.unwrap().0;
+    let searched = store.search_keys(ada, "a", page).await.unwrap().0;
+    for keys in [&found, &listed, &searched] {
+        for view in keys {
+            assert_eq!(view.is_damaged(), view.key.settings.name == "damaged");
+        }
+    }
+    assert_eq!((found.len(), listed.len(), searched.len()), (3, 3, 2));
+    // It goes on working for who has it, can be changed, and can be deleted.
+    let digest = store.api_key_digest(credential(Class::ApiKey, 2).expose()).unwrap();
+    let (key, _) = store.key_by_digest(&digest).await.unwrap().unwrap();
+    let settings = Settings { name: "renamed".to_owned(), ..key.settings };
+    let change = KeyChange { settings, status: Status::Disabled, quota: None };
+    assert!(store.update_key(ada, key.id, &change, NOW).await.unwrap().is_damaged());
+    assert_eq!(store.delete_keys(ada, &[key.id], NOW).await.unwrap(), 1);
 }
 
 /// Five keys of each kind, made in this order: c lives, b ended, a was switched off, E is used up, d has no limit.

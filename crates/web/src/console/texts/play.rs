@@ -22,5 +22,9 @@ messages! {
     stopped: "Stopped. What had come is charged.", "已停止。已收到的部分会计费。";
     lost: "The answer did not arrive. Load the page again and try once more.", "未收到回答。请重新加载页面后再试。";
     cause: "Cause and cure", "原因与解决办法";
+    attach: "Attach an image", "附加图片";
+    detach: "Remove", "移除";
+    heavy: "Images of one question may have 8 MiB together.", "一次提问的图片合计不得超过 8 MiB。";
+    made: "The image that the model made", "模型生成的图片";
     explained: "How it is charged", "费用说明";
 }
