@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use hyper::body::Body;
 use model::{
     clock::Timestamp,
     refusal::Refusal,
@@ -215,11 +216,10 @@ fn kind_of(door: Door, headers: &HeaderMap) -> Option<Kind> {
 }
 
 /// An answer that is no success.
-pub(crate) async fn refused(
-    gateway: &Gateway,
-    provider: &Provider,
-    response: Response<UpstreamBody>,
-) -> Failed {
+pub(crate) async fn refused<B>(gateway: &Gateway, provider: &Provider, response: Response<B>) -> Failed
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let status = response.status();
     // A redirect is not followed, and a caller could do nothing with it.
     if !(status.is_client_error() || status.is_server_error()) {

@@ -82,7 +82,8 @@ impl Bill {
         }
     }
 
-    fn priced(&self, tokens: Tokens, provenance: Provenance, status: u16) -> UsageOutcome {
+    /// The outcome of a use that these tokens are.
+    pub(crate) fn priced(&self, tokens: Tokens, provenance: Provenance, status: u16) -> UsageOutcome {
         // A report whose cost cannot be counted is beyond every hold; the settlement caps it.
         let units = self.tariff.cost(&tokens).unwrap_or(Units::MAX);
         UsageOutcome {

@@ -45,6 +45,8 @@ pub enum Door {
     Translations,
     /// `POST /v1/videos`, and what is asked of the jobs that begin there.
     Videos,
+    /// `GET /v1/realtime`, a websocket.
+    Realtime,
 }
 
 /// What Google's paths begin with; the model and what is done with it follow.
@@ -81,7 +83,7 @@ impl Entrance {
 
 impl Door {
     /// All there are.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Chat,
         Self::Responses,
         Self::Messages,
@@ -101,6 +103,7 @@ impl Door {
         Self::Transcriptions,
         Self::Translations,
         Self::Videos,
+        Self::Realtime,
     ];
 
     /// What it is for, in a few words.
@@ -128,6 +131,7 @@ impl Door {
             Self::Transcriptions => "What is said in sound, whole or streamed; a form",
             Self::Translations => "What is said in sound, in English; a form",
             Self::Videos => "Begins a video, which is asked for until it has ended",
+            Self::Realtime => "A conversation in text and sound, over a websocket",
         }
     }
 
@@ -154,6 +158,7 @@ impl Door {
             Self::Transcriptions => "/v1/audio/transcriptions",
             Self::Translations => "/v1/audio/translations",
             Self::Videos => "/v1/videos",
+            Self::Realtime => "/v1/realtime",
         }
     }
 
@@ -181,6 +186,7 @@ impl Door {
             Self::Transcriptions => Some("audio-transcription"),
             Self::Translations => Some("audio-translation"),
             Self::Videos => Some("video-generation"),
+            Self::Realtime => Some("realtime"),
             Self::StreamGenerate | Self::CountMessages | Self::CountContents | Self::EmbedContents => None,
         }
     }
@@ -246,7 +252,8 @@ impl Door {
             | Self::ImageEdits
             | Self::Transcriptions
             | Self::Translations
-            | Self::Videos => Format::Plain,
+            | Self::Videos
+            | Self::Realtime => Format::Plain,
         }
     }
 
@@ -287,12 +294,12 @@ impl Door {
 
     /// Whether its output has a limit that the gateway can write, and comes in tokens that it can follow.
     pub(crate) const fn limits_output(self) -> bool {
-        matches!(self, Self::Completions) || self.dialect().is_some()
+        matches!(self, Self::Completions | Self::Realtime) || self.dialect().is_some()
     }
 
     /// Whether what comes in here is no request with one answer, and has a way of its own.
     pub(crate) const fn is_apart(self) -> bool {
-        matches!(self, Self::Videos)
+        matches!(self, Self::Videos | Self::Realtime)
     }
 
     /// Whether a price says what is charged here.

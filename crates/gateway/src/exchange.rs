@@ -277,17 +277,17 @@ impl Attempt {
 }
 
 /// What the record of a request says, whichever way it goes.
-struct Told<'a> {
-    known: &'a Known,
-    scan: &'a Scan,
-    door: Door,
-    client: IpAddr,
-    request_id: &'a str,
-    started: Timestamp,
+pub(crate) struct Told<'a> {
+    pub(crate) known: &'a Known,
+    pub(crate) scan: &'a Scan,
+    pub(crate) door: Door,
+    pub(crate) client: IpAddr,
+    pub(crate) request_id: &'a str,
+    pub(crate) started: Timestamp,
 }
 
 impl Told<'_> {
-    fn context(&self, attempt: &Attempt, price: &ModelPrice) -> UsageContext {
+    pub(crate) fn context(&self, attempt: &Attempt, price: &ModelPrice) -> UsageContext {
         let (key, channel) = (&self.known.key, attempt.permit.channel());
         UsageContext {
             request_id: self.request_id.to_owned(),

@@ -59,6 +59,10 @@ pub struct Settings {
     pub error_type: String,
     /// How soon a job is asked about for the first time; later ones less often.
     pub job_poll: Duration,
+    /// Longest time that nobody says anything in a realtime session.
+    pub realtime_idle: Duration,
+    /// Largest message of a realtime session, in bytes.
+    pub realtime_message: usize,
     /// How often the books are proved in the background.
     pub verify_every: Duration,
     /// Which usage records are kept.
@@ -86,6 +90,8 @@ impl Default for Settings {
             minimum_output: 16,
             error_type: "comet_api_error".to_owned(),
             job_poll: Duration::from_secs(5),
+            realtime_idle: Duration::from_secs(900),
+            realtime_message: 24 << 20,
             verify_every: Duration::from_secs(3600),
             usage: UsageLimits::default(),
             routing: Policy::default(),

@@ -36,6 +36,7 @@ mod pieces;
 pub mod prices;
 mod proof;
 pub mod provider;
+pub mod realtime;
 mod relay;
 mod retention;
 pub mod routes;

@@ -78,6 +78,7 @@ const COMPATIBLE: &[(Door, &str)] = &[
     (Door::ImageEdits, "/images/edits"),
     (Door::Transcriptions, "/audio/transcriptions"),
     (Door::Translations, "/audio/translations"),
+    (Door::Realtime, "/realtime"),
 ];
 
 const OPENAI: &[(Door, &str)] = &[
@@ -93,6 +94,7 @@ const OPENAI: &[(Door, &str)] = &[
     (Door::Transcriptions, "/audio/transcriptions"),
     (Door::Translations, "/audio/translations"),
     (Door::Videos, "/videos"),
+    (Door::Realtime, "/realtime"),
 ];
 
 const ANTHROPIC: &[(Door, &str)] =
@@ -143,6 +145,7 @@ const GATEWAY: &[(Door, &str)] = &[
     (Door::Transcriptions, "/v1/audio/transcriptions"),
     (Door::Translations, "/v1/audio/translations"),
     (Door::Videos, "/v1/videos"),
+    (Door::Realtime, "/v1/realtime"),
 ];
 
 const fn compatible(kind: &'static str, name: &'static str, base_url: Option<&'static str>) -> Provider {

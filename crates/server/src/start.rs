@@ -187,6 +187,8 @@ pub(crate) fn settings(config: &Config) -> anyhow::Result<Settings> {
         idle: config.time("timeouts.idle")?,
         answer: config.time("timeouts.answer")?,
         job_poll: config.time("timeouts.job_poll")?,
+        realtime_idle: config.time("timeouts.realtime_idle")?,
+        realtime_message: config.get("limits.realtime_message")?,
         answer_limit: config.get("limits.answer")?,
         stream_step: config.get("stream.step")?,
         minimum_output: config.get("stream.minimum_output")?,

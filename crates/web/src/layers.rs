@@ -16,7 +16,7 @@ use std::{
 use axum::{BoxError, Router, body::Body, response::Response};
 use bytes::Bytes;
 use gateway::{
-    door::Entrance,
+    door::{Door, Entrance},
     entry::Entry,
     exchange,
     jobs::{Place, WrongMethod},
@@ -27,7 +27,8 @@ use model::{clock::Timestamp, refusal::Refusal};
 use tower::ServiceExt;
 
 use crate::{
-    address, envelope, model_api,
+    address, envelope,
+    model_api::{self, realtime::Upgrading},
     operation::Operation,
     routes::{self, AppState},
 };
@@ -83,6 +84,12 @@ impl App {
                 Err(WrongMethod) => routes::refuse_method(&self.state, operation, uri),
             }
             .map(AnswerBody::Rest);
+        }
+        if uri.path() == Door::Realtime.path() {
+            if request.method() == Method::GET {
+                return model_api::realtime::open(&self.state, operation, request).await;
+            }
+            return routes::refuse_method(&self.state, operation, request.uri()).map(AnswerBody::Rest);
         }
         if let Some(entrance) = Entrance::at(uri.path(), uri.query()) {
             if request.method() == Method::POST {
@@ -171,6 +178,8 @@ pub(crate) enum AnswerBody {
     Model(exchange::AnswerBody),
     /// A handler's.
     Rest(Body),
+    /// None: a session follows.
+    Session(Box<Upgrading>),
 }
 
 /// A body whose end writes the log line. The inner body is dropped first: a stream that nobody reads any more settles
@@ -178,6 +187,19 @@ pub(crate) enum AnswerBody {
 pub(crate) struct Logged {
     inner: AnswerBody,
     _line: Line,
+}
+
+impl Logged {
+    /// The session that follows this answer, if one does.
+    pub(crate) fn session(&mut self) -> Option<Upgrading> {
+        match std::mem::replace(&mut self.inner, AnswerBody::Rest(Body::empty())) {
+            AnswerBody::Session(session) => Some(*session),
+            other => {
+                self.inner = other;
+                None
+            }
+        }
+    }
 }
 
 impl http_body::Body for Logged {
@@ -194,6 +216,7 @@ impl http_body::Body for Logged {
                 Poll::Ready(frame.map(|frame| frame.map_err(axum::Error::new)))
             }
             AnswerBody::Rest(body) => Pin::new(body).poll_frame(context),
+            AnswerBody::Session(_) => Poll::Ready(None),
         }
     }
 
@@ -201,6 +224,7 @@ impl http_body::Body for Logged {
         match &self.inner {
             AnswerBody::Model(body) => body.is_end_stream(),
             AnswerBody::Rest(body) => body.is_end_stream(),
+            AnswerBody::Session(_) => true,
         }
     }
 
@@ -208,6 +232,7 @@ impl http_body::Body for Logged {
         match &self.inner {
             AnswerBody::Model(body) => body.size_hint(),
             AnswerBody::Rest(body) => body.size_hint(),
+            AnswerBody::Session(_) => SizeHint::with_exact(0),
         }
     }
 }

@@ -45,6 +45,10 @@ impl Modify for Credentials {
 pub(crate) fn with_doors(document: &mut utoipa::openapi::OpenApi) {
     let any = || ContentBuilder::new().schema(Some(Schema::default())).build();
     for door in Door::ALL {
+        if door == Door::Realtime {
+            with_realtime(document);
+            continue;
+        }
         let body =
             RequestBodyBuilder::new().content("application/json", any()).required(Some(Required::True));
         let answer =
@@ -76,6 +80,24 @@ pub(crate) fn with_doors(document: &mut utoipa::openapi::OpenApi) {
         }
         document.paths.add_path_operation(path, vec![method], operation.build());
     }
+}
+
+/// Adds the door that is a websocket.
+fn with_realtime(document: &mut utoipa::openapi::OpenApi) {
+    let model = ParameterBuilder::new()
+        .name("model")
+        .parameter_in(ParameterIn::Query)
+        .required(Required::True)
+        .schema(Some(Schema::default()));
+    let operation = OperationBuilder::new()
+        .tag("Models")
+        .summary(Some(Door::Realtime.summary()))
+        .operation_id(Some("realtime"))
+        .parameter(model)
+        .response("101", ResponseBuilder::new().description("A websocket follows"))
+        .security(SecurityRequirement::new("api_key", Vec::<String>::new()));
+    let path = Door::Realtime.path();
+    document.paths.add_path_operation(path, vec![HttpMethod::Get], operation.build());
 }
 
 /// Says for every call with the management envelope that a 200 may also be a failure that the caller can mend.

@@ -13,12 +13,13 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{Semaphore, mpsc, watch},
 };
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    layers::App,
+    layers::{App, Logged},
+    model_api::realtime::Upgrading,
     paced::Paced,
     patient::{Patience, Patient},
 };
@@ -78,7 +79,9 @@ pub async fn serve(
             Ok((stream, peer)) => {
                 let (builder, watcher, app) = (Arc::clone(&builder), graceful.watcher(), app.clone());
                 let patience = Patience { greeting: limits.header, write: limits.write };
-                let mut stop = stop.clone();
+                let (mut stop, drain) = (stop.clone(), limits.drain);
+                // The end waits for what becomes of the connection, too.
+                let session = graceful.watcher();
                 tracker.spawn(async move {
                     let silent = tokio::select! {
                         first = tokio::time::timeout(patience.greeting, stream.readable()) => !matches!(first, Ok(Ok(()))),
@@ -87,9 +90,13 @@ pub async fn serve(
                     // Who says nothing must not keep a place.
                     if !silent {
                         let stream = Patient::new(stream, patience);
-                        connection(&builder, watcher, stream, patience.write, peer, app).await;
+                        let upgraded = connection(&builder, watcher, stream, patience.write, peer, app).await;
+                        if let Some((upgraded, line)) = upgraded {
+                            upgraded.converse(stop, drain).await;
+                            drop(line);
+                        }
                     }
-                    drop(place);
+                    drop((place, session));
                 });
             }
             // Too many open files and the like pass; what does not will show in the log until it does.
@@ -113,6 +120,7 @@ async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     Ok((stream, peer))
 }
 
+/// Serves a connection to its end, or until a session follows: that is returned, with the log line of its request.
 async fn connection(
     builder: &Builder<TokioExecutor>,
     watcher: Watcher,
@@ -120,21 +128,29 @@ async fn connection(
     write: Duration,
     peer: SocketAddr,
     app: App,
-) {
+) -> Option<(Upgrading, Logged)> {
     let app = Arc::new(app);
+    let (begin, mut begun) = mpsc::channel(1);
     let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
-        let app = Arc::clone(&app);
+        let (app, begin) = (Arc::clone(&app), begin.clone());
         async move {
             let shared = request.version() == Version::HTTP_2;
-            let response = app.answer(peer.ip(), request).await;
+            let mut response = app.answer(peer.ip(), request).await;
+            if let Some(session) = response.body_mut().session() {
+                let (head, line) = response.into_parts();
+                // There is one upgrade of a connection; where there is no room, the session ends here.
+                drop(begin.try_send((session, line)));
+                return Ok(http::Response::from_parts(head, Paced::Over));
+            }
             let paced = |body| if shared { Paced::apart(body, write) } else { Paced::Direct(body) };
             Ok::<_, Infallible>(response.map(paced))
         }
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(error = %error, "a connection ended");
     }
+    begun.try_recv().ok()
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ pub mod models;
 pub mod openai;
 pub mod passage;
 pub mod plain;
+pub mod realtime;
 mod redact;
 pub mod request;
 pub mod responses;

@@ -13,6 +13,7 @@ mod roots;
 mod secret;
 mod service_account;
 mod shared;
+mod socket;
 mod stream;
 mod target;
 mod tokens;
@@ -35,6 +36,7 @@ pub(crate) use self::{
     aws::refuses_credential,
     headers::{back, retry_after},
     secret::Secret,
+    socket::{Opening, Socket},
     target::Target,
 };
 use self::{

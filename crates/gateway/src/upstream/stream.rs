@@ -26,6 +26,8 @@ pub(super) enum Stream {
 /// Opens connections.
 pub(super) struct Dialer {
     tls: TlsConnector,
+    /// The same for what only HTTP/1.1 has.
+    http1: TlsConnector,
     policy: DialPolicy,
     limit: Duration,
 }
@@ -39,8 +41,10 @@ impl Dialer {
             Ok(builder) => builder.with_root_certificates(roots.store()).with_no_client_auth(),
             Err(error) => unreachable!("{error}"),
         };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let http1 = TlsConnector::from(Arc::new(config.clone()));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Self { tls: TlsConnector::from(Arc::new(config)), policy, limit }
+        Self { tls: TlsConnector::from(Arc::new(config)), http1, policy, limit }
     }
 
     /// Connects, and speaks TLS where the origin does.
@@ -48,19 +52,31 @@ impl Dialer {
     /// # Errors
     /// The address cannot be reached in time, or is not who it should be.
     pub(super) async fn dial(&self, origin: &Origin) -> io::Result<Stream> {
-        tokio::time::timeout(self.limit, self.dial_for_ever(origin))
+        self.dial_in_time(origin, &self.tls).await
+    }
+
+    /// The same, to speak HTTP/1.1 and nothing else.
+    ///
+    /// # Errors
+    /// As [`Dialer::dial`].
+    pub(super) async fn dial_http1(&self, origin: &Origin) -> io::Result<Stream> {
+        self.dial_in_time(origin, &self.http1).await
+    }
+
+    async fn dial_in_time(&self, origin: &Origin, tls: &TlsConnector) -> io::Result<Stream> {
+        tokio::time::timeout(self.limit, self.dial_for_ever(origin, tls))
             .await
             .map_err(|_| io::ErrorKind::TimedOut)?
     }
 
-    async fn dial_for_ever(&self, origin: &Origin) -> io::Result<Stream> {
+    async fn dial_for_ever(&self, origin: &Origin, tls: &TlsConnector) -> io::Result<Stream> {
         let stream = dial(&origin.host, origin.port, &self.policy, self.limit).await?;
         if !origin.secure {
             return Ok(Stream::Plain(stream));
         }
         let name =
             rustls::pki_types::ServerName::try_from(origin.host.to_string()).map_err(io::Error::other)?;
-        Ok(Stream::Secure(Box::new(self.tls.connect(name, stream).await?)))
+        Ok(Stream::Secure(Box::new(tls.connect(name, stream).await?)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The model API: requests on their way in, refusals in the caller's dialect, lists of models.
 
 pub(crate) mod jobs;
+pub(crate) mod realtime;
 
 use axum::{
     Json,

@@ -1,0 +1,179 @@
+//! Opening a session: the checks of every model request, then a channel whose upstream takes it.
+
+use std::{net::IpAddr, sync::Arc};
+
+use http::HeaderMap;
+use model::{clock::Timestamp, refusal::Refusal};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use wire::{realtime::Format, request::Scan};
+
+use super::{
+    Session,
+    account::Account,
+    books::Books,
+    ear::Payer,
+    handshake::{self, Handshake},
+    meter::Meter,
+};
+use crate::{
+    admission::{self, Credentials},
+    attempt::{self, Failed},
+    bill::Bill,
+    bound::{self, Asked, Held, Tariff},
+    door::Door,
+    entry::Entry,
+    exchange::Told,
+    gateway::Gateway,
+    measure::Measured,
+    provider::Speech,
+    routing::{Attempt, Attempts, Next, UpstreamFailure},
+    upstream::{Opening, Socket},
+};
+
+/// Bytes that are read at a time.
+const READ: usize = 16 << 10;
+/// Tokens of a picture where nobody says how many it has at most.
+const IMAGE: u64 = 4096;
+
+/// A wish for a session.
+pub struct Question {
+    /// The API keys that it carries.
+    pub credentials: Credentials,
+    /// The caller's address.
+    pub client: IpAddr,
+    /// The caller's headers.
+    pub headers: HeaderMap,
+    /// What stands behind the path's question mark.
+    pub query: Option<String>,
+    /// The request id that the caller sees.
+    pub request_id: String,
+    /// What the log line will say.
+    pub entry: Entry,
+    /// When it arrived.
+    pub started: Timestamp,
+}
+
+/// A session that may begin.
+pub struct Accepted {
+    /// The headers of the answer that switches protocols.
+    pub headers: HeaderMap,
+    /// The session, for when they are switched.
+    pub session: Session,
+}
+
+/// Opens a session: checks, holds, and connects to an upstream.
+///
+/// # Errors
+/// The refusal that the caller gets. Nothing is charged then.
+pub async fn open(gateway: &Arc<Gateway>, question: Question) -> Result<Accepted, Refusal> {
+    let result = tell(gateway, question).await;
+    let status = result.as_ref().map_or_else(Refusal::status, |_| 101);
+    gateway.metrics.request(Door::Realtime.path(), status);
+    result
+}
+
+async fn tell(gateway: &Arc<Gateway>, question: Question) -> Result<Accepted, Refusal> {
+    let Question { credentials, client, headers, query, request_id, entry, started } = question;
+    let known = admission::admit(gateway, &credentials, client, started).await?;
+    entry.note(|facts| (facts.account, facts.key) = (Some(known.account.id), Some(known.key.id)));
+    let handshake = Handshake::read(&headers)?;
+    let model = handshake::model(query.as_deref())?;
+    entry.note(|facts| (facts.model, facts.stream) = (Some(model.clone()), true));
+    let way = admission::way(gateway, &known, Door::Realtime, &model)?;
+    tracing::debug!(request_id, plan = %way.plan, "planned");
+    let mut attempts = Attempts::new(way.plan, &gateway.health, gateway.now());
+    let next = |attempts: &mut Attempts| attempts.next(&gateway.health, &gateway.budget, gateway.now());
+    let mut attempt = next(&mut attempts).map_err(|_| Refusal::UpstreamError)?;
+    attempt.note(&entry);
+
+    let tariff =
+        Tariff { price: Arc::clone(&way.price), ratio: attempt.ratio, measured: Measured::default() };
+    let scan = Scan::of_form(model, true, 1, 0, 0);
+    let told =
+        Told { known: &known, scan: &scan, door: Door::Realtime, client, request_id: &request_id, started };
+    let asked = Asked { scan: &scan, body: &bytes::Bytes::new(), door: Door::Realtime };
+    let context = told.context(&attempt, &way.price);
+    let Held { mut hold, tariff, output, .. } = bound::hold(gateway, &known, tariff, asked, context).await?;
+    let mut bill = Bill::new(gateway, tariff, entry.clone(), started, request_id.clone());
+    let (config, onward) = (config(gateway), handshake.onward(&headers));
+    let upstream = loop {
+        let failed = match connect(gateway, &attempt, &onward, &scan.model, config).await {
+            Ok(upstream) => {
+                attempt.permit.succeeded();
+                break upstream;
+            }
+            Err(failed) => failed,
+        };
+        if failed.failure.is_none_or(|failure| attempt.failed(gateway, failure) == Next::Answer) {
+            return Err(bill.refuse(hold, failed.refusal));
+        }
+        attempt = loop {
+            let Ok(next) = next(&mut attempts) else { return Err(bill.refuse(hold, failed.refusal)) };
+            if bound::raise(&mut hold, &bill.tariff, next.ratio, output).await {
+                break next;
+            }
+            attempts.unaffordable(next, &gateway.budget);
+        };
+        attempt.note(&entry);
+        bill.tariff.ratio = attempt.ratio;
+        hold.retarget(told.context(&attempt, &way.price));
+    };
+    if let Err(error) = hold.durable().await {
+        tracing::error!(%error, "no session may begin");
+        return Err(bill.refuse(hold, Refusal::Unavailable));
+    }
+    bill.first_byte();
+    let price = &way.price;
+    // Reasoning is charged but not seen while it passes, so it cannot be followed in steps.
+    let step = if price.reasoning { price.max_output } else { gateway.settings.stream_step.max(2) };
+    let meter = Meter::new(bill.tariff.clone(), price.image_tokens.unwrap_or(IMAGE));
+    let payer = Payer {
+        gateway: Arc::clone(gateway),
+        known: Arc::clone(&known),
+        snapshot: way.snapshot,
+        context: hold.context().clone(),
+    };
+    let books = Books {
+        payer,
+        account: Account::new(bill, known, hold),
+        meter,
+        input: Format::LEAST,
+        ear: None,
+        step: step.min(price.max_output).max(1),
+        quiet: watch::Sender::new(true),
+    };
+    Ok(Accepted { headers: handshake.granted(), session: Session { books, upstream, config } })
+}
+
+/// How large messages may be.
+fn config(gateway: &Gateway) -> WebSocketConfig {
+    let most = Some(gateway.settings.realtime_message);
+    WebSocketConfig::default()
+        .read_buffer_size(READ)
+        .write_buffer_size(0)
+        .max_message_size(most)
+        .max_frame_size(most)
+}
+
+/// Asks the upstream of one channel for a session.
+async fn connect(
+    gateway: &Gateway,
+    attempt: &Attempt,
+    headers: &HeaderMap,
+    model: &str,
+    config: WebSocketConfig,
+) -> Result<Box<Socket>, Failed> {
+    let channel = attempt.permit.channel();
+    let Some(Speech::Native(path)) = channel.provider.speech(Door::Realtime, true, None) else {
+        return Err(UpstreamFailure::Connect.into());
+    };
+    let model = utf8_percent_encode(channel.upstream_model(model), NON_ALPHANUMERIC);
+    let path = format!("{path}?model={model}");
+    let limit = attempt.limit.min(gateway.settings.first_byte);
+    match gateway.upstream.open_socket(channel, headers, &path, config, limit).await? {
+        Opening::Open(socket) => Ok(socket),
+        Opening::Refused(response) => Err(attempt::refused(gateway, channel.provider, response).await),
+    }
+}

@@ -1,0 +1,148 @@
+//! What a caller says.
+
+use serde_json::Value;
+
+use super::{decoded, strings};
+
+/// An event of a caller.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// What it is, where it says so.
+    pub kind: String,
+    /// What it brings into the conversation.
+    pub brings: Brought,
+    /// The models that it names for the session or a response.
+    models: Vec<String>,
+    /// The models that it names for writing down what is heard.
+    pub transcription: Vec<String>,
+}
+
+/// What an event brings into the conversation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Brought {
+    /// Bytes of text.
+    pub text: u64,
+    /// Bytes of sound.
+    pub sound: u64,
+    /// Pictures.
+    pub images: u64,
+}
+
+/// Why an event cannot go on. The text is the outside message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    /// It is no JSON object.
+    #[error("an event must be a JSON object")]
+    Malformed,
+    /// It says twice what it is.
+    #[error("type must stand once in an event")]
+    TypeTwice,
+    /// It names another model than the session has.
+    #[error("the model of a session cannot be changed")]
+    OtherModel,
+}
+
+/// Reads an event.
+///
+/// # Errors
+/// [`EventError`].
+pub fn read(text: &str) -> Result<Event, EventError> {
+    let mut event = Event::default();
+    let mut kinds = 0;
+    let mut heavy = 0;
+    let visited = strings::visit(text.as_bytes(), |path, raw| {
+        let last = path.rsplit('.').next().unwrap_or_default();
+        match path {
+            "type" => (kinds, event.kind) = (kinds + 1, plain(raw)),
+            "session.model" | "response.model" => event.models.push(plain(raw)),
+            "session.audio.input.transcription.model" | "session.input_audio_transcription.model" => {
+                event.transcription.push(plain(raw));
+            }
+            _ if last == "audio" => {
+                heavy += raw.len();
+                event.brings.sound += decoded(raw.len());
+            }
+            _ if last == "image_url" || path.ends_with("image_url.url") => {
+                heavy += raw.len();
+                event.brings.images += 1;
+            }
+            _ => {}
+        }
+    });
+    visited.map_err(|_| EventError::Malformed)?;
+    if kinds > 1 {
+        return Err(EventError::TypeTwice);
+    }
+    event.brings.text = text.len().saturating_sub(heavy) as u64;
+    Ok(event)
+}
+
+impl Event {
+    /// The event as the upstream gets it, whose name for the session's `model` is `upstream`; `None` where it goes as it is.
+    ///
+    /// # Errors
+    /// [`EventError::OtherModel`].
+    pub fn renamed(&self, text: &str, model: &str, upstream: &str) -> Result<Option<String>, EventError> {
+        if self.models.iter().any(|named| named != model) {
+            return Err(EventError::OtherModel);
+        }
+        if self.models.is_empty() || model == upstream {
+            return Ok(None);
+        }
+        let mut event: Value = serde_json::from_str(text).map_err(|_| EventError::Malformed)?;
+        for place in ["/session/model", "/response/model"] {
+            if let Some(named) = event.pointer_mut(place) {
+                *named = Value::from(upstream);
+            }
+        }
+        Ok(Some(event.to_string()))
+    }
+}
+
+/// A string without its escapes.
+pub(super) fn plain(raw: &[u8]) -> String {
+    let quoted = [b"\"", raw, b"\""].concat();
+    serde_json::from_slice(&quoted).unwrap_or_else(|_| String::from_utf8_lossy(raw).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weighs_what_an_event_brings() {
+        for (text, heavy, sound, images) in [
+            (r#"{"type":"input_audio_buffer.append","audio":"AAAAAAAA"}"#, 8, 6, 0),
+            (r#"{"item":{"content":[{"type":"input_audio","audio":"AAAA"},{"text":"abc"}]}}"#, 4, 3, 0),
+            (r#"{"item":{"content":[{"image_url":"data:image/png;base64,AAAA"}]}}"#, 26, 0, 1),
+            (r#"{"item":{"content":[{"image_url":{"url":"https://x"}}]}}"#, 9, 0, 1),
+        ] {
+            let brings = Brought { text: text.len() as u64 - heavy, sound, images };
+            assert_eq!(read(text).unwrap().brings, brings, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_model_of_a_session_stays() {
+        let text = r#"{"type":"session.update","session":{"model":"m","tools":[1.50]}}"#;
+        let event = read(text).unwrap();
+        assert_eq!(event.renamed(text, "m", "m"), Ok(None));
+        assert_eq!(event.renamed(text, "other", "other"), Err(EventError::OtherModel));
+        let renamed = event.renamed(text, "m", "theirs").unwrap().unwrap();
+        assert!(renamed.contains(r#""model":"theirs""#), "{renamed}");
+        let twice = r#"{"session":{"model":"m"},"session":{"mod\u0065l":"n"}}"#;
+        assert_eq!(read(twice).unwrap().renamed(twice, "m", "m"), Err(EventError::OtherModel));
+    }
+
+    #[test]
+    fn refuses_what_could_be_read_in_two_ways() {
+        for (text, error) in [
+            (r#"{"type":"a","type":"b"}"#.to_owned(), EventError::TypeTwice),
+            ("[]".to_owned(), EventError::Malformed),
+            ("{} {}".to_owned(), EventError::Malformed),
+            (format!("{{\"a\":{}", "[".repeat(100_000)), EventError::Malformed),
+        ] {
+            assert_eq!(read(&text), Err(error));
+        }
+    }
+}
