@@ -222,6 +222,23 @@ impl Hold {
         self.progress = Some(outcome);
     }
 
+    /// Notes what was delivered so far before anything further is: a part of the request has ended, and must be charged
+    /// whatever happens.
+    ///
+    /// # Errors
+    /// The journal does not take it.
+    pub fn progress_at_once(&mut self, outcome: UsageOutcome) -> Result<(), HoldError> {
+        let units = Units::new(outcome.units.get().clamp(0, self.open.units().get()));
+        let outcome = UsageOutcome { units, ..outcome };
+        self.noted = self.ledger.clock.now();
+        let record = Record::Progress { hold: self.open.seq(), outcome: outcome.clone() };
+        self.progress = Some(outcome);
+        self.ledger.journal.remark(&record).map_err(|why| {
+            tracing::warn!(hold = %self.id(), ?why, "cannot note what has ended");
+            HoldError::NotAdmitting
+        })
+    }
+
     /// Ends the hold: writes the charge before it returns, and gives the rest back. Returns what was charged.
     pub fn settle(mut self, outcome: UsageOutcome) -> UsageOutcome {
         self.end(outcome)

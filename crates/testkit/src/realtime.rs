@@ -7,12 +7,16 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{Error, Message, handshake::derive_accept_key, protocol::Role},
+    tungstenite::{
+        Error, Message,
+        handshake::derive_accept_key,
+        protocol::{CloseFrame, Role, frame::coding::CloseCode},
+    },
 };
 
 use crate::{
     Script,
-    body::{Body, bytes},
+    body::{Body, USAGE, bytes, pause, spliced},
     error,
     member::joined,
     provider::Exchange,
@@ -21,6 +25,10 @@ use crate::{
 
 /// The subprotocol of the dialect.
 const PROTOCOL: &str = "realtime";
+/// Samples of a second, each of two bytes, and tokens of a second of sound that comes in and of one that goes out.
+const RATE: u64 = 24_000;
+const SECOND_IN: u64 = 10;
+const SECOND_OUT: u64 = 20;
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
@@ -37,7 +45,7 @@ pub(crate) fn accept(mut parts: Parts, exchange: Exchange) -> Response<Body> {
         if let Ok(upgraded) = upgrade.await {
             let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
             // A caller that breaks off is its own business.
-            drop(Session { socket, exchange, events: 0, responses: 0, heard: 0 }.converse().await);
+            drop(Session::new(socket, exchange).converse().await);
         }
     });
     let mut response = bytes(StatusCode::SWITCHING_PROTOCOLS, "application/json", "");
@@ -60,38 +68,113 @@ struct Session {
     responses: u64,
     /// Words of the conversation so far: each response is paid for all of them.
     heard: u64,
+    /// Tokens of sound in it.
+    sound: u64,
+    /// What the session was told to be.
+    settings: Value,
+}
+
+/// Whether the session goes on.
+enum Next {
+    GoOn,
+    Hang,
 }
 
 impl Session {
+    fn new(socket: Socket, exchange: Exchange) -> Self {
+        let settings = json!({
+            "id": "sess_1", "object": "realtime.session", "type": "realtime", "model": exchange.model,
+            "audio": {
+                "input": {"format": {"type": "audio/pcm", "rate": RATE}},
+                "output": {"format": {"type": "audio/pcm", "rate": RATE}},
+            },
+        });
+        Self { socket, exchange, events: 0, responses: 0, heard: 0, sound: 0, settings }
+    }
+
     async fn converse(mut self) -> Result<(), Error> {
-        let model = self.exchange.model.clone();
-        let session =
-            json!({"id": "sess_1", "object": "realtime.session", "type": "realtime", "model": model});
-        self.send("session.created", json!({"session": session})).await?;
+        self.send("session.created", json!({"session": self.settings})).await?;
         while let Some(message) = self.socket.next().await.transpose()? {
-            let Message::Text(text) = message else { continue };
+            let text = match message {
+                Message::Text(text) => text,
+                Message::Binary(bytes) => {
+                    self.socket.send(Message::Binary(bytes)).await?;
+                    continue;
+                }
+                _ => continue,
+            };
             let event: Value = serde_json::from_str(&text).unwrap_or_default();
-            match event.get("type").and_then(Value::as_str).unwrap_or_default() {
-                "session.update" => {
-                    let session = joined(session.clone(), event.get("session").cloned().unwrap_or_default());
-                    self.send("session.updated", json!({"session": session})).await?;
+            let next = match event.get("type").and_then(Value::as_str).unwrap_or_default() {
+                // What comes back is what arrived.
+                "echo" => {
+                    self.socket.send(Message::Text(text)).await?;
+                    Next::GoOn
                 }
-                "conversation.item.create" => {
-                    let item = event.get("item").cloned().unwrap_or_default();
-                    self.heard += said::count_members(&item, &["content", "output"]);
-                    let item = joined(json!({"id": format!("item_{}", self.events)}), item);
-                    self.send("conversation.item.added", json!({"item": item})).await?;
+                "goodbye" => {
+                    let code = event.get("code").and_then(Value::as_u64).unwrap_or(1000);
+                    let code = CloseCode::from(u16::try_from(code).unwrap_or(1000));
+                    self.socket.close(Some(CloseFrame { code, reason: "scripted".into() })).await?;
+                    Next::GoOn
                 }
-                "response.create" => self.respond(&event).await?,
-                other => {
-                    let message = format!("there is no event {other:?}");
-                    let error =
-                        json!({"type": "invalid_request_error", "code": "invalid_value", "message": message});
-                    self.send("error", json!({"error": error})).await?;
-                }
+                "flood" => loop {
+                    self.send("noise", json!({"noise": "x".repeat(1 << 16)})).await?;
+                },
+                kind => self.hear(kind, &event).await?,
+            };
+            if matches!(next, Next::Hang) {
+                return Ok(());
             }
         }
         Ok(())
+    }
+
+    async fn hear(&mut self, kind: &str, event: &Value) -> Result<Next, Error> {
+        match kind {
+            "session.update" => {
+                merge(&mut self.settings, event.get("session").cloned().unwrap_or_default());
+                self.send("session.updated", json!({"session": self.settings})).await?;
+            }
+            "conversation.item.create" => {
+                let item = event.get("item").cloned().unwrap_or_default();
+                self.heard += said::count_members(&item, &["content", "output"]);
+                let item = joined(json!({"id": format!("item_{}", self.events)}), item);
+                self.send("conversation.item.added", json!({"item": item})).await?;
+            }
+            "input_audio_buffer.append" => {
+                let audio = event.get("audio").and_then(Value::as_str).unwrap_or_default();
+                self.sound += (audio.len() as u64 / 4 * 3 * SECOND_IN).div_ceil(2 * RATE);
+                if self.settings.pointer("/audio/input/turn_detection/type").is_some() {
+                    self.send("input_audio_buffer.speech_stopped", json!({"item_id": "item_v"})).await?;
+                    self.commit().await?;
+                    return self.respond(&Value::Null).await;
+                }
+            }
+            "input_audio_buffer.commit" => self.commit().await?,
+            "response.create" => return self.respond(event).await,
+            other => {
+                let message = format!("there is no event {other:?}");
+                let error =
+                    json!({"type": "invalid_request_error", "code": "invalid_value", "message": message});
+                self.send("error", json!({"error": error})).await?;
+            }
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// Sound becomes a part of the conversation, and is written down where that was asked for.
+    async fn commit(&mut self) -> Result<(), Error> {
+        self.send("input_audio_buffer.committed", json!({"item_id": "item_s"})).await?;
+        let model = self.settings.pointer("/audio/input/transcription/model").and_then(Value::as_str);
+        let usage = match model {
+            None => return Ok(()),
+            Some(model) if model.starts_with("whisper") => json!({"type": "duration", "seconds": 1.5}),
+            Some(_) => json!({
+                "type": "tokens", "input_tokens": self.sound, "output_tokens": 4, "total_tokens": self.sound + 4,
+                "input_token_details": {"text_tokens": 0, "audio_tokens": self.sound},
+            }),
+        };
+        let done = json!({"item_id": "item_s", "content_index": 0, "transcript": "this was heard now", "usage": usage});
+        self.send("conversation.item.input_audio_transcription.completed", done).await
     }
 
     async fn send(&mut self, kind: &str, more: Value) -> Result<(), Error> {
@@ -100,33 +183,99 @@ impl Session {
         self.socket.send(Message::text(event.to_string())).await
     }
 
-    async fn respond(&mut self, event: &Value) -> Result<(), Error> {
+    async fn respond(&mut self, event: &Value) -> Result<Next, Error> {
+        let script = self.exchange.script.clone();
         let limit = event.pointer("/response/max_output_tokens").and_then(Value::as_u64);
-        let said = Said::new(&Asked { limit, input: self.heard, ..Asked::default() }, &self.exchange.script);
+        let said = Said::new(&Asked { limit, input: self.heard, ..Asked::default() }, &script);
         self.responses += 1;
-        let (id, item) = (format!("resp_{}", self.responses), format!("item_r{}", self.responses));
-        let response = |status: &str, output: Value, usage: Value| {
-            let response = json!({"id": id, "object": "realtime.response", "status": status, "output": output, "usage": usage});
-            json!({"response": response})
+        let id = format!("resp_{}", self.responses);
+        let response = |status: &str, output: Value, usage: &Value| {
+            json!({"response": {
+                "id": id, "object": "realtime.response", "conversation_id": "conv_1", "status": status, "output": output,
+                "usage": usage,
+            }})
         };
-        self.send("response.created", response("in_progress", json!([]), Value::Null)).await?;
-        for piece in &said.pieces {
-            let place = json!({"response_id": id, "item_id": item, "output_index": 0, "content_index": 0});
-            self.send("response.output_text.delta", joined(place, json!({"delta": piece}))).await?;
+        self.send("response.created", response("in_progress", json!([]), &Value::Null)).await?;
+        let spoken = self.settings.pointer("/output_modalities/0").and_then(Value::as_str) == Some("audio");
+        for (index, piece) in said.pieces.iter().enumerate() {
+            let at = |after: Option<u64>| after == Some(index as u64);
+            pause(script.chunk_ms).await;
+            if at(script.wait_after) && self.exchange.in_flight.released().await.is_err()
+                || at(script.reset_after)
+            {
+                return Ok(Next::Hang);
+            }
+            if at(script.stall_after) {
+                std::future::pending::<()>().await;
+            }
+            if at(script.fail_after) {
+                let error = json!({"type": "server_error", "code": null, "message": "scripted"});
+                self.send("error", json!({"error": error})).await?;
+                return Ok(Next::GoOn);
+            }
+            self.say(&id, piece, spoken).await?;
         }
-        let tokens = said.tokens;
-        let usage = json!({
-            "input_tokens": tokens.input, "output_tokens": tokens.output, "total_tokens": tokens.input + tokens.output,
-            "input_token_details": {"text_tokens": tokens.input, "audio_tokens": 0, "cached_tokens": tokens.cached},
-            "output_token_details": {"text_tokens": tokens.output, "audio_tokens": 0},
-        });
+        if script.truncate_after.is_some() {
+            self.socket.close(None).await?;
+            return Ok(Next::GoOn);
+        }
+        let usage = self.usage(&said, spoken);
         let status = if said.stop == Stop::Limit { "incomplete" } else { "completed" };
         let content = json!([{"type": "output_text", "text": said.text()}]);
         let output = json!([{
-            "id": item, "object": "realtime.item", "type": "message", "role": "assistant", "status": status, "content": content,
+            "id": format!("item_r{}", self.responses), "object": "realtime.item", "type": "message", "role": "assistant",
+            "status": status, "content": content,
         }]);
-        self.send("response.done", response(status, output, usage)).await?;
-        self.heard += tokens.output;
-        Ok(())
+        let done = response(status, output, &json!(USAGE));
+        self.events += 1;
+        let event =
+            joined(json!({"type": "response.done", "event_id": format!("event_{}", self.events)}), done);
+        let usages = script.usages(usage.to_string(), |tokens| {
+            format!(r#"{{"input_tokens":{tokens},"output_tokens":{tokens},"total_tokens":{tokens}}}"#)
+        });
+        let event = spliced(&event, "usage", usages.first().map(String::as_str));
+        self.socket.send(Message::text(event)).await?;
+        self.heard += said.tokens.output;
+        Ok(Next::GoOn)
+    }
+
+    /// A piece of a response: in text, or as a second of sound with its words.
+    async fn say(&mut self, id: &str, piece: &str, spoken: bool) -> Result<(), Error> {
+        let item = format!("item_r{}", self.responses);
+        let place = json!({"response_id": id, "item_id": item, "output_index": 0, "content_index": 0});
+        if !spoken {
+            return self.send("response.output_text.delta", joined(place, json!({"delta": piece}))).await;
+        }
+        let words = joined(place.clone(), json!({"delta": piece}));
+        self.send("response.output_audio_transcript.delta", words).await?;
+        let second = "AAAA".repeat(usize::try_from(2 * RATE / 3).unwrap_or(0));
+        self.send("response.output_audio.delta", joined(place, json!({"delta": second}))).await
+    }
+
+    /// What a response used: text, sound that came in, and twenty tokens for each second of sound that went out.
+    fn usage(&self, said: &Said, spoken: bool) -> Value {
+        let (words, sound) = (said.tokens.output, if spoken { said.tokens.output * SECOND_OUT } else { 0 });
+        let (text, cached) = (said.tokens.input, said.tokens.cached);
+        let (input, output) = (text + self.sound, words + sound);
+        json!({
+            "total_tokens": input + output, "input_tokens": input, "output_tokens": output,
+            "input_token_details": {
+                "text_tokens": text, "audio_tokens": self.sound, "image_tokens": 0, "cached_tokens": cached,
+                "cached_tokens_details": {"text_tokens": cached, "audio_tokens": 0, "image_tokens": 0},
+            },
+            "output_token_details": {"text_tokens": words, "audio_tokens": sound},
+        })
+    }
+}
+
+/// Puts the members of `more` into `object`, at every depth.
+fn merge(object: &mut Value, more: Value) {
+    match (object, more) {
+        (Value::Object(members), Value::Object(more)) => {
+            for (name, value) in more {
+                merge(members.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (object, more) => *object = more,
     }
 }

@@ -72,6 +72,16 @@ impl Account {
         }
     }
 
+    /// Notes it before a response is seen to end, which must be charged whatever happens.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn note_at_once(&mut self, so_far: Option<(Tokens, Provenance)>) -> Result<(), Refusal> {
+        let (Some(hold), Some((tokens, provenance))) = (&mut self.hold, so_far) else { return Ok(()) };
+        let outcome = self.bill.priced(tokens, provenance, 499);
+        hold.progress_at_once(outcome).map_err(|error| bound::refusal(&self.known, error))
+    }
+
     /// Ends the hold at what was used, after what that costs beyond it was held, if there is that much.
     pub(super) async fn settle(&mut self, so_far: Option<(Tokens, Provenance)>, end: Ending<'_>) {
         if let (Some(hold), Some((tokens, provenance))) = (&mut self.hold, so_far) {

@@ -111,6 +111,7 @@ impl Books {
                 self.meter.ended(&response, reported, joined);
                 self.account.relax();
                 self.cover(0).await?;
+                self.account.note_at_once(self.meter.so_far())?;
             }
             server::Event::Heard(reported) => match (&mut self.ear, reported) {
                 (Some(ear), reported) => ear.heard(reported, self.input).await?,

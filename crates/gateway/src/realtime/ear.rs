@@ -121,9 +121,8 @@ impl Ear {
         let provenance = if before == estimated { estimated } else { provenance };
         self.spent = Some((sum(spent, tokens), provenance));
         self.unheard = 0;
-        let covered = self.cover(format).await;
-        self.account.note(self.spent);
-        covered
+        self.cover(format).await?;
+        self.account.note_at_once(self.spent)
     }
 
     async fn cover(&mut self, format: Format) -> Result<(), Refusal> {

@@ -83,12 +83,12 @@ impl Meter {
 
     /// Something comes into the conversation.
     pub(super) fn brings(&mut self, brought: Brought) {
-        let Brought { text, sound, images } = brought;
+        let Brought { text, words, sound, images } = brought;
         let heard = |rate| tokens_of(sound, self.input, rate);
         let pictures = images.saturating_mul(self.image_tokens);
         let Length { most, likely } = &mut self.heard;
         *most = most.saturating_add(text).saturating_add(heard(MOST_SECOND_IN)).saturating_add(pictures);
-        let words = estimate(text.saturating_add(pictures));
+        let words = estimate(words.saturating_add(pictures));
         *likely = likely.saturating_add(words).saturating_add(heard(SECOND_IN));
     }
 

@@ -7,5 +7,6 @@ mod full;
 mod jobs;
 mod postgres;
 mod process;
+mod realtime;
 mod restart;
 mod start;

@@ -45,7 +45,7 @@ pub(crate) struct App {
     pub(crate) key: String,
     pub(crate) clock: Arc<Ahead>,
     client: Client<HttpConnector, Full<Bytes>>,
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
     _dir: tempfile::TempDir,
 }
 
@@ -190,7 +190,7 @@ impl App {
             key: String::new(),
             clock: ahead,
             client,
-            _stop: stop,
+            stop,
             _dir: dir,
         }
     }
@@ -290,6 +290,11 @@ impl App {
     pub(crate) async fn chat(&self, key: &str, body: &Value) -> Reply {
         let bearer = format!("Bearer {key}");
         self.call("POST", "/v1/chat/completions", &[("authorization", &bearer)], body.to_string()).await
+    }
+
+    /// Asks the service to end.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
     }
 
     pub(crate) async fn usage(&self, key: &str) -> Value {

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
 
 use crate::app::{App, question};
+use crate::realtime::Talk;
 
 /// A certificate authority of our own in PEM, and what a server needs that it has certified.
 fn certified(alpn: &[&str]) -> (String, Arc<ServerConfig>) {
@@ -137,6 +138,22 @@ async fn a_further_connection_is_opened_where_one_takes_no_more_requests() {
     assert!((2..=3).contains(&connections), "{connections}");
     drop(open);
     in_flight.wait_for(|count| *count == 0).await.unwrap();
+    app.verified().await;
+}
+
+/// A websocket needs HTTP/1.1, also where other requests share a connection of HTTP/2.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_websocket_has_a_connection_of_its_own() {
+    let (pem, tls) = certified(&["h2", "http/1.1"]);
+    let provider = Provider::start_secure(tls).await.unwrap();
+    provider.record();
+    let app = app(&provider.url(), Some(&pem)).await;
+    assert_eq!(app.chat(&app.key, &question("s")).await.status, 200);
+    let mut talk = Talk::about(&app, &app.key, "s").await;
+    talk.turn().await;
+    talk.leave().await;
+    let versions: Vec<_> = provider.seen().iter().map(|seen| seen.version).collect();
+    assert_eq!(versions, [Version::HTTP_2, Version::HTTP_11]);
     app.verified().await;
 }
 

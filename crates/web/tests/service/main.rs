@@ -28,6 +28,8 @@ mod outage;
 mod passkeys;
 mod pictures;
 mod playground;
+mod realtime;
+mod realtime_ends;
 mod routes;
 mod second_factor;
 mod slow;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{decoded, strings};
+use crate::json::text_length;
 
 /// An event of a caller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,8 +21,10 @@ pub struct Event {
 /// What an event brings into the conversation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Brought {
-    /// Bytes of text.
+    /// Bytes that are neither sound nor pictures: no text in it is longer.
     pub text: u64,
+    /// Bytes of what is said in it, and not only says what it is.
+    pub words: u64,
     /// Bytes of sound.
     pub sound: u64,
     /// Pictures.
@@ -41,6 +44,21 @@ pub enum EventError {
     #[error("the model of a session cannot be changed")]
     OtherModel,
 }
+
+/// Members that only say what something is.
+const STRUCTURE: [&str; 11] = [
+    "type",
+    "role",
+    "id",
+    "object",
+    "status",
+    "model",
+    "event_id",
+    "item_id",
+    "previous_item_id",
+    "call_id",
+    "voice",
+];
 
 /// Reads an event.
 ///
@@ -66,7 +84,8 @@ pub fn read(text: &str) -> Result<Event, EventError> {
                 heavy += raw.len();
                 event.brings.images += 1;
             }
-            _ => {}
+            _ if STRUCTURE.contains(&last) => {}
+            _ => event.brings.words += text_length(raw),
         }
     });
     visited.map_err(|_| EventError::Malformed)?;
@@ -111,13 +130,13 @@ mod tests {
 
     #[test]
     fn weighs_what_an_event_brings() {
-        for (text, heavy, sound, images) in [
-            (r#"{"type":"input_audio_buffer.append","audio":"AAAAAAAA"}"#, 8, 6, 0),
-            (r#"{"item":{"content":[{"type":"input_audio","audio":"AAAA"},{"text":"abc"}]}}"#, 4, 3, 0),
-            (r#"{"item":{"content":[{"image_url":"data:image/png;base64,AAAA"}]}}"#, 26, 0, 1),
-            (r#"{"item":{"content":[{"image_url":{"url":"https://x"}}]}}"#, 9, 0, 1),
+        for (text, heavy, words, sound, images) in [
+            (r#"{"type":"input_audio_buffer.append","audio":"AAAAAAAA"}"#, 8, 0, 6, 0),
+            (r#"{"item":{"content":[{"type":"input_audio","audio":"AAAA"},{"text":"abc"}]}}"#, 4, 3, 3, 0),
+            (r#"{"item":{"content":[{"image_url":"data:image/png;base64,AAAA"}]}}"#, 26, 0, 0, 1),
+            (r#"{"item":{"content":[{"image_url":{"url":"https://x"}}]}}"#, 9, 0, 0, 1),
         ] {
-            let brings = Brought { text: text.len() as u64 - heavy, sound, images };
+            let brings = Brought { text: text.len() as u64 - heavy, words, sound, images };
             assert_eq!(read(text).unwrap().brings, brings, "{text}");
         }
     }
