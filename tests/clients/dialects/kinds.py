@@ -14,6 +14,7 @@ KINDS = {
     "azure": ("azure", "/openai/v1"),
     "anthropic": ("anthropic", "/v1"),
     "gemini": ("gemini", "/v1beta"),
+    "gateway": ("gateway", "/gateway"),
 }
 # What is known of the models of a way, where that decides how they are asked.
 ENDPOINTS = {"responses": ["openai-response"]}
@@ -35,6 +36,8 @@ def channels(way):
 def model(way, name):
     endpoints = f"endpoints = {json.dumps(ENDPOINTS[way])}\n" if way in ENDPOINTS else ""
     price = "[[model.price]]\ninput = 2\ncached_input = 1\ncache_write = 4\noutput = 6\n"
+    if name.startswith(("filmer", "spoiler")):
+        price = "[[model.price]]\nper_second = 0.01\n"
     return f'[[model]]\nid = "{name}"\nprovider = "Apsis"\nmax_output = 4000\n{endpoints}{price}'
 
 

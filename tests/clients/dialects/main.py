@@ -14,17 +14,20 @@ CLIENTS = [
     "openai_vectors",
     "openai_media",
     "openai_files",
+    "openai_videos",
     "openai_realtime",
     "anthropic_messages",
     "google_generate",
     "langchain_agents",
 ]
 # What only some upstreams have.
+SPEAKS_OPENAI = {None, "openai", "responses", "azure", "compatible", "gateway"}
 ONLY = {
-    "openai_vectors": {None, "openai", "azure", "compatible"},
-    "openai_media": {None, "openai", "azure"},
-    "openai_files": {None},
-    "openai_realtime": {None},
+    "openai_vectors": SPEAKS_OPENAI,
+    "openai_media": SPEAKS_OPENAI,
+    "openai_files": SPEAKS_OPENAI,
+    "openai_videos": SPEAKS_OPENAI - {"compatible"},
+    "openai_realtime": SPEAKS_OPENAI,
 }
 
 origin, key, *rest = sys.argv[1:]

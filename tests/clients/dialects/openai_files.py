@@ -1,9 +1,8 @@
-"""The official OpenAI client for Python on what is sent as a form or kept by the provider: edits of images, recordings, videos."""
+"""The official OpenAI client for Python on what is sent as a form: edits of images, and recordings."""
 
 import base64
 import io
 
-import openai
 from openai_chat import client
 from way import PIXEL, QUESTION
 
@@ -26,16 +25,4 @@ def transcriptions(way):
     assert translated.text == heard.text, translated
 
 
-def videos(way):
-    job = client(way).videos.create_and_poll(model=way.model("filmer"), prompt=QUESTION, poll_interval_ms=1)
-    assert (job.status, job.progress) == ("completed", 100), job
-    assert client(way).videos.download_content(job.id).read() == b"moving pictures"
-    other = client(way).videos.remix(job.id, prompt="slower")
-    assert other.remixed_from_video_id == job.id, other
-    assert client(way).videos.delete(job.id).deleted
-    failed = client(way).videos.create_and_poll(model=way.model("spoiler"), prompt=QUESTION, poll_interval_ms=1)
-    assert failed.status == "failed" and failed.error.code == "scripted", failed
-    way.refused(openai.NotFoundError, lambda: client(way).videos.retrieve("video_0"), 404)
-
-
-CASES = [edits, transcriptions, videos]
+CASES = [edits, transcriptions]

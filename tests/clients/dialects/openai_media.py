@@ -16,6 +16,16 @@ def speech(way):
     ) as answer:
         assert answer.headers["content-type"] == "audio/mpeg"
         assert answer.read() == b"sound 0;sound 1;sound 2;"
+    # Speech is paid for by the character.
+    way.books((len(QUESTION), 1), "counted")
 
 
-CASES = [images, speech]
+def streamed(way):
+    events = list(
+        client(way).images.generate(model=way.model("plain"), prompt=QUESTION, stream=True, partial_images=1)
+    )
+    assert [event.type for event in events] == ["image_generation.partial_image", "image_generation.completed"], events
+    way.books((3, 100))
+
+
+CASES = [images, speech, streamed]
