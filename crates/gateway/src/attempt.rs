@@ -6,12 +6,12 @@ use hyper::body::Body;
 use model::{
     clock::Timestamp,
     refusal::Refusal,
-    usage::{Parts, Tokens},
+    usage::Parts,
 };
 use store::ModelFacts;
 use wire::{
     google,
-    openai::{answer::Answer, estimate, upstream_error, usage::Reported},
+    openai::{answer::Answer, estimate, upstream_error},
     passage::Passage,
     plain::Sound,
     request::Scan,
@@ -63,6 +63,8 @@ pub(crate) struct Got {
 /// What is in it.
 pub(crate) enum Content {
     Whole(Bytes, Seen),
+    /// Nobody was asked: nothing is learnt of the channel, and nothing was used.
+    Known(Bytes),
     Stream(UpstreamBody, Passage),
 }
 
@@ -179,8 +181,7 @@ fn seen(request: &Request<'_>, read: &Answer) -> Seen {
 fn known(body: Bytes) -> Got {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let seen = Seen { reported: Reported::Good(Tokens::default()), delivered: 0, pieces: Parts::default() };
-    Got { status: StatusCode::OK, headers, content: Content::Whole(body, seen) }
+    Got { status: StatusCode::OK, headers, content: Content::Known(body) }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use wire::{error::Setting, openai::usage::Reported};
 use crate::{bound::Tariff, entry::Entry, gateway::Gateway};
 
 /// What was seen of an answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seen {
     /// The provider's own report.
     pub(crate) reported: Reported,
@@ -54,6 +54,10 @@ impl Bill {
 
     /// What a use costs: by the provider's report where it can be true, else by what was delivered.
     pub(crate) fn outcome(&self, seen: Seen, status: u16) -> UsageOutcome {
+        // What is free uses nothing of what is priced.
+        if self.tariff.measured.free {
+            return self.priced(Tokens::default(), Provenance::Counted, status);
+        }
         let (mut tokens, provenance) = match seen.reported {
             Reported::Good(tokens) => (tokens, Provenance::Reported),
             Reported::Absent | Reported::Absurd => {

@@ -30,18 +30,12 @@ pub(crate) struct Tariff {
 impl Tariff {
     /// The most that the input and `output` tokens can cost.
     pub(crate) fn bound(&self, output: u64) -> Result<Units, CostOverflow> {
-        if self.measured.free {
-            return Ok(Units::ZERO);
-        }
         let Measured { input, seconds, images, .. } = self.measured;
         self.price.price.bound_of(self.ratio, &Most { input, output, seconds, images })
     }
 
     /// What these tokens cost.
     pub(crate) fn cost(&self, tokens: &Tokens) -> Result<Units, CostOverflow> {
-        if self.measured.free {
-            return Ok(Units::ZERO);
-        }
         self.price.price.cost(self.ratio, tokens)
     }
 }

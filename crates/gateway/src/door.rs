@@ -1,6 +1,6 @@
 //! The doors of the model API: where a request comes in, and what follows from it.
 
-use model::price::Price;
+use model::price::{Price, Ratio};
 use store::ModelFacts;
 use wire::{dialect::Dialect, request::Format};
 
@@ -315,6 +315,11 @@ impl Door {
     /// Whether it costs nothing.
     pub(crate) const fn is_free(self) -> bool {
         matches!(self, Self::CountMessages | Self::CountContents)
+    }
+
+    /// The price ratio here in a group that has `ratio`. What is free has none, so that its records add up too.
+    pub(crate) const fn ratio(self, ratio: Ratio) -> Ratio {
+        if self.is_free() { Ratio(0) } else { ratio }
     }
 
     /// Whether usage has to be asked for in its streams.

@@ -22,7 +22,7 @@ use wire::{
 use crate::{
     admission::{self, Credentials},
     attempt::{self, Content, Got, Request},
-    bill::Bill,
+    bill::{Bill, Seen},
     body::{self, Patience},
     bound::{self, Asked, Held, Tariff},
     channels,
@@ -147,7 +147,7 @@ where
     attempt.note(&entry);
 
     let measured = door.measure(&scan, &body, form.as_ref(), way.price.image_tokens);
-    let tariff = Tariff { price: Arc::clone(&way.price), ratio: attempt.ratio, measured };
+    let tariff = Tariff { price: Arc::clone(&way.price), ratio: door.ratio(attempt.ratio), measured };
     let told = Told { known: &known, scan: &scan, door, client, request_id: &request_id, started };
     let context = told.context(&attempt, &way.price);
     let asked = Asked { scan: &scan, body: &body, door };
@@ -170,7 +170,10 @@ where
     let got = loop {
         let failed = match attempt::make(gateway, &attempt, &request).await {
             Ok(got) => {
-                attempt.permit.succeeded();
+                // Where nobody was asked, the permit is given back as it is dropped.
+                if !matches!(got.content, Content::Known(_)) {
+                    attempt.permit.succeeded();
+                }
                 break got;
             }
             Err(failed) => failed,
@@ -181,13 +184,13 @@ where
         }
         attempt = loop {
             let Ok(next) = next(&mut attempts) else { return Err(bill.refuse(hold, failed.refusal)) };
-            if bound::raise(&mut hold, &bill.tariff, next.ratio, output).await {
+            if bound::raise(&mut hold, &bill.tariff, door.ratio(next.ratio), output).await {
                 break next;
             }
             attempts.unaffordable(next, &gateway.budget);
         };
         attempt.note(&entry);
-        bill.tariff.ratio = attempt.ratio;
+        bill.tariff.ratio = door.ratio(attempt.ratio);
         hold.retarget(told.context(&attempt, &way.price));
     };
 
@@ -199,6 +202,10 @@ where
     let body = match content {
         Content::Whole(whole, read) => {
             bill.settle(hold, read, status.as_u16()).await;
+            AnswerBody(Inner::Whole(Full::new(whole)))
+        }
+        Content::Known(whole) => {
+            bill.settle(hold, Seen::default(), status.as_u16()).await;
             AnswerBody(Inner::Whole(Full::new(whole)))
         }
         Content::Stream(upstream, passage) => {
@@ -302,7 +309,7 @@ impl Told<'_> {
             door: self.door.path().to_owned(),
             stream: self.scan.stream,
             price: price.price.id,
-            ratio: attempt.ratio,
+            ratio: self.door.ratio(attempt.ratio),
             client: self.client,
             started: self.started,
         }

@@ -49,7 +49,7 @@ pub(crate) struct Measured {
     pub(crate) estimated_seconds: u64,
     /// The most images.
     pub(crate) images: u64,
-    /// Whether nothing is charged, whatever is used.
+    /// Whether nothing is priced here, whatever is used.
     pub(crate) free: bool,
 }
 

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod app;
+mod bills;
 mod browser;
 mod catalogue;
 mod clouds;

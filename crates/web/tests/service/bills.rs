@@ -1,0 +1,49 @@
+//! What is charged where it is not the tokens of an answer, and that every record explains itself.
+
+use serde_json::{Value, json};
+use testkit::Script;
+
+use crate::app::{App, Reply};
+
+async fn ask(app: &App, path: &str, body: &Value) -> Reply {
+    app.call("POST", path, &[("x-api-key", &app.key)], body.to_string()).await
+}
+
+/// The record of a request, which must add up.
+async fn record(app: &App, reply: &Reply) -> Value {
+    let id = reply.header("x-request-id").unwrap();
+    let found = app.manage("GET", &format!("/api/log/self?request_id={id}"), None).await.json();
+    let record = found["data"]["items"][0].clone();
+    let charge = &record["charge"];
+    let number = |value: &Value| i128::from(value.as_i64().unwrap());
+    let lines = charge["lines"].as_array().unwrap();
+    let sum: i128 =
+        lines.iter().map(|line| number(&line["quantity"]) * number(&line["units_per_million"])).sum();
+    let scale = 1_000_000_000_000;
+    let cost = (sum * number(&charge["ratio_millionths"]) + scale - 1) / scale;
+    assert_eq!(number(&charge["units"]) + number(&charge["not_charged"]), cost, "{record}");
+    record
+}
+
+#[tokio::test]
+async fn a_free_count_explains_itself_and_says_nothing_of_the_channel() {
+    let app = App::start().await;
+    app.price("m", 1_000_000, 1_000_000, 7).await;
+    let question = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "one two"}]});
+    let count = ask(&app, "/v1/messages/count_tokens", &question).await;
+    assert_eq!(count.status, 200, "{}", count.text());
+    let counted = record(&app, &count).await;
+    assert_eq!(
+        (&counted["quota"], &counted["prompt_tokens"], &counted["charge"]["counted_by"]),
+        (&json!(0), &json!(0), &json!("counted")),
+        "{counted}"
+    );
+    // Five failures in a row open the breaker of a channel, whatever was counted here meanwhile.
+    app.provider.script("m", Script { status: Some(500), ..Script::default() });
+    for _ in 0..5 {
+        assert_eq!(app.chat(&app.key, &question).await.status, 500);
+        ask(&app, "/v1/messages/count_tokens", &question).await;
+    }
+    assert_eq!(app.chat(&app.key, &question).await.status, 503, "the breaker is open");
+    app.verified().await;
+}
