@@ -50,6 +50,10 @@ pub struct Script {
     pub polls: u64,
     /// Jobs end with a failure.
     pub job_fails: bool,
+    /// The word for the state of a job that has ended, instead of the right one.
+    pub job_word: Option<String>,
+    /// The seconds that a job is said to have made, instead of those that were asked for.
+    pub job_seconds: Option<u64>,
 }
 
 /// Usage that is not true.

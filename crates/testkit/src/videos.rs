@@ -29,6 +29,7 @@ struct Job {
     polls: u64,
     polled: u64,
     fails: bool,
+    word: Option<String>,
 }
 
 impl Job {
@@ -37,11 +38,12 @@ impl Job {
     }
 
     fn render(&self) -> Value {
-        let status = match (self.polled, self.has_ended(), self.fails) {
+        let status = match (self.polled, self.has_ended(), self.fails, &self.word) {
             (0, ..) => "queued",
-            (_, false, _) => "in_progress",
-            (_, true, true) => "failed",
-            (_, true, false) => "completed",
+            (_, false, ..) => "in_progress",
+            (_, true, _, Some(word)) => word,
+            (_, true, true, None) => "failed",
+            (_, true, false, None) => "completed",
         };
         let progress = if self.has_ended() { 100 } else { self.polled * 100 / (self.polls + 1) };
         let error =
@@ -72,12 +74,13 @@ impl Jobs {
             id: format!("video_{}", jobs.len() + 1),
             model: earlier.map_or_else(|| model.clone(), |earlier| earlier.model.clone()),
             prompt: said("prompt").unwrap_or_default(),
-            seconds: said("seconds").or_else(|| Some(earlier?.seconds.clone())).unwrap_or(json!("4")),
+            seconds: script.job_seconds.map(Value::from).or_else(|| said("seconds")).or_else(|| Some(earlier?.seconds.clone())).unwrap_or(json!("4")),
             size: said("size").or_else(|| Some(earlier?.size.clone())).unwrap_or(json!("720x1280")),
             from: from.map(str::to_owned),
             polls: earlier.map_or(script.polls, |earlier| earlier.polls),
             polled: 0,
             fails: earlier.map_or(script.job_fails, |earlier| earlier.fails),
+            word: script.job_word.clone(),
         };
         let rendered = job.render();
         jobs.insert(job.id.clone(), job);

@@ -86,6 +86,11 @@ impl Form {
         Ok(Some(text.trim().to_owned()))
     }
 
+    /// The names of its fields.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|field| field.name.as_str())
+    }
+
     /// The files, by the name of their field and with their content.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let files = self.fields.iter().filter(|field| field.file.is_some());

@@ -32,7 +32,7 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How often in a row an upstream must say that there is no such job, until that is believed.
 const MISSES: i64 = 3;
-/// A job of which nothing could be learnt for so long has failed: no upstream works for a week.
+/// A job that has not ended for so long has failed: no upstream works for a week.
 const LOST_MILLIS: i64 = 7 * 24 * 3_600_000;
 
 /// How long until a job is asked about again, in milliseconds.
@@ -79,26 +79,30 @@ pub(super) async fn refresh(gateway: &Gateway, job: Job) -> Result<Job, Refusal>
 /// The database.
 pub(super) async fn look(gateway: &Gateway, job: Job) -> Result<(), StoreError> {
     let next = later(gateway, pause(gateway, job.polls.saturating_add(1)));
+    let lost = gateway.now().millis_since(job.created) >= LOST_MILLIS;
     let missed = match question(gateway, &job).await {
-        Ok(said) if said.state.is_end() => {
-            let seconds = said.seconds;
-            let told = said.told(&job.name, &job.context.model, submit::origin(&job).as_ref());
-            return end(gateway, &job, told, seconds).await;
-        }
         Ok(said) => {
+            let (ended, seconds) = (said.state.is_end(), said.seconds);
             let told = said.told(&job.name, &job.context.model, submit::origin(&job).as_ref());
-            return gateway.store.note_job(job.id, &told, next).await;
+            return match ended {
+                true => end(gateway, &job, told, seconds).await,
+                false if lost => lose(gateway, &job, "the upstream has not ended this video in a week").await,
+                false => gateway.store.note_job(job.id, &told, next).await,
+            };
         }
         Err(failure) => matches!(failure, UpstreamFailure::Status { status: 404 | 410, .. }),
     };
-    let lost = gateway.now().millis_since(job.created) >= LOST_MILLIS;
     if lost || missed && job.misses + 1 >= MISSES {
-        tracing::warn!(job = job.name, channel = %job.channel, "a job is lost");
-        let told =
-            said::failed(&job.told.answer, "job_lost", "the upstream does not know this video any more");
-        return end(gateway, &job, told, None).await;
+        return lose(gateway, &job, "the upstream does not know this video any more").await;
     }
     gateway.store.miss_job(job.id, missed, next).await
+}
+
+/// Ends a job of which nothing more can be expected.
+async fn lose(gateway: &Gateway, job: &Job, why: &str) -> Result<(), StoreError> {
+    tracing::warn!(job = job.name, channel = %job.channel, why, "a job is lost");
+    let told = said::failed(&job.told.answer, "job_lost", why);
+    end(gateway, job, told, None).await
 }
 
 async fn question(gateway: &Gateway, job: &Job) -> Result<Said, UpstreamFailure> {

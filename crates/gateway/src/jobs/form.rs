@@ -33,10 +33,12 @@ impl Asked {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let (model, seconds, shape) = if kind.to_ascii_lowercase().starts_with("multipart/form-data") {
             let form = Form::read(kind, body)?;
+            form.names().try_for_each(plainly_named)?;
             let model = form.text("model")?.map(Value::from);
             (model, form.text("seconds")?.map(Value::from), Shape::Form(form))
         } else {
             let members = json(body)?;
+            must_be_named_plainly(&members)?;
             let said = |name: &str| members.get(name).filter(|value| !value.is_null()).cloned();
             (said("model"), said("seconds"), Shape::Json(members))
         };
@@ -70,6 +72,67 @@ impl Asked {
                 Ok((form.kind()?, form.with(&[("model", model), ("seconds", &seconds)])))
             }
         }
+    }
+}
+
+/// What the length and the number of what is made are called elsewhere, and further models, without case and dashes.
+const SYNONYMS: [&str; 21] = [
+    "n",
+    "duration",
+    "durationseconds",
+    "durationinseconds",
+    "numseconds",
+    "nseconds",
+    "secondscount",
+    "length",
+    "videolength",
+    "lengthseconds",
+    "numvideos",
+    "numberofvideos",
+    "videocount",
+    "samplecount",
+    "numberofsamples",
+    "batchsize",
+    "frames",
+    "numframes",
+    "models",
+    "fallbacks",
+    "count",
+];
+
+/// Refuses a name that some upstream would take for the model, the length or the number: what is made must be what is held.
+fn plainly_named(name: &str) -> Result<(), Refusal> {
+    let folded: String = name
+        .chars()
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .filter(|character| character.is_alphanumeric())
+        .collect();
+    let odd = SYNONYMS.contains(&folded.as_str())
+        || matches!(folded.as_str(), "model" | "seconds") && name != folded;
+    match odd {
+        true => {
+            let name: String = name.chars().take(64).collect();
+            Err(Refusal::InvalidRequest(format!("{name} is not a member that a request may have here")))
+        }
+        false => Ok(()),
+    }
+}
+
+/// The same for all members of a request, and of what is in them: some upstreams take parameters apart. Their depth was
+/// bounded as they were read.
+fn must_be_named_plainly(members: &Map<String, Value>) -> Result<(), Refusal> {
+    members.iter().try_for_each(|(name, value)| {
+        plainly_named(name)?;
+        must_have_plain_names(value)
+    })
+}
+
+fn must_have_plain_names(value: &Value) -> Result<(), Refusal> {
+    match value {
+        Value::Object(members) => must_be_named_plainly(members),
+        Value::Array(items) => items.iter().try_for_each(must_have_plain_names),
+        _ => Ok(()),
     }
 }
 
@@ -131,6 +194,14 @@ mod tests {
             ("application/json", r#"{"model": "m", "seconds": "0"}"#),
             ("application/json", r#"{"model": "m", "seconds": "many"}"#),
             ("application/json", r#"{"model": "m", "seconds": 3601}"#),
+            ("application/json", r#"{"model": "m", "duration": 60}"#),
+            ("application/json", r#"{"model": "m", "n": 2}"#),
+            ("application/json", r#"{"model": "m", "Seconds": 60}"#),
+            ("application/json", r#"{"model": "m", "Model": "dear"}"#),
+            ("application/json", r#"{"model": "m", "parameters": {"durationSeconds": 60}}"#),
+            ("application/json", r#"{"model": "m", "instances": [{"sample_count": 4}]}"#),
+            (form, &FORM.replace("filename=\"a;b.png\"; name=input_reference", "name=Seconds")),
+            (form, &FORM.replace("filename=\"a;b.png\"; name=input_reference", "name=duration")),
             ("multipart/form-data", FORM),
             ("multipart/form-data; boundary=y", FORM),
             (form, ""),

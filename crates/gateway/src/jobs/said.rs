@@ -1,5 +1,7 @@
 //! What an upstream says of a video, and how its caller is told.
 
+use std::ops::RangeInclusive;
+
 use model::refusal::Refusal;
 use serde_json::{Map, Value};
 use store::{JobState, Told};
@@ -50,15 +52,10 @@ impl Said {
         let text = |name: &str| members.get(name).and_then(Value::as_str);
         let id = text("id").filter(|id| !id.is_empty() && id.len() <= MOST_ID);
         let id = id.ok_or(UpstreamFailure::Malformed)?.to_owned();
-        let state = match text("status").unwrap_or_default() {
-            "queued" => JobState::Queued,
-            "completed" => JobState::Completed,
-            "failed" | "cancelled" => JobState::Failed,
-            // A word that is not known is no end: an end is settled for ever.
-            _ => JobState::InProgress,
-        };
+        let state = state(text("status").unwrap_or_default());
         let progress = members.get("progress").and_then(Value::as_i64).unwrap_or(0).clamp(0, 100);
-        let seconds = members.get("seconds").and_then(seconds);
+        // What cannot be is as if it had not been said: what was asked for counts.
+        let seconds = members.get("seconds").and_then(seconds).filter(|seconds| POSSIBLE.contains(seconds));
         Ok(Self { id, state, progress, seconds, members })
     }
 
@@ -70,6 +67,7 @@ impl Said {
         }
         let mut put = |member: &str, value: Value| drop(self.members.insert(member.to_owned(), value));
         put("id", name.into());
+        put("status", self.state.word().into());
         put("model", model.into());
         put("remixed_from_video_id", from.cloned().unwrap_or_default());
         if let Some(error) = self.members.get_mut("error").filter(|error| !error.is_null()) {
@@ -78,6 +76,20 @@ impl Said {
         }
         let answer = Value::Object(self.members).to_string();
         Told { state: self.state, progress: self.progress, answer }
+    }
+}
+
+/// How far a job is by an upstream's word for it. OpenAI has four; those of others mean the same.
+fn state(word: &str) -> JobState {
+    match word.trim().to_ascii_lowercase().as_str() {
+        "queued" | "pending" | "submitted" | "created" | "waiting" | "not_started" => JobState::Queued,
+        "completed" | "complete" | "succeeded" | "succeed" | "success" | "finished" | "done" => {
+            JobState::Completed
+        }
+        "failed" | "failure" | "error" | "errored" | "canceled" | "cancelled" | "expired" | "rejected"
+        | "aborted" | "timeout" | "timed_out" => JobState::Failed,
+        // A word that is not known is no end: an end is settled for ever.
+        _ => JobState::InProgress,
     }
 }
 
@@ -113,12 +125,12 @@ pub(super) fn failed(answer: &str, code: &str, message: &str) -> Told {
 /// Refuses seconds that are no number.
 pub(super) fn asked_seconds(value: &Value) -> Result<u64, Refusal> {
     seconds(value)
-        .filter(|seconds| (1..=MOST_SECONDS).contains(seconds))
-        .ok_or_else(|| Refusal::InvalidRequest(format!("seconds must be a number from 1 to {MOST_SECONDS}")))
+        .filter(|seconds| POSSIBLE.contains(seconds))
+        .ok_or_else(|| Refusal::InvalidRequest(format!("seconds must be a number from 1 to {}", POSSIBLE.end())))
 }
 
-/// Longest video that may be asked for, in seconds.
-const MOST_SECONDS: u64 = 3_600;
+/// How long a video may be, in seconds.
+const POSSIBLE: RangeInclusive<u64> = 1..=3_600;
 
 #[cfg(test)]
 mod tests {
@@ -161,7 +173,28 @@ mod tests {
             assert!(!told.answer.contains(hidden), "{}", told.answer);
         }
         assert!(Said::read(b"[]").is_err() && Said::read(br#"{"status": "queued"}"#).is_err());
-        let unknown = Said::read(br#"{"id": "x", "status": "thinking"}"#).unwrap();
-        assert_eq!(unknown.state, JobState::InProgress, "no end");
+        for (word, expected) in [
+            ("thinking", JobState::InProgress),
+            ("Succeeded", JobState::Completed),
+            ("canceled", JobState::Failed),
+            ("expired", JobState::Failed),
+            ("pending", JobState::Queued),
+        ] {
+            let body = json!({"id": "x", "status": word}).to_string();
+            let said = Said::read(body.as_bytes()).unwrap();
+            assert_eq!(said.state, expected, "{word}");
+            let answer: Value = serde_json::from_str(&said.told("v", "m", None).answer).unwrap();
+            assert_eq!(answer["status"], expected.word(), "the callers' clients know four words");
+        }
+    }
+
+    #[test]
+    fn seconds_that_cannot_be_are_not_believed() {
+        for (said, expected) in
+            [(json!(0), None), (json!("0.0"), None), (json!(3_601), None), (json!("12"), Some(12))]
+        {
+            let body = json!({"id": "x", "status": "completed", "seconds": said}).to_string();
+            assert_eq!(Said::read(body.as_bytes()).unwrap().seconds, expected, "{said}");
+        }
     }
 }

@@ -105,6 +105,41 @@ async fn a_failed_video_costs_nothing() {
     app.verified().await;
 }
 
+/// The words and the lengths of upstreams that are not OpenAI.
+#[tokio::test]
+async fn a_video_ends_in_whatever_words_and_is_never_free_by_its_length() {
+    for (word, seconds, used) in
+        [("succeeded", None, 80), ("canceled", None, 0), ("expired", None, 0), ("done", Some(0), 80)]
+    {
+        let app = start().await;
+        let ada = app.account("ada", 1_000).await;
+        let key = app.key_of(ada, 100).await;
+        let said = Some(word.to_owned());
+        script(&app, Script { job_word: said, job_seconds: seconds, ..Script::default() });
+        let id = begun(&app, &key, "8").await;
+        let told = get(&app, &key, &id).await;
+        let state = if used > 0 { "completed" } else { "failed" };
+        assert_eq!(told["status"], state, "{word}: {told}");
+        assert_eq!(quota(&app, &key).await, (used, 100 - used), "{word}");
+        app.verified().await;
+    }
+}
+
+#[tokio::test]
+async fn a_video_that_has_not_ended_in_a_week_has_failed() {
+    let app = start().await;
+    let key = app.key_of(app.account("ada", 1_000).await, 100).await;
+    script(&app, Script { job_word: Some("thinking".to_owned()), ..Script::default() });
+    let id = begun(&app, &key, "8").await;
+    assert_eq!(get(&app, &key, &id).await["status"], "in_progress", "no end");
+    assert_eq!(create(&app, &key, "8").await.status, 403, "80 of 100 are held");
+    app.clock.set_minutes(7 * 24 * 60);
+    let told = get(&app, &key, &id).await;
+    assert_eq!((&told["status"], &told["error"]["code"]), (&json!("failed"), &json!("job_lost")), "{told}");
+    assert_eq!(quota(&app, &key).await, (0, 100));
+    app.verified().await;
+}
+
 #[tokio::test]
 async fn a_video_is_fetched_changed_and_listed() {
     let app = start().await;
