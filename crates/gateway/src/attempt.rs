@@ -13,7 +13,7 @@ use wire::{
     google,
     openai::{answer::Answer, estimate, upstream_error},
     passage::Passage,
-    plain::Sound,
+    plain::{self, Sound},
     request::Scan,
 };
 
@@ -163,18 +163,28 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
 
 /// What a whole answer says of its cost.
 fn seen(request: &Request<'_>, read: &Answer) -> Seen {
-    let plain = Seen { reported: read.reported, delivered: read.estimated_output, pieces: Parts::default() };
-    let door = request.entrance.door;
+    let (door, measured) = (request.entrance.door, request.measured);
+    let plain = Seen { reported: read.reported, delivered: read.estimated_output, ..Seen::default() };
+    let of_seconds = |seconds: u64| Parts { seconds, ..Parts::default() };
     if door.hears() {
-        let seconds = if read.seconds > 0 { read.seconds } else { request.measured.estimated_seconds };
-        return Seen { pieces: Parts { seconds, ..Parts::default() }, ..plain };
+        let guessed = read.seconds == 0;
+        let seconds = if guessed { measured.estimated_seconds } else { read.seconds };
+        return Seen { pieces: of_seconds(seconds), guessed, ..plain };
+    }
+    if door == Door::Speech {
+        // Speech that is no sound: what it carries, or else what was asked for.
+        let seconds = [read.seconds, plain::seconds(read.sound), measured.estimated_seconds];
+        let seconds = seconds.into_iter().find(|seconds| *seconds > 0).unwrap_or(0);
+        let delivered = plain::tokens(read.sound);
+        return Seen { pieces: of_seconds(seconds), guessed: read.seconds == 0, delivered, ..plain };
     }
     if !door.draws() {
         return plain;
     }
-    // The bytes of a picture say nothing of its tokens.
-    let delivered = read.items.saturating_mul(request.max_output);
-    Seen { delivered, pieces: Parts { images: read.items, ..Parts::default() }, ..plain }
+    // An answer that lists no images has made what was asked for. The bytes of a picture say nothing of its tokens.
+    let (images, guessed) = (read.items.unwrap_or(measured.images), read.items.is_none());
+    let delivered = images.saturating_mul(request.max_output);
+    Seen { delivered, pieces: Parts { images, ..Parts::default() }, guessed, ..plain }
 }
 
 /// An answer for which nobody was asked.

@@ -22,6 +22,8 @@ pub(crate) struct Seen {
     pub(crate) delivered: u64,
     /// What passed beside tokens.
     pub(crate) pieces: Parts,
+    /// Whether that is an estimate.
+    pub(crate) guessed: bool,
 }
 
 /// What a settlement needs to know beside the hold.
@@ -69,9 +71,13 @@ impl Bill {
         };
         // Nobody reports images, and few report seconds.
         tokens.parts.images = seen.pieces.images;
+        let price = &self.tariff.price.price;
+        let mut guessed = seen.guessed && seen.pieces.images > 0 && price.per_image.0 > 0;
         if tokens.parts.seconds == 0 {
             tokens.parts.seconds = seen.pieces.seconds;
+            guessed |= seen.guessed && seen.pieces.seconds > 0 && price.per_second.0 > 0;
         }
+        let provenance = if guessed { Provenance::Estimated } else { provenance };
         self.priced(tokens, provenance, status)
     }
 

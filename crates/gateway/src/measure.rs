@@ -7,6 +7,8 @@ use crate::{door::Door, form::Form};
 /// Tokens of a second of sound: what OpenAI's models for speech have, and what none exceeds.
 const SECOND_TOKENS: u64 = 10;
 const MOST_SECOND_TOKENS: u64 = 50;
+/// Characters of a second of speech, where the sound itself does not say.
+const SPOKEN: u64 = 15;
 /// Bytes of a second of sound that is compressed as far as speech ever is.
 const LEAST_SECOND: u64 = 750;
 
@@ -88,6 +90,7 @@ impl Door {
                     estimated_input: characters,
                     counted: true,
                     seconds: characters.saturating_add(1),
+                    estimated_seconds: characters.div_ceil(SPOKEN),
                     ..plain
                 }
             }

@@ -121,6 +121,7 @@ impl Relay {
             reported: self.passage.reported(),
             delivered: self.passage.delivered(),
             pieces: self.passage.pieces(),
+            guessed: self.passage.guesses_pieces(),
         };
         if self.passage.finished() { self.bill.outcome(seen, status) } else { self.bill.so_far(seen, status) }
     }

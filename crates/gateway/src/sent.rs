@@ -179,14 +179,17 @@ impl Sent {
 
     /// A stream in the caller's dialect.
     pub(crate) fn passage(&self, request: &Request<'_>) -> Passage {
-        let Request { entrance, scan, .. } = request;
+        let Request { entrance, scan, measured, .. } = request;
         match self.from {
             None => {
                 // The older completions have the chunks of the newer.
                 let older = (entrance.door == Door::Completions).then_some(Dialect::Chat);
                 match entrance.door.dialect().or(older) {
                     Some(dialect) => Passage::native(dialect, &scan.model, scan.include_usage, entrance.sse),
-                    None => Passage::Events(Box::new(Events::new(request.measured.estimated_seconds))),
+                    None => {
+                        let heard = if entrance.door.hears() { measured.estimated_seconds } else { 0 };
+                        Passage::Events(Box::new(Events::new(heard, measured.images)))
+                    }
                 }
             }
             Some(from) => Passage::converted(from, caller(request)),

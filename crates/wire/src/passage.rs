@@ -166,6 +166,18 @@ impl Passage {
     }
 }
 
+impl Passage {
+    /// Whether [`Passage::pieces`] is an estimate.
+    #[must_use]
+    pub const fn guesses_pieces(&self) -> bool {
+        match self {
+            Self::Native(_) | Self::Converted(_) => false,
+            Self::Events(events) => events.guesses(),
+            Self::Sound(_) => true,
+        }
+    }
+}
+
 fn converted(converter: &Converter, bytes: Bytes) -> Pass {
     let (over, error) = (converter.is_over(), converter.has_failed());
     Pass { bytes: (!bytes.is_empty()).then_some(bytes), done: over && !error, error }

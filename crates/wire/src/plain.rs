@@ -26,6 +26,12 @@ pub const fn seconds(bytes: u64) -> u64 {
     bytes.div_ceil(SECOND)
 }
 
+/// Tokens of so many bytes of compressed sound; an estimate.
+#[must_use]
+pub const fn tokens(bytes: u64) -> u64 {
+    bytes.div_ceil(TOKEN)
+}
+
 /// The characters of a text for speech; `None` where a body has not exactly one text, of which one could be counted and
 /// another one spoken.
 #[must_use]
@@ -48,6 +54,8 @@ pub struct Events {
     reported: Reported,
     delivered: u64,
     images: u64,
+    /// Images that were asked for.
+    drawn: u64,
     finished: bool,
 }
 
@@ -86,10 +94,10 @@ impl<'a> Said<'a> {
 }
 
 impl Events {
-    /// Begins, with the seconds of the sound that the request brought, where it is paid for.
+    /// Begins, with the seconds of the sound that the request brought and the images that it asks for, where they are paid for.
     #[must_use]
-    pub fn new(heard: u64) -> Self {
-        Self { heard, ..Self::default() }
+    pub fn new(heard: u64, drawn: u64) -> Self {
+        Self { heard, drawn, ..Self::default() }
     }
 
     /// Takes in one event.
@@ -108,7 +116,7 @@ impl Events {
             return pass(Bytes::from(upstream_error::event(error)), true);
         }
         self.reported.merge(said.usage.map_or(Reported::Absent, usage::read));
-        self.delivered += estimate(said.text) + said.sound.div_ceil(TOKEN);
+        self.delivered += estimate(said.text) + tokens(said.sound);
         let ends = said.kind.ends_with(b".completed") || said.kind.ends_with(b".done");
         self.sound += said.sound;
         self.images += u64::from(said.picture && ends);
@@ -135,7 +143,14 @@ impl Events {
 
     pub(crate) fn pieces(&self) -> Parts {
         let heard = if self.delivered > 0 || self.finished { self.heard } else { 0 };
-        Parts { images: self.images, seconds: heard.max(seconds(self.sound)), ..Parts::default() }
+        // What has ended has made what was asked for, in whatever words.
+        let images = if self.finished && self.images == 0 { self.drawn } else { self.images };
+        Parts { images, seconds: heard.max(seconds(self.sound)), ..Parts::default() }
+    }
+
+    /// Whether that is no count.
+    pub(crate) const fn guesses(&self) -> bool {
+        self.heard > 0 || self.sound > 0 || self.finished && self.images == 0 && self.drawn > 0
     }
 }
 
@@ -159,7 +174,7 @@ impl Sound {
     }
 
     pub(crate) const fn delivered(&self) -> u64 {
-        self.bytes.div_ceil(TOKEN)
+        tokens(self.bytes)
     }
 
     pub(crate) const fn finished(&self) -> bool {
@@ -192,6 +207,9 @@ mod tests {
         ));
         assert!(events.finished());
         assert_eq!(events.pieces().images, 1);
+        let mut wordless = Events::new(0, 3);
+        wordless.event(event(r#"{"type":"image_generation.completed"}"#));
+        assert_eq!((wordless.pieces().images, wordless.guesses()), (3, true));
         assert_eq!(events.reported(), Reported::Good(Tokens { input: 3, output: 9, ..Tokens::default() }));
         let mut heard = Events::default();
         heard.event(event(r#"{"type":"transcript.text.delta","delta":"12345"}"#));

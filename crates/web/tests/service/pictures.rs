@@ -106,6 +106,29 @@ async fn speech_is_paid_for_by_the_character_or_the_second() {
     app.verified().await;
 }
 
+/// Answers that do not say what they are paid for by: what was asked for counts, and never nothing.
+#[tokio::test]
+async fn an_answer_without_what_it_is_paid_for_is_estimated() {
+    let app = app().await;
+    let answer = |text: &str| testkit::Script { body: Some(text.to_owned()), ..testkit::Script::default() };
+    for (model, path, said, units, by) in [
+        ("dall-e-x", "images/generations", r#"{"created":1,"output":["u","v"]}"#, 6, "estimated"),
+        ("dall-e-x", "images/generations", r#"{"images":[{"url":"u"}]}"#, 2, "counted"),
+        ("dall-e-x", "images/generations", r#"{"data":[]}"#, 0, "estimated"),
+        ("by-second", "audio/speech", r#"{"url":"https://sound.example/a.mp3"}"#, 10, "estimated"),
+        ("by-second", "audio/speech", r#"{"duration":2.5,"url":"u"}"#, 15, "counted"),
+        ("speaker", "audio/speech", r#"{"audio":"c291bmQ="}"#, 54, "counted"),
+    ] {
+        app.provider.script(model, answer(said));
+        let body = json!({"model": model, "prompt": "a cat", "n": 3, "input": "one two three four", "voice": "v"});
+        let reply = ask(&app, &app.key, &format!("/v1/{path}"), body).await;
+        assert_eq!((reply.status, reply.text().as_str()), (200, said));
+        let charge = charge(&app, &reply).await;
+        assert_eq!((&charge["units"], &charge["counted_by"]), (&json!(units), &json!(by)), "{said}: {charge}");
+    }
+    app.verified().await;
+}
+
 /// A form of these fields, those with a file name being files.
 fn form(fields: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();

@@ -16,8 +16,10 @@ pub struct Answer {
     pub estimated_output: u64,
     /// Seconds of the sound that was heard, where the answer says it beside its usage.
     pub seconds: u64,
-    /// The items of `data`: images that were made, in an answer of images.
-    pub items: u64,
+    /// The images that were made, in an answer of images; `None` where it has no list of them.
+    pub items: Option<u64>,
+    /// Bytes of the sound that it carries, in an answer of speech.
+    pub sound: u64,
     /// Whether it is an error in the clothes of an answer: an `error` and nothing else that counts.
     pub is_error: bool,
     /// Whether it is a JSON object at all, from its first byte to its last.
@@ -64,12 +66,19 @@ fn members(mut walk: Walk<'_>) -> Result<Answer, Malformed> {
                 answer.estimated_output += estimate(text_length(walk.string()?));
             }
             b"duration" => answer.seconds = usage::whole_seconds(walk.value()?).unwrap_or(0),
-            b"data" if walk.is_array() => {
+            // Images that are no OpenAI's come under the second name.
+            b"data" | b"images" if walk.is_array() => {
                 content = true;
+                let mut items = 0;
                 walk.array(|walk| {
-                    answer.items += 1;
+                    items += 1;
                     walk.value().map(drop)
                 })?;
+                answer.items = answer.items.max(Some(items));
+            }
+            b"audio" | b"data" if walk.is_string() => {
+                content = true;
+                answer.sound += text_length(walk.string()?) / 4 * 3;
             }
             _ => {
                 error |= name == b"error";
@@ -96,6 +105,9 @@ mod tests {
         assert_eq!(answer.reported, Reported::Good(Tokens { input: 3, output: 4, ..Tokens::default() }));
         assert_eq!(answer.estimated_output, 2 + 2);
         assert_eq!(read(br#"{"choices":[{"text":"12345"},{"text":null}]}"#).estimated_output, 2);
+        assert_eq!(read(br#"{"data":[{},{}]}"#).items, Some(2));
+        assert_eq!((read(br#"{"url":"u"}"#).items, read(br#"{"data":[]}"#).items), (None, Some(0)));
+        assert_eq!(read(br#"{"audio":"c291bmQ="}"#).sound, 6);
         assert!(read(br#"{"error":{"message":"no"}}"#).is_error);
         assert!(!read(br#"{"error":null,"choices":[]}"#).is_error);
         assert_eq!(read(br#"{"data":[]}"#).reported, Reported::Absent);
