@@ -94,6 +94,14 @@ impl Door {
                     ..plain
                 }
             }
+            Self::Rerank => {
+                let again = plain::asked_again(body);
+                Measured {
+                    input: input.saturating_add(again),
+                    estimated_input: plain.estimated_input.saturating_add(estimate(again)),
+                    ..plain
+                }
+            }
             _ => plain,
         }
     }

@@ -31,7 +31,9 @@ pub(crate) fn answer(exchange: &Exchange) -> Response<Body> {
     };
     let results: Vec<Value> =
         order.into_iter().take(usize::try_from(top).unwrap_or(usize::MAX)).map(result).collect();
-    let tokens = count_members(request, &["query", "documents"]);
+    // The query is read once for each document.
+    let query = count_members(request, &["query"]) * documents.len() as u64;
+    let tokens = query + count_members(request, &["documents"]);
     let usage = json!({"total_tokens": tokens, "prompt_tokens": tokens});
     let meta = json!({"billed_units": {"search_units": 1}, "tokens": {"input_tokens": tokens}});
     let answer = json!({"id": "rerank-1", "model": model, "results": results, "usage": usage, "meta": meta});

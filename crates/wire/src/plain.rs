@@ -44,6 +44,33 @@ pub fn characters(body: &[u8]) -> Option<u64> {
     read.ok().map(|speech| speech.input.chars().count() as u64)
 }
 
+/// Bytes of a query that are read beside those of the body: a reranker reads it once for each document. Whatever the lists
+/// are called, their items count as documents; without a `query`, all that stands in no list is one.
+#[must_use]
+pub fn asked_again(body: &[u8]) -> u64 {
+    let (mut query, mut listed, mut documents) = (0, 0, 0_u64);
+    let read = Walk::new(body).object(|name, walk| {
+        if walk.is_array() {
+            let value = walk.value()?;
+            listed += value.len() as u64;
+            return Walk::new(value).array(|walk| {
+                documents += 1;
+                walk.value().map(drop)
+            });
+        }
+        let value = walk.value()?;
+        if name == b"query" {
+            query += value.len() as u64;
+        }
+        Ok(())
+    });
+    let all = body.len() as u64;
+    if read.is_err() || query == 0 {
+        query = all.saturating_sub(listed);
+    }
+    query.saturating_mul(documents.saturating_sub(1))
+}
+
 /// The reader of a stream of events, each of which names its type. The last one's type ends with `.completed` or `.done`.
 #[derive(Debug, Default)]
 pub struct Events {
@@ -216,6 +243,19 @@ mod tests {
         assert_eq!((heard.delivered(), heard.finished()), (2, false));
         let failed = heard.event(event(r#"{"error":{"message":"bad key sk-abcdefghijkl"}}"#));
         assert!(failed.error && !String::from_utf8_lossy(&failed.bytes.unwrap()).contains("sk-abc"));
+    }
+
+    #[test]
+    fn a_query_is_read_for_each_document() {
+        for (body, again) in [
+            (r#"{"query":"12","documents":["a","b","c"]}"#, 4 * 2),
+            (r#"{"query":"12","documents":["a"]}"#, 0),
+            (r#"{"query":"12","texts":["a","b"],"more":[1]}"#, 4 * 2),
+            (r#"{"question":"12","texts":["a","b"]}"#, 35 - 9),
+            (r#"{"query":{"text":"12"},"documents":[]}"#, 0),
+        ] {
+            assert_eq!(asked_again(body.as_bytes()), again, "{body}");
+        }
     }
 
     #[test]

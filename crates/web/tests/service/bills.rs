@@ -47,3 +47,20 @@ async fn a_free_count_explains_itself_and_says_nothing_of_the_channel() {
     assert_eq!(app.chat(&app.key, &question).await.status, 503, "the breaker is open");
     app.verified().await;
 }
+
+#[tokio::test]
+async fn a_query_is_held_for_every_document() {
+    let app = App::start().await;
+    let query = vec!["word"; 40].join(" ");
+    let documents = vec!["a"; 200];
+    let body = json!({"model": "e", "query": query, "documents": documents});
+    // 40 words for each of 200 documents, which are far more than the body has bytes.
+    let poor = app.key_of(app.account("poor", 5_000).await, 5_000).await;
+    let headers = [("x-api-key", poor.as_str())];
+    let refused = app.call("POST", "/v1/rerank", &headers, body.to_string()).await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "quota_exhausted"), "{}", refused.text());
+    let reply = ask(&app, "/v1/rerank", &body).await;
+    let record = record(&app, &reply).await;
+    assert_eq!((&record["quota"], &record["charge"]["not_charged"]), (&json!(8_200), &json!(0)), "{record}");
+    app.verified().await;
+}
