@@ -3,11 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::body::Body;
-use model::{
-    clock::Timestamp,
-    refusal::Refusal,
-    usage::Parts,
-};
+use model::{clock::Timestamp, refusal::Refusal, usage::Parts};
 use store::ModelFacts;
 use wire::{
     google,

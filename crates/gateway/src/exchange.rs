@@ -31,6 +31,7 @@ use crate::{
     form::Form,
     gateway::Gateway,
     key_cache::Known,
+    measure,
     pieces::Pieces,
     relay::Relay,
     routing::{Attempt, Attempts, Next, UpstreamFailure},
@@ -146,7 +147,13 @@ where
     let mut attempt = next(&mut attempts).map_err(|_| Refusal::UpstreamError)?;
     attempt.note(&entry);
 
-    let measured = door.measure(&scan, &body, form.as_ref(), way.price.image_tokens);
+    let context = way.snapshot.facts(&scan.model).and_then(|facts| facts.context_length);
+    let measured = door.measure(
+        &scan,
+        &body,
+        form.as_ref(),
+        measure::Known { image_tokens: way.price.image_tokens, context },
+    );
     let tariff = Tariff { price: Arc::clone(&way.price), ratio: door.ratio(attempt.ratio), measured };
     let told = Told { known: &known, scan: &scan, door, client, request_id: &request_id, started };
     let context = told.context(&attempt, &way.price);

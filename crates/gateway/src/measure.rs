@@ -16,6 +16,9 @@ const LEAST_SECOND: u64 = 750;
 const MOST_SAMPLES: u64 = 192_000;
 const MOST_BLOCK: u64 = 16;
 
+/// The most tokens of a request to a model of which nobody said it.
+const MOST_CONTEXT: u64 = 1 << 20;
+
 /// How long sound can be at most, and how long it is likely, in seconds.
 fn lengths(sound: &[u8]) -> (u64, u64) {
     let bytes = sound.len() as u64;
@@ -55,18 +58,27 @@ pub(crate) struct Measured {
     pub(crate) free: bool,
 }
 
+/// What is known of a model's input.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
+    /// The most tokens of one image.
+    pub(crate) image_tokens: Option<u64>,
+    /// The most tokens of a whole request.
+    pub(crate) context: Option<u64>,
+}
+
 impl Door {
     /// Measures a request.
-    pub(crate) fn measure(
-        self,
-        scan: &Scan,
-        body: &[u8],
-        form: Option<&Form>,
-        image_tokens: Option<u64>,
-    ) -> Measured {
-        let input = scan.input_bound(image_tokens);
-        let plain =
-            Measured { input, estimated_input: estimate(input), free: self.is_free(), ..Measured::default() };
+    pub(crate) fn measure(self, scan: &Scan, body: &[u8], form: Option<&Form>, known: Known) -> Measured {
+        let likely = scan.input_bound(known.image_tokens);
+        let documents = if scan.has_documents() { known.context.unwrap_or(MOST_CONTEXT) } else { 0 };
+        let input = likely.saturating_add(documents);
+        let plain = Measured {
+            input,
+            estimated_input: estimate(likely),
+            free: self.is_free(),
+            ..Measured::default()
+        };
         match self {
             Self::Images | Self::ImageEdits => Measured { images: scan.choices, ..plain },
             Self::Transcriptions | Self::Translations => {

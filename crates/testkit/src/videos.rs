@@ -74,7 +74,12 @@ impl Jobs {
             id: format!("video_{}", jobs.len() + 1),
             model: earlier.map_or_else(|| model.clone(), |earlier| earlier.model.clone()),
             prompt: said("prompt").unwrap_or_default(),
-            seconds: script.job_seconds.map(Value::from).or_else(|| said("seconds")).or_else(|| Some(earlier?.seconds.clone())).unwrap_or(json!("4")),
+            seconds: script
+                .job_seconds
+                .map(Value::from)
+                .or_else(|| said("seconds"))
+                .or_else(|| Some(earlier?.seconds.clone()))
+                .unwrap_or(json!("4")),
             size: said("size").or_else(|| Some(earlier?.size.clone())).unwrap_or(json!("720x1280")),
             from: from.map(str::to_owned),
             polls: earlier.map_or(script.polls, |earlier| earlier.polls),

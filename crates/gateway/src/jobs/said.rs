@@ -124,9 +124,9 @@ pub(super) fn failed(answer: &str, code: &str, message: &str) -> Told {
 
 /// Refuses seconds that are no number.
 pub(super) fn asked_seconds(value: &Value) -> Result<u64, Refusal> {
-    seconds(value)
-        .filter(|seconds| POSSIBLE.contains(seconds))
-        .ok_or_else(|| Refusal::InvalidRequest(format!("seconds must be a number from 1 to {}", POSSIBLE.end())))
+    seconds(value).filter(|seconds| POSSIBLE.contains(seconds)).ok_or_else(|| {
+        Refusal::InvalidRequest(format!("seconds must be a number from 1 to {}", POSSIBLE.end()))
+    })
 }
 
 /// How long a video may be, in seconds.

@@ -29,7 +29,8 @@ async fn record(app: &App, reply: &Reply) -> Value {
 async fn a_free_count_explains_itself_and_says_nothing_of_the_channel() {
     let app = App::start().await;
     app.price("m", 1_000_000, 1_000_000, 7).await;
-    let question = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "one two"}]});
+    let question =
+        json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "one two"}]});
     let count = ask(&app, "/v1/messages/count_tokens", &question).await;
     assert_eq!(count.status, 200, "{}", count.text());
     let counted = record(&app, &count).await;
@@ -62,5 +63,33 @@ async fn a_query_is_held_for_every_document() {
     let reply = ask(&app, "/v1/rerank", &body).await;
     let record = record(&app, &reply).await;
     assert_eq!((&record["quota"], &record["charge"]["not_charged"]), (&json!(8_200), &json!(0)), "{record}");
+    app.verified().await;
+}
+
+#[tokio::test]
+async fn a_document_is_held_like_a_whole_context() {
+    let app = App::start().await;
+    let body = json!({"model": "m", "context_length": 50_000});
+    let put = app.manage("PUT", "/api/model", Some(body)).await;
+    assert_eq!(put.json()["success"], true, "{}", put.text());
+    let question = |kind: &str, address: &str| {
+        json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": [
+            {"type": kind, kind: {"url": address}},
+        ]}]})
+    };
+    let poor = app.key_of(app.account("poor", 20_000).await, 20_000).await;
+    for (kind, address, status) in [
+        ("image_url", "https://pictures.example/a.png", 200),
+        ("image_url", "https://papers.example/a.pdf", 403),
+        ("video_url", "https://films.example/a", 403),
+    ] {
+        let reply = app.chat(&poor, &question(kind, address)).await;
+        assert_eq!(reply.status, status, "{kind} {address}: {}", reply.text());
+        if status == 403 {
+            let need = reply.text();
+            assert!(reply.code() == "quota_exhausted" && need.contains("50"), "{need}");
+            assert_eq!(app.chat(&app.key, &question(kind, address)).await.status, 200);
+        }
+    }
     app.verified().await;
 }

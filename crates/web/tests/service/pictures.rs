@@ -120,11 +120,16 @@ async fn an_answer_without_what_it_is_paid_for_is_estimated() {
         ("speaker", "audio/speech", r#"{"audio":"c291bmQ="}"#, 54, "counted"),
     ] {
         app.provider.script(model, answer(said));
-        let body = json!({"model": model, "prompt": "a cat", "n": 3, "input": "one two three four", "voice": "v"});
+        let body =
+            json!({"model": model, "prompt": "a cat", "n": 3, "input": "one two three four", "voice": "v"});
         let reply = ask(&app, &app.key, &format!("/v1/{path}"), body).await;
         assert_eq!((reply.status, reply.text().as_str()), (200, said));
         let charge = charge(&app, &reply).await;
-        assert_eq!((&charge["units"], &charge["counted_by"]), (&json!(units), &json!(by)), "{said}: {charge}");
+        assert_eq!(
+            (&charge["units"], &charge["counted_by"]),
+            (&json!(units), &json!(by)),
+            "{said}: {charge}"
+        );
     }
     app.verified().await;
 }

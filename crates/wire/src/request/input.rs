@@ -1,67 +1,69 @@
 //! An upper bound of the input tokens of a request.
 //!
 //! A token is never shorter than a byte, so the bytes of the body bound its text, and the JSON around a message bounds
-//! what a chat template adds to it. Only an image that is named by its address is larger than its bytes.
+//! what a chat template adds to it. Only what is named by its address, or compressed, is larger than its bytes: an image has
+//! at most so many tokens, and of anything else nobody knows more than that it fits into the model's context.
 
 use memchr::memmem;
 
-use super::after_string;
+use super::{after_string, attachments::Attachments};
 
 /// The most tokens of one image, where nobody has said it of the model.
 const IMAGE_TOKENS: u64 = 6_000;
-/// An image is mentioned twice: as the type of its part, and as its member.
-const MENTIONS: u64 = 2;
 
 /// What of a body bounds its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Input {
     bytes: u64,
-    /// How often images are mentioned.
-    mentions: u64,
-    /// How often each of them is.
-    each: u64,
+    images: u64,
+    documents: bool,
 }
 
 impl Input {
     /// Of texts with so many bytes, and so many images.
     pub(crate) const fn of_form(bytes: u64, images: u64) -> Self {
-        Self { bytes, mentions: images, each: 1 }
+        Self { bytes, images, documents: false }
     }
 
     /// Of a body whose images and files come in these members.
     pub(crate) fn of_members(body: &[u8], members: &[&str]) -> Self {
-        let plain =
-            |member: &&str| memmem::find_iter(body, format!("\"{member}\"").as_bytes()).count() as u64;
-        let mentions = members.iter().map(plain).sum::<u64>() + escaped(body, members);
-        Self { bytes: body.len() as u64, mentions, each: MENTIONS }
+        let bytes = body.len() as u64;
+        // Most bodies bring nothing, and need no second look.
+        if !mentions(body, members) {
+            return Self { bytes, images: 0, documents: false };
+        }
+        match Attachments::find(body, members) {
+            Ok(found) => Self { bytes, images: found.pictures, documents: found.documents > 0 },
+            Err(_) => Self { bytes, images: 0, documents: true },
+        }
     }
 
-    /// The same where each image is mentioned so often.
-    pub(crate) const fn with_mentions(self, each: u64) -> Self {
-        Self { each, ..self }
-    }
-
-    /// Whether anything is mentioned.
-    pub(crate) const fn has_mentions(self) -> bool {
-        self.mentions > 0
-    }
-
-    /// The bound: one token for each byte, and for each mention of an image its part of the most that an image can be.
+    /// The bound without documents: one token for each byte, and for each image the most that one can be.
     pub(crate) fn bound(self, image_tokens: Option<u64>) -> u64 {
-        let each = image_tokens.unwrap_or(IMAGE_TOKENS).div_ceil(self.each);
-        self.bytes.saturating_add(self.mentions.saturating_mul(each))
+        self.bytes.saturating_add(self.images.saturating_mul(image_tokens.unwrap_or(IMAGE_TOKENS)))
+    }
+
+    /// Whether there is something that only the model's context bounds.
+    pub(crate) const fn has_documents(self) -> bool {
+        self.documents
     }
 }
 
+/// Whether some text of a body is the name of one of these members.
+pub(crate) fn mentions(body: &[u8], members: &[&str]) -> bool {
+    let plain = |member: &&str| memmem::find(body, format!("\"{member}\"").as_bytes()).is_some();
+    members.iter().any(plain) || escaped(body, members)
+}
+
 /// Mentions that are written with escapes, such as `image\u005furl`: the same to a JSON reader, and so to the upstream.
-fn escaped(body: &[u8], members: &[&str]) -> u64 {
+fn escaped(body: &[u8], members: &[&str]) -> bool {
     // Nobody needs to escape a letter or an underscore, so most bodies end here.
     let letter = |at: usize| body.get(at + 4).is_some_and(|digit| matches!(digit, b'4'..=b'7'));
     if !memmem::find_iter(body, b"\\u00").any(letter) {
-        return 0;
+        return false;
     }
     let longest = members.iter().map(|member| member.len()).max().unwrap_or(0);
-    let (mut found, mut rest) = (0, body);
+    let mut rest = body;
     while let Some(start) = memchr::memchr(b'"', rest) {
         let string = rest.get(start..).unwrap_or_default();
         rest = after_string(string.get(1..).unwrap_or_default());
@@ -71,10 +73,10 @@ fn escaped(body: &[u8], members: &[&str]) -> u64 {
         if may_be
             && serde_json::from_slice::<String>(string).is_ok_and(|text| members.contains(&text.as_str()))
         {
-            found += 1;
+            return true;
         }
     }
-    found
+    false
 }
 
 #[cfg(test)]
@@ -85,18 +87,16 @@ mod tests {
     fn an_image_counts_however_it_is_written() {
         for (body, images) in [
             (r#"{"a":"b"}"#, 0),
-            (r#"{"type":"image_url","image_url":{}}"#, 2),
-            (r#"{"type":"image\u005furl","image\u005Furl":{}}"#, 2),
-            (
-                r#"{"x":"\u0061\"","\u0069\u006d\u0061\u0067\u0065\u005f\u0075\u0072\u006c":{},"image_url":1}"#,
-                2,
-            ),
+            (r#"{"type":"image_url","image_url":{}}"#, 1),
+            (r#"{"type":"image\u005furl","image\u005Furl":{}}"#, 1),
+            (r#"{"x":"\u0061\"","\u0069\u006d\u0061\u0067\u0065\u005f\u0075\u0072\u006c":{}}"#, 1),
             (r#"{"x":"\"image_url\"","y":"\u0061"}"#, 0),
             (r#"{"x":"image\\u005furl"}"#, 0),
         ] {
             let (input, bytes) = (Input::of_members(body.as_bytes(), &["image_url"]), body.len() as u64);
-            assert_eq!(input.bound(None), bytes + images * 3_000, "{body}");
-            assert_eq!(input.bound(Some(1_601)), bytes + images * 801, "{body}");
+            assert_eq!(input.bound(None), bytes + images * 6_000, "{body}");
+            assert_eq!(input.bound(Some(1_601)), bytes + images * 1_601, "{body}");
+            assert!(!input.has_documents(), "{body}");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Only the members that the gateway must know are read, and where they stand; [`edit`] splices bytes there and leaves
 //! every other byte as it came, so members that nobody here has heard of survive.
 
+mod attachments;
 pub mod edit;
 pub(crate) mod input;
 mod members;
@@ -95,7 +96,7 @@ pub fn scan(format: Format, named: Option<&str>, body: &[u8]) -> Result<Scan, Bo
     let model = named.map(str::to_owned).or(own);
     let model = model.filter(|model| !model.trim().is_empty()).ok_or(BodyError::ModelRequired)?;
     members.must_keep_nothing(format)?;
-    if format == Format::Responses && Input::of_members(body, &["item_reference"]).has_mentions() {
+    if format == Format::Responses && input::mentions(body, &["item_reference"]) {
         return Err(BodyError::Kept("item_reference"));
     }
     members::must_be_named_plainly(text.whole)?;
@@ -107,11 +108,7 @@ pub fn scan(format: Format, named: Option<&str>, body: &[u8]) -> Result<Scan, Bo
         include_usage,
         output_limit: limits.limit,
         choices: members.choices(format)?,
-        input: Input::of_members(body, heavy(format)).with_mentions(if format == Format::Chat {
-            2
-        } else {
-            1
-        }),
+        input: Input::of_members(body, heavy(format)),
         places: Places {
             front: text.front(),
             model: model_place,
@@ -138,11 +135,17 @@ impl Scan {
         }
     }
 
-    /// An upper bound of the input tokens: a token is never shorter than a byte, and an image has at most `image_tokens`, or
-    /// what is assumed of every model.
+    /// An upper bound of the input tokens without documents: a token is never shorter than a byte, and an image has at most
+    /// `image_tokens`, or what is assumed of every model.
     #[must_use]
     pub fn input_bound(&self, image_tokens: Option<u64>) -> u64 {
         self.input.bound(image_tokens)
+    }
+
+    /// Whether the request brings documents, films or the like, of which only the model's context bounds the tokens.
+    #[must_use]
+    pub const fn has_documents(&self) -> bool {
+        self.input.has_documents()
     }
 }
 
@@ -327,8 +330,10 @@ mod tests {
     fn what_is_larger_than_its_bytes_is_bounded() {
         let body = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image","source":{"type":"url"}}]}]}"#;
         assert!(read(Format::Messages, body).unwrap().input_bound(None) > body.len() as u64);
-        let escaped = r#"{"contents":[{"parts":[{"inline\u0044ata":{}}]}]}"#;
-        assert!(read(Format::Google, escaped).unwrap().input_bound(None) > 3_000);
+        let escaped = r#"{"contents":[{"parts":[{"inline\u0044ata":{"mimeType":"image/png"}}]}]}"#;
+        assert!(read(Format::Google, escaped).unwrap().input_bound(None) > 6_000);
+        let film = r#"{"contents":[{"parts":[{"fileData":{"fileUri":"https://a.example/film"}}]}]}"#;
+        assert!(read(Format::Google, film).unwrap().has_documents());
     }
 
     proptest! {
