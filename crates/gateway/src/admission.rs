@@ -2,8 +2,9 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use model::{clock::Timestamp, key::Status, refusal::Refusal};
+use model::{clock::Timestamp, key::Status, price::Tool, refusal::Refusal};
 use store::ModelPrice;
+use wire::extras::{Asked, Unpriced};
 
 use crate::{
     door::Door,
@@ -119,4 +120,23 @@ pub(crate) fn way(gateway: &Gateway, known: &Known, door: Door, model: &str) -> 
     };
     let price = Arc::clone(price);
     Ok(Way { plan, price, snapshot })
+}
+
+/// Refuses what a request asks for beside tokens, if nobody has said what it costs with this model: a tool that the provider
+/// runs itself, or a term of service.
+pub(crate) fn extras(asked: &Asked, price: &ModelPrice) -> Result<(), Refusal> {
+    let price_of = &price.price;
+    let tool = |tool: Tool| match tool {
+        // No vendor charges for a page but by its tokens.
+        Tool::WebFetch => true,
+        // Some of Google's models are charged by the query, and some by the answer.
+        Tool::WebSearch => price_of.tool(tool).or_else(|| price_of.tool(Tool::Grounding)).is_some(),
+        _ => price_of.tool(tool).is_some(),
+    };
+    match asked.unpriced(tool, |term| price_of.term(term).is_some()) {
+        Some(Unpriced { param, what }) => {
+            Err(Refusal::ExtraUnknown { model: price.model.clone(), param, what: what.clone() })
+        }
+        None => Ok(()),
+    }
 }

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::body::Body;
-use model::{clock::Timestamp, refusal::Refusal, usage::Parts};
+use model::{clock::Timestamp, price::Terms, refusal::Refusal, usage::Parts};
 use store::ModelFacts;
 use wire::{
-    google,
+    extras, google,
     openai::{answer::Answer, estimate, upstream_error},
     passage::Passage,
     plain::{self, Sound},
@@ -28,6 +28,8 @@ use crate::{
 
 /// How much of an upstream's error is read.
 const MAX_ERROR: u64 = 64 << 10;
+/// Where Google says under which terms an answer was made.
+const TIER: &str = "x-gemini-service-tier";
 
 /// What every attempt of a request has in common.
 pub(crate) struct Request<'a> {
@@ -54,6 +56,8 @@ pub(crate) struct Got {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) content: Content,
+    /// The terms of service that its head names.
+    pub(crate) terms: Terms,
 }
 
 /// What is in it.
@@ -115,6 +119,8 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
     }
     let kind = kind_of(request.entrance.door, response.headers()).ok_or(UpstreamFailure::Malformed)?;
     let mut headers = upstream::back(response.headers());
+    let tier = response.headers().get(TIER).and_then(|tier| tier.to_str().ok());
+    let terms = tier.map_or(Terms::NONE, extras::of_header);
     sent.head(request, &mut headers);
     // An array of Google's comes in pieces too, and looks like a whole answer.
     let array = request.entrance.door == Door::StreamGenerate && !request.entrance.sse;
@@ -127,7 +133,7 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
             Kind::Sound => Passage::Sound(Sound::default()),
             Kind::Whole | Kind::Text | Kind::Stream => sent.passage(request),
         };
-        return Ok(Got { status, headers, content: Content::Stream(response.into_body(), passage) });
+        return Ok(Got { status, headers, content: Content::Stream(response.into_body(), passage), terms });
     }
     let patience = Patience { idle: settings.idle, whole: settings.answer };
     let whole = body::collect(response.into_body(), settings.answer_limit, patience).await;
@@ -136,6 +142,7 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
         Cut::Slow => UpstreamFailure::Timeout,
         Cut::Broken => UpstreamFailure::Reset,
     })?;
+    let used = sent.used(request, &whole);
     let (whole, read) = match kind {
         // Subtitles and plain text: nothing is reported, and there is nothing that they must be.
         Kind::Text => {
@@ -154,7 +161,8 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
     if !read.is_whole {
         return Err(UpstreamFailure::Malformed.into());
     }
-    Ok(Got { status, headers, content: Content::Whole(whole, seen(request, &read)) })
+    let seen = Seen { used, ..seen(request, &read) };
+    Ok(Got { status, headers, content: Content::Whole(whole, seen), terms })
 }
 
 /// What a whole answer says of its cost.
@@ -187,7 +195,7 @@ fn seen(request: &Request<'_>, read: &Answer) -> Seen {
 fn known(body: Bytes) -> Got {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Got { status: StatusCode::OK, headers, content: Content::Known(body) }
+    Got { status: StatusCode::OK, headers, content: Content::Known(body), terms: Terms::NONE }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -6,10 +6,11 @@ use ledger::Hold;
 use model::{
     clock::Timestamp,
     money::Units,
+    price::Terms,
     refusal::Refusal,
     usage::{Parts, Provenance, Tokens, UsageOutcome},
 };
-use wire::{error::Setting, openai::usage::Reported};
+use wire::{error::Setting, extras::Used, openai::usage::Reported};
 
 use crate::{bound::Tariff, entry::Entry, gateway::Gateway};
 
@@ -24,6 +25,8 @@ pub(crate) struct Seen {
     pub(crate) pieces: Parts,
     /// Whether that is an estimate.
     pub(crate) guessed: bool,
+    /// What else the provider says that it did.
+    pub(crate) used: Used,
 }
 
 /// What a settlement needs to know beside the hold.
@@ -34,6 +37,8 @@ pub(crate) struct Bill {
     started: Timestamp,
     first_byte_ms: Option<i64>,
     pub(crate) request_id: String,
+    /// The terms of service that the head of the answer names.
+    pub(crate) served: Terms,
 }
 
 impl Bill {
@@ -45,7 +50,7 @@ impl Bill {
         request_id: String,
     ) -> Self {
         let gateway = Arc::clone(gateway);
-        Self { gateway, tariff, entry, started, first_byte_ms: None, request_id }
+        Self { gateway, tariff, entry, started, first_byte_ms: None, request_id, served: Terms::NONE }
     }
 
     pub(crate) fn first_byte(&mut self) {
@@ -69,6 +74,7 @@ impl Bill {
                 (Tokens { input, output: seen.delivered, ..Tokens::default() }, provenance)
             }
         };
+        self.add_extras(&mut tokens, seen);
         // Nobody reports images, and few report seconds.
         tokens.parts.images = seen.pieces.images;
         let price = &self.tariff.price.price;
@@ -86,10 +92,20 @@ impl Bill {
     pub(crate) fn so_far(&self, seen: Seen, status: u16) -> UsageOutcome {
         match seen.reported {
             Reported::Good(tokens) if tokens.output < seen.delivered => {
-                self.priced(Tokens { output: seen.delivered, ..tokens }, Provenance::Estimated, status)
+                let mut tokens = Tokens { output: seen.delivered, ..tokens };
+                self.add_extras(&mut tokens, seen);
+                self.priced(tokens, Provenance::Estimated, status)
             }
             _ => self.outcome(seen, status),
         }
+    }
+
+    /// What was used beside tokens, under the terms that are charged.
+    fn add_extras(&self, tokens: &mut Tokens, seen: Seen) {
+        let served = self.served.each().fold(seen.used.terms, Terms::with);
+        let Tariff { price, measured, .. } = &self.tariff;
+        tokens.parts.tools = seen.used.tools.max(measured.implied);
+        tokens.parts.terms = price.price.terms_of(measured.terms, served);
     }
 
     /// The outcome of a use that these tokens are.

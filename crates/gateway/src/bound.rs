@@ -30,8 +30,17 @@ pub(crate) struct Tariff {
 impl Tariff {
     /// The most that the input and `output` tokens can cost.
     pub(crate) fn bound(&self, output: u64) -> Result<Units, CostOverflow> {
-        let Measured { input, seconds, images, .. } = self.measured;
-        self.price.price.bound_of(self.ratio, &Most { input, output, seconds, images })
+        self.price.price.bound_of(self.ratio, &self.most(output))
+    }
+
+    fn most(&self, output: u64) -> Most {
+        let Measured { input, seconds, images, tools, terms, .. } = self.measured;
+        Most { input, output, seconds, images, tools, terms }
+    }
+
+    /// How many output tokens `budget` affords beside the rest, at most `limit`; `None` when it does not even afford that.
+    pub(crate) fn affordable_output(&self, budget: Units, limit: u64) -> Option<u64> {
+        self.price.price.affordable_output(self.ratio, &self.most(0), budget, limit)
     }
 
     /// What these tokens cost.
@@ -146,9 +155,7 @@ impl Request<'_> {
                     true => gateway.settings.minimum_output.saturating_mul(wanted.choices).min(wanted.most),
                     false => wanted.most,
                 };
-                let price = &tariff.price.price;
-                let output =
-                    price.affordable_output(tariff.ratio, tariff.measured.input, affordable, wanted.most);
+                let output = tariff.affordable_output(affordable, wanted.most);
                 let Some(output) = output.filter(|output| *output >= least && *output > 0) else {
                     let need = tariff.bound(least).map_err(|CostOverflow| too_large())?;
                     return Err(not_affordable(known, known.key.pool, need, affordable, pools, gateway).await);

@@ -140,6 +140,9 @@ where
     let scan = read(&entrance, &body, form.as_ref())?;
     entry.note(|facts| (facts.model, facts.stream) = (Some(scan.model.clone()), scan.stream));
     let way = admission::way(gateway, &known, door, &scan.model)?;
+    if !door.is_free() {
+        admission::extras(&scan.asked, &way.price)?;
+    }
     tracing::debug!(request_id, plan = %way.plan, "planned");
     let mut attempts = Attempts::new(way.plan, &gateway.health, gateway.now());
     let next = |attempts: &mut Attempts| attempts.next(&gateway.health, &gateway.budget, gateway.now());
@@ -205,7 +208,8 @@ where
         tracing::error!(%error, "no answer may leave");
         return Err(bill.refuse(hold, Refusal::Unavailable));
     }
-    let Got { status, mut headers, content } = got;
+    let Got { status, mut headers, content, terms } = got;
+    bill.served = terms;
     let body = match content {
         Content::Whole(whole, read) => {
             bill.settle(hold, read, status.as_u16()).await;

@@ -1,5 +1,6 @@
 //! What a request brings, and the most that it can use beside output tokens.
 
+use model::price::{Terms, ToolCalls};
 use wire::{openai::estimate, plain, request::Scan};
 
 use crate::{door::Door, form::Form};
@@ -54,6 +55,12 @@ pub(crate) struct Measured {
     pub(crate) estimated_seconds: u64,
     /// The most images.
     pub(crate) images: u64,
+    /// The most calls of the provider's own tools.
+    pub(crate) tools: ToolCalls,
+    /// The calls that are made whatever the answer says.
+    pub(crate) implied: ToolCalls,
+    /// The terms of service that are asked for.
+    pub(crate) terms: Terms,
     /// Whether nothing is priced here, whatever is used.
     pub(crate) free: bool,
 }
@@ -77,6 +84,9 @@ impl Door {
             input,
             estimated_input: estimate(likely),
             free: self.is_free(),
+            tools: scan.asked.tools,
+            implied: scan.asked.implied,
+            terms: scan.asked.terms,
             ..Measured::default()
         };
         match self {

@@ -122,6 +122,7 @@ impl Relay {
             delivered: self.passage.delivered(),
             pieces: self.passage.pieces(),
             guessed: self.passage.guesses_pieces(),
+            used: self.passage.used(),
         };
         if self.passage.finished() { self.bill.outcome(seen, status) } else { self.bill.so_far(seen, status) }
     }
@@ -169,10 +170,10 @@ impl Relay {
             return;
         }
         let Some(mut hold) = self.hold.take() else { return };
-        let (price, tariff) = (&self.bill.tariff.price.price, &self.bill.tariff);
+        let tariff = &self.bill.tariff;
         let wanted = self.held.saturating_add(step).min(self.most);
         let affordable = Units::new(hold.units().get().saturating_add(hold.spare().get()));
-        let most = price.affordable_output(tariff.ratio, tariff.measured.input, affordable, wanted);
+        let most = tariff.affordable_output(affordable, wanted);
         let next = most.unwrap_or(0).max(self.held);
         let by = tariff.bound(next).unwrap_or(Units::MAX).get().saturating_sub(hold.units().get());
         if next == self.held {

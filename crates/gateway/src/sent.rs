@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use wire::{
     convert::{self, Caller, Target},
     dialect::Dialect,
+    extras::{Used, Uses},
     openai::{self, answer::Answer},
     passage::Passage,
     plain::Events,
@@ -194,6 +195,12 @@ impl Sent {
             }
             Some(from) => Passage::converted(from, caller(request)),
         }
+    }
+
+    /// What a whole answer says that was used beside tokens.
+    pub(crate) fn used(&self, request: &Request<'_>, whole: &[u8]) -> Used {
+        let spoken = self.from.or(request.entrance.door.dialect());
+        spoken.map_or_else(Used::default, |dialect| Uses::whole(dialect, whole))
     }
 
     /// A whole answer in the caller's dialect, and what was read from it.

@@ -47,6 +47,15 @@ pub enum Refusal {
     },
     /// No price is known for the model.
     PriceUnknown(String),
+    /// No price of the model is known for something that the request asks for beside tokens.
+    ExtraUnknown {
+        /// The model.
+        model: String,
+        /// The member that asks for it.
+        param: &'static str,
+        /// What it is: a tool, or a term of service.
+        what: String,
+    },
     /// The key's quota does not cover the hold.
     QuotaExhausted {
         /// Units needed.
@@ -104,6 +113,7 @@ impl Refusal {
             Self::ModelNotFound { group: "default".to_owned(), model: model() },
             Self::NotOffered { model: model(), path: "/v1/rerank" },
             Self::PriceUnknown(model()),
+            Self::ExtraUnknown { model: model(), param: "service_tier", what: "priority".to_owned() },
             Self::QuotaExhausted { need: 5_000, have: 300 },
             Self::InsufficientBalance { need: 5_000, have: 300 },
             Self::Unavailable,
@@ -135,7 +145,8 @@ impl Refusal {
             Self::ConflictingCredentials
             | Self::InvalidRequest(_)
             | Self::ModelRequired
-            | Self::PriceUnknown(_) => 400,
+            | Self::PriceUnknown(_)
+            | Self::ExtraUnknown { .. } => 400,
             Self::NotOffered { .. } => 404,
             Self::ModelNotFound { .. } | Self::Unavailable => 503,
             Self::UpstreamError => 502,
@@ -164,7 +175,7 @@ impl Refusal {
             Self::ModelNotAllowed(_) => "model_not_allowed",
             Self::ModelNotFound { .. } => "model_not_found",
             Self::NotOffered { .. } => "endpoint_not_offered",
-            Self::PriceUnknown(_) => "price_unknown",
+            Self::PriceUnknown(_) | Self::ExtraUnknown { .. } => "price_unknown",
             Self::QuotaExhausted { .. } => "quota_exhausted",
             Self::InsufficientBalance { .. } => "insufficient_balance",
             Self::Unavailable => "unavailable",
@@ -212,6 +223,9 @@ impl fmt::Display for Refusal {
             }
             Self::NotOffered { model, path } => write!(f, "model {model} is not offered at {path}"),
             Self::PriceUnknown(model) => write!(f, "no price is known for model {model}"),
+            Self::ExtraUnknown { model, param, what } => {
+                write!(f, "no price is known for {what} with model {model}, which {param} asks for")
+            }
             Self::QuotaExhausted { need, have } => {
                 write!(
                     f,

@@ -8,7 +8,7 @@ use crate::{
     clock::Timestamp,
     id::{AccountId, ChannelId, KeyId, PriceId},
     money::Units,
-    price::Ratio,
+    price::{Ratio, Terms, ToolCalls},
 };
 
 /// Tokens by kind. The kinds of input do not overlap; reasoning is a part of output.
@@ -47,6 +47,12 @@ pub struct Parts {
     /// Images that were made.
     #[serde(default)]
     pub images: u64,
+    /// Calls of tools that the provider ran itself.
+    #[serde(default)]
+    pub tools: ToolCalls,
+    /// The terms of service that are charged.
+    #[serde(default)]
+    pub terms: Terms,
 }
 
 impl Tokens {

@@ -64,6 +64,8 @@ fn price(new: cli::NewPrice) -> NewPrice {
         per_call: new.per_call,
         per_second: new.per_second,
         per_image: new.per_image,
+        tools: new.tools,
+        terms: new.terms,
         max_output: new.max_output,
         image_tokens: new.image_tokens,
         reasoning: new.reasoning,
@@ -85,23 +87,31 @@ fn print(prices: Vec<ModelPrice>, out: &mut impl Write) -> io::Result<()> {
     let kinds = ListedRates::default().rates().by_kind().map(|(kind, _)| kind.word()).join("\t");
     writeln!(
         out,
-        "version\teffective\tmodel\tabove\t{kinds}\tper_call\tper_second\tper_image\tmax_output\timage_tokens"
+        "version\teffective\tmodel\tabove\t{kinds}\tper_call\tper_second\tper_image\tmax_output\timage_tokens\ttools\tservice_tiers"
     )?;
     for known in prices {
         let (price, most, model) = (known.price, known.max_output, known.model);
         let (version, effective) = (price.id, known.effective.secs());
         let (call, second, image) = (price.per_call, price.per_second.0, price.per_image.0);
         let image_tokens = known.image_tokens.map_or("-".to_owned(), |tokens| tokens.to_string());
+        let tools = words(price.tools.iter().map(|tool| (tool.tool.word(), tool.rate.0)));
+        let terms = words(price.terms.iter().map(|term| (term.term.word(), term.ratio.0)));
         let tiers = price.tiers.iter().map(|tier| (tier.above, &tier.rates));
         for (above, rates) in iter::once((0, &price.rates)).chain(tiers) {
             let rates = rates.by_kind().map(|(_, rate)| rate.0.to_string()).join("\t");
             writeln!(
                 out,
-                "{version}\t{effective}\t{model}\t{above}\t{rates}\t{call}\t{second}\t{image}\t{most}\t{image_tokens}"
+                "{version}\t{effective}\t{model}\t{above}\t{rates}\t{call}\t{second}\t{image}\t{most}\t{image_tokens}\t{tools}\t{terms}"
             )?;
         }
     }
     Ok(())
+}
+
+/// Names with their numbers, as `apsis price set` takes them.
+fn words(named: impl Iterator<Item = (&'static str, i64)>) -> String {
+    let words: Vec<String> = named.map(|(name, number)| format!("{name}={number}")).collect();
+    if words.is_empty() { "-".to_owned() } else { words.join(",") }
 }
 
 /// Runs one command of `apsis model`.

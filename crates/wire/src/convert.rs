@@ -26,6 +26,7 @@ use crate::{
         request::{Request, Role},
     },
     dialect::Dialect,
+    extras::{Used, Uses},
     google, look, messages,
     openai::upstream_error,
     request::check_depth,
@@ -230,6 +231,8 @@ pub struct Converter {
     writer: Writer,
     model: String,
     now: u64,
+    from: Dialect,
+    uses: Uses,
 }
 
 impl Converter {
@@ -248,7 +251,8 @@ impl Converter {
             Dialect::Google => Writer::Google(google::stream::Writer::new(caller.sse)),
             Dialect::Responses => Writer::Responses(responses::write_stream::Writer::default()),
         };
-        Self { reader, narrator: Narrator::default(), writer, model: caller.model, now: caller.now }
+        let (narrator, uses) = (Narrator::default(), Uses::default());
+        Self { reader, narrator, writer, model: caller.model, now: caller.now, from, uses }
     }
 
     /// Takes in one event of the upstream, and returns what the caller gets for it.
@@ -257,12 +261,15 @@ impl Converter {
             // A comment keeps the connection alive, and so does ours; a blank line is nothing.
             None if event.starts_with(b":") => self.narrator.ping(),
             None => {}
-            Some(data) => match &mut self.reader {
-                Reader::Chat(reader) => reader.data(&data, &mut self.narrator),
-                Reader::Messages(reader) => reader.data(&data, &mut self.narrator),
-                Reader::Google(reader) => reader.data(&data, &mut self.narrator),
-                Reader::Responses(reader) => reader.data(&data, &mut self.narrator),
-            },
+            Some(data) => {
+                self.uses.take(self.from, &data);
+                match &mut self.reader {
+                    Reader::Chat(reader) => reader.data(&data, &mut self.narrator),
+                    Reader::Messages(reader) => reader.data(&data, &mut self.narrator),
+                    Reader::Google(reader) => reader.data(&data, &mut self.narrator),
+                    Reader::Responses(reader) => reader.data(&data, &mut self.narrator),
+                }
+            }
         }
         self.written()
     }
@@ -291,6 +298,12 @@ impl Converter {
     #[must_use]
     pub const fn report(&self) -> Report {
         self.narrator.report()
+    }
+
+    /// What was used beside tokens so far.
+    #[must_use]
+    pub fn used(&self) -> Used {
+        self.uses.used()
     }
 
     /// An estimate of the output tokens that were passed on.

@@ -70,6 +70,7 @@ const fn param(refusal: &Refusal) -> Option<&'static str> {
         | Refusal::ModelNotFound { .. }
         | Refusal::NotOffered { .. }
         | Refusal::PriceUnknown(_) => Some("model"),
+        Refusal::ExtraUnknown { param, .. } => Some(param),
         _ => None,
     }
 }
@@ -123,6 +124,7 @@ mod tests {
             Refusal::ModelNotFound { group: "g".to_owned(), model: "m".to_owned() },
             Refusal::NotOffered { model: "m".to_owned(), path: "/v1/rerank" },
             Refusal::PriceUnknown("m".to_owned()),
+            Refusal::ExtraUnknown { model: "m".to_owned(), param: "tools", what: "web_search".to_owned() },
             Refusal::QuotaExhausted { need: 5, have: 3 },
             Refusal::InsufficientBalance { need: 5, have: 3 },
             Refusal::Unavailable,

@@ -10,6 +10,7 @@ mod conversation;
 pub mod convert;
 pub mod dialect;
 pub mod error;
+pub mod extras;
 pub mod google;
 mod json;
 mod look;

@@ -11,6 +11,7 @@ use crate::{
     convert::{Caller, Converter},
     dialect::Dialect,
     error::Setting,
+    extras::Used,
     openai::{stream::Pass, usage::Reported},
     plain::{Events, Sound},
     tap::Tap,
@@ -167,6 +168,16 @@ impl Passage {
 }
 
 impl Passage {
+    /// What was used beside tokens so far, as the upstream says it.
+    #[must_use]
+    pub fn used(&self) -> Used {
+        match self {
+            Self::Native(tap) => tap.used(),
+            Self::Converted(converter) => converter.used(),
+            Self::Events(_) | Self::Sound(_) => Used::default(),
+        }
+    }
+
     /// Whether [`Passage::pieces`] is an estimate.
     #[must_use]
     pub const fn guesses_pieces(&self) -> bool {

@@ -11,6 +11,7 @@ use crate::{
     chat,
     dialect::Dialect,
     error::{self, Setting},
+    extras::{Used, Uses},
     google,
     json::Malformed,
     look, messages,
@@ -29,6 +30,8 @@ pub struct Tap {
     over: bool,
     /// Whether the stream is of events, and not one JSON array.
     sse: bool,
+    dialect: Dialect,
+    uses: Uses,
 }
 
 #[derive(Debug)]
@@ -94,7 +97,16 @@ impl Tap {
             Dialect::Google => Reader::Google(google::tap::Tap::new(model)),
             Dialect::Responses => Reader::Responses(responses::tap::Tap::new(model)),
         };
-        Self { reader, report: Report::Absent, delivered: 0, begun: false, over: false, sse }
+        Self {
+            reader,
+            report: Report::Absent,
+            delivered: 0,
+            begun: false,
+            over: false,
+            sse,
+            dialect,
+            uses: Uses::default(),
+        }
     }
 
     /// Whether the stream is of events, and not one JSON array.
@@ -109,6 +121,12 @@ impl Tap {
             Reader::Chat(tap, _) => tap.reported().into(),
             _ => self.report,
         }
+    }
+
+    /// What was used beside tokens so far.
+    #[must_use]
+    pub fn used(&self) -> Used {
+        self.uses.used()
     }
 
     /// An estimate of the output tokens that passed.
@@ -134,12 +152,16 @@ impl Tap {
     /// Takes in one event, or one piece of an array.
     pub fn event(&mut self, event: Bytes) -> Pass {
         if let Reader::Chat(tap, _) = &mut self.reader {
+            if let Some(data) = sse::data(&event) {
+                self.uses.take(self.dialect, &data);
+            }
             let pass = tap.event(event);
             self.over |= pass.done || pass.error;
             return pass;
         }
         let data = if self.sse { sse::data(&event) } else { google::array::element(&event).map(Into::into) };
         let Some(data) = data else { return Pass { bytes: Some(event), done: false, error: false } };
+        self.uses.take(self.dialect, &data);
         let said = match &mut self.reader {
             Reader::Messages(tap) => tap.read(&data),
             Reader::Google(tap) => tap.read(&data),

@@ -1,10 +1,14 @@
 //! A file of models and prices (TOML). Prices are US dollars, written as decimals and read as such: no float comes near
 //! them. A file is right as a whole or refused as a whole, and the refusal names the line.
 
-use model::{calendar::Date, clock::Timestamp, money::UNITS_PER_USD, price::ListedRates};
-use serde::{Deserialize, de::IgnoredAny};
+use std::collections::BTreeMap;
+
+use model::{calendar::Date, clock::Timestamp, price::ListedRates};
+use serde::Deserialize;
 use store::{Listing, ModelFacts, NewPrice};
 use toml::{Spanned, value::Datetime};
+
+use super::numbers::{self, Lines, Number};
 
 /// What a file says of one model, and where.
 #[derive(Clone, Debug)]
@@ -24,9 +28,6 @@ pub struct FileError {
     /// What is wrong there.
     pub what: String,
 }
-
-/// A number whose text is read from its place in the file.
-type Number = Spanned<IgnoredAny>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -86,6 +87,10 @@ struct Price {
     per_image: Option<Number>,
     #[serde(default)]
     tier: Vec<Tier>,
+    #[serde(default)]
+    tools: BTreeMap<String, Number>,
+    #[serde(default)]
+    service_tiers: BTreeMap<String, Number>,
 }
 
 #[derive(Deserialize)]
@@ -224,6 +229,8 @@ fn cost(lines: Lines<'_>, price: &Price) -> Result<NewPrice, FileError> {
         per_call: each("per_call", &price.per_call, 1)?,
         per_second: each("per_second", &price.per_second, million)?,
         per_image: each("per_image", &price.per_image, million)?,
+        tools: numbers::tools(lines, &price.tools)?,
+        terms: numbers::terms(lines, &price.service_tiers)?,
         ..NewPrice::default()
     })
 }
@@ -247,46 +254,6 @@ fn moment_of(at: Datetime) -> Option<Timestamp> {
     Some(Timestamp::from_secs(midnight.secs() + of_day - minutes * 60))
 }
 
-#[derive(Clone, Copy)]
-struct Lines<'a>(&'a str);
-
-impl Lines<'_> {
-    /// The line of a place, from 1.
-    fn of(self, place: usize) -> usize {
-        self.0.bytes().take(place).filter(|byte| *byte == b'\n').count() + 1
-    }
-
-    /// US dollars as quota units, `times` that many.
-    fn dollars(self, name: &str, number: &Number, times: i128) -> Result<i64, FileError> {
-        let span = number.span();
-        let text = self.0.get(span.clone()).unwrap_or_default();
-        let units = decimal(text, i128::from(UNITS_PER_USD) * times);
-        units.map_err(|what| FileError {
-            line: self.of(span.start),
-            what: format!("{name} {what}, not `{text}`"),
-        })
-    }
-}
-
-/// A decimal number times `factor`, exactly.
-fn decimal(text: &str, factor: i128) -> Result<i64, &'static str> {
-    const FORM: &str = "must be a number of US dollars such as 1.25, not negative";
-    const FINE: &str = "is finer than can be counted";
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
-    if whole.is_empty() || !whole.bytes().chain(decimals.bytes()).all(|byte| byte.is_ascii_digit()) {
-        return Err(FORM);
-    }
-    let decimals = decimals.trim_end_matches('0');
-    let digits: i128 = format!("{whole}{decimals}").parse().map_err(|_| FORM)?;
-    let scale =
-        u32::try_from(decimals.len()).ok().and_then(|length| 10_i128.checked_pow(length)).ok_or(FINE)?;
-    let scaled = digits.checked_mul(factor).ok_or("is beyond what can be counted")?;
-    if scaled % scale != 0 {
-        return Err(FINE);
-    }
-    i64::try_from(scaled / scale).map_err(|_| "is beyond what can be counted")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -307,6 +274,8 @@ mod tests {
         input_audio = 40.00
         per_second = 0.0001
         tier = [{ above = 500, input = 2.5, output = 15 }]
+        tools = { web_search = 0.01, web_fetch = 0 }
+        service_tiers = { priority = 2.5, flex = 0.5 }
 
         [[model.price]]
         effective = 2030-01-02T03:04:05Z
@@ -330,9 +299,13 @@ mod tests {
         );
         assert_eq!((price.max_output, price.image_tokens, price.reasoning), (100, Some(1600), true));
         assert_eq!((price.effective, later.effective), (None, Some(Timestamp::from_secs(1_893_553_445))));
+        let tools: Vec<_> = price.tools.iter().map(|tool| (tool.tool.word(), tool.rate.0)).collect();
+        assert_eq!(tools, [("web_fetch", 0), ("web_search", 5_000_000_000)]);
+        let terms: Vec<_> = price.terms.iter().map(|term| (term.term.word(), term.ratio.0)).collect();
+        assert_eq!(terms, [("flex", 500_000), ("priority", 2_500_000)]);
         let (above, long) = price.tiers[0];
         assert_eq!((above, long.rates().cached_input.0, long.output), (500, 1_250_000, 7_500_000));
-        assert_eq!((entries[0].line, entries[1].line), (2, 23));
+        assert_eq!((entries[0].line, entries[1].line), (2, 25));
         assert!(entries[1].listing.prices.is_empty() && entries[1].listing.facts.listed);
     }
 
@@ -355,10 +328,18 @@ mod tests {
             ("output = 10\n", "outptu = 10\n", 13, "unknown field `outptu`"),
             ("max_output = 100", "max_output = 0", 10, "model m: max_output must be between 1"),
             ("above = 500", "above = 0", 10, "model m: above must be between 1"),
-            ("2030-01-02T03:04:05Z", "2030-01-02T03:04:05", 18, "effective must be a date"),
-            ("id = \"known\"", "id = \"m\"", 23, "model m stands in line 2 already"),
-            ("id = \"known\"", "id = \"a,b\"", 23, "no comma"),
-            ("id = \"known\"", "", 23, "missing field `id`"),
+            (
+                "web_search = 0.01",
+                "web_serch = 0.01",
+                17,
+                "there is no tool web_serch; there are web_search, grounding",
+            ),
+            ("flex = 0.5", "flex = -1", 18, "flex must be a number"),
+            ("flex = 0.5", "flex = 101", 10, "flex must be between 0 and 100 times"),
+            ("2030-01-02T03:04:05Z", "2030-01-02T03:04:05", 20, "effective must be a date"),
+            ("id = \"known\"", "id = \"m\"", 25, "model m stands in line 2 already"),
+            ("id = \"known\"", "id = \"a,b\"", 25, "no comma"),
+            ("id = \"known\"", "", 25, "missing field `id`"),
         ] {
             let error = read(&WHOLE.replacen(from, to, 1)).unwrap_err();
             assert!(error.line == line && error.what.contains(what), "{to}: {error}");

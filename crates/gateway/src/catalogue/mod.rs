@@ -1,6 +1,7 @@
 //! The catalogue: what is known of models, and lists of models with their prices.
 
 mod file;
+mod numbers;
 
 use model::clock::Timestamp;
 use store::{Imported, Leaps, Listing, ModelFacts, Role, Store, StoreError};

@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use super::{Kind, Price, Rates, Ratio, UnitsPerMillion};
+use super::{Kind, Price, Rates, Ratio, Terms, Tool, ToolCalls, UnitsPerMillion};
 use crate::{money::Units, usage::Tokens};
 
 /// Tokens in the unit that prices are quoted in.
@@ -23,7 +23,14 @@ pub struct Most {
     pub seconds: u64,
     /// Images.
     pub images: u64,
+    /// Calls of the provider's own tools.
+    pub tools: ToolCalls,
+    /// The terms that were asked for.
+    pub terms: Terms,
 }
+
+/// Kinds of things that a charge can be made of.
+const KINDS: usize = 13 + Tool::ALL.len();
 
 impl Price {
     /// What tokens cost in a request with so many input tokens of every kind.
@@ -52,8 +59,8 @@ impl Price {
     /// Each kind with its quantity and its price: units per million tokens, calls, seconds or images. A part that costs
     /// what its whole costs is counted there.
     #[must_use]
-    pub fn lines(&self, tokens: &Tokens) -> [(Kind, u64, i128); 13] {
-        let rates = self.rates_at(tokens.all_input());
+    pub fn lines(&self, tokens: &Tokens) -> [(Kind, u64, i128); KINDS] {
+        let rates = self.rates_of(tokens);
         let own =
             |part: u64, rate: UnitsPerMillion, whole: UnitsPerMillion| if rate == whole { 0 } else { part };
         let parts = tokens.parts;
@@ -77,16 +84,29 @@ impl Price {
             spoken,
             drawn,
         ];
-        let mut lines = [(Kind::Call, 1, i128::from(self.per_call.get()) * MILLION); 13];
-        let [.., second, image] = &mut lines;
-        *second = (Kind::Second, parts.seconds, self.per_second.0.into());
-        *image = (Kind::Image, parts.images, self.per_image.0.into());
-        for (line, ((kind, rate), quantity)) in
-            lines.iter_mut().zip(rates.by_kind().into_iter().zip(quantities))
-        {
-            *line = (kind, quantity, rate.0.into());
+        let tokens = rates.by_kind().into_iter().zip(quantities);
+        let tokens = tokens.map(|((kind, rate), quantity)| (kind, quantity, i128::from(rate.0)));
+        let others = [
+            (Kind::Call, 1, i128::from(self.per_call.get()) * MILLION),
+            (Kind::Second, parts.seconds, self.per_second.0.into()),
+            (Kind::Image, parts.images, self.per_image.0.into()),
+        ];
+        let mut lines = [(Kind::Call, 0, 0); KINDS];
+        for (line, found) in lines.iter_mut().zip(tokens.chain(others).chain(self.of_tools(&parts.tools))) {
+            *line = found;
         }
         lines
+    }
+
+    /// What tokens cost in such a use.
+    #[must_use]
+    pub fn rates_of(&self, tokens: &Tokens) -> Rates {
+        self.under(self.rates_at(tokens.all_input()), tokens.parts.terms)
+    }
+
+    fn of_tools(&self, calls: &ToolCalls) -> impl Iterator<Item = (Kind, u64, i128)> {
+        let rate = |tool| self.tool(tool).map_or(0, |rate| i128::from(rate.0));
+        calls.each().map(move |(tool, calls)| (Kind::Tool(tool), calls, rate(tool)))
     }
 
     /// What `tokens` cost under `ratio`: Σ quantity × price × ratio, rounded up once.
@@ -110,34 +130,33 @@ impl Price {
     /// # Errors
     /// [`CostOverflow`] beyond [`Units::MAX`].
     pub fn bound_of(&self, ratio: Ratio, most: &Most) -> Result<Units, CostOverflow> {
-        let Most { input, output, seconds, images } = *most;
+        let Most { input, output, seconds, images, tools, terms } = *most;
         // What is really used may be less than the bound, so every tier up to it is possible.
         let possible = self.tiers.iter().filter(|tier| input > tier.above).map(|tier| &tier.rates);
         let possible = iter::once(&self.rates).chain(possible);
         let (mut dearest_input, mut dearest_output) = Default::default();
         for rates in possible {
+            let rates = self.under_dearest(rates, terms);
             dearest_input = rates.dearest_input().max(dearest_input);
             dearest_output = rates.dearest_output().max(dearest_output);
         }
         let call = i128::from(self.per_call.get()) * MILLION;
-        total(
-            ratio,
-            [
-                (input, dearest_input.0.into()),
-                (output, dearest_output.0.into()),
-                (1, call),
-                (seconds, self.per_second.0.into()),
-                (images, self.per_image.0.into()),
-            ]
-            .into_iter(),
-        )
+        let fixed = [
+            (input, dearest_input.0.into()),
+            (output, dearest_output.0.into()),
+            (1, call),
+            (seconds, self.per_second.0.into()),
+            (images, self.per_image.0.into()),
+        ];
+        let tools = self.of_tools(&tools).map(|(_, calls, rate)| (calls, rate));
+        total(ratio, fixed.into_iter().chain(tools))
     }
 
-    /// How many output tokens `budget` affords beside `input` tokens of unknown kind, at most `limit`;
-    /// `None` when it does not even afford the input.
+    /// How many output tokens `budget` affords beside what else there is in `most`, at most `limit`; `None` when it does
+    /// not even afford that.
     #[must_use]
-    pub fn affordable_output(&self, ratio: Ratio, input: u64, budget: Units, limit: u64) -> Option<u64> {
-        let fits = |output| self.bound(ratio, input, output).is_ok_and(|cost| cost <= budget);
+    pub fn affordable_output(&self, ratio: Ratio, most: &Most, budget: Units, limit: u64) -> Option<u64> {
+        let fits = |output| self.bound_of(ratio, &Most { output, ..*most }).is_ok_and(|cost| cost <= budget);
         if !fits(0) {
             return None;
         }
@@ -182,14 +201,7 @@ mod tests {
     };
 
     fn of(rates: ListedRates, per_call: i64) -> Price {
-        Price {
-            id: PriceId(1),
-            rates: rates.rates(),
-            tiers: Vec::new(),
-            per_call: Units::new(per_call),
-            per_second: UnitsPerMillion(0),
-            per_image: UnitsPerMillion(0),
-        }
+        Price { per_call: Units::new(per_call), ..Price::listed(PriceId(1), rates.rates()) }
     }
 
     fn price(input: i64, cached: i64, write: i64, output: i64, per_call: i64) -> Price {
@@ -358,7 +370,7 @@ mod tests {
         ) {
             let price = price(input_price, 0, 0, output_price, 3);
             let cost = |output| price.bound(Ratio::ONE, input, output).map(Units::get);
-            match price.affordable_output(Ratio::ONE, input, Units::new(budget), limit) {
+            match price.affordable_output(Ratio::ONE, &Most { input, ..Most::default() }, Units::new(budget), limit) {
                 None => prop_assert!(cost(0)? > budget),
                 Some(output) => {
                     prop_assert!(cost(output)? <= budget && output <= limit);

@@ -2,7 +2,7 @@
 
 use std::{fmt, iter};
 
-use super::{Kind, Price, cost::MILLION};
+use super::{Kind, Price, Terms, cost::MILLION};
 
 /// A new price beyond so many times the old one, or below that part of it, is more likely a slip than a price.
 const LEAP: i128 = 10;
@@ -32,8 +32,14 @@ impl Price {
     #[must_use]
     pub fn leap(&self, live: &Self) -> Option<Leap> {
         let lengths = self.tiers.iter().chain(&live.tiers).map(|tier| tier.above.saturating_add(1));
-        let tokens = iter::once(0).chain(lengths).flat_map(|length| {
-            let (old, new) = (live.rates_at(length).by_kind(), self.rates_at(length).by_kind());
+        let common = live.terms.iter().map(|old| old.term).filter(|term| self.term(*term).is_some());
+        let terms: Vec<Terms> =
+            iter::once(Terms::NONE).chain(common.map(|term| Terms::NONE.with(term))).collect();
+        let cases =
+            iter::once(0).chain(lengths).flat_map(|length| terms.iter().map(move |terms| (length, *terms)));
+        let tokens = cases.flat_map(|(length, terms)| {
+            let (old, new) = (live.rates_at(length), self.rates_at(length));
+            let (old, new) = (live.under(old, terms).by_kind(), self.under(new, terms).by_kind());
             old.into_iter()
                 .zip(new)
                 .map(|((kind, old), (_, new))| (kind, i128::from(old.0), i128::from(new.0)))
@@ -44,8 +50,12 @@ impl Price {
             (Kind::Second, live.per_second.0.into(), self.per_second.0.into()),
             (Kind::Image, live.per_image.0.into(), self.per_image.0.into()),
         ];
+        // A tool that had no price has none to leap from.
+        let tools = live.tools.iter().filter_map(|old| {
+            Some((Kind::Tool(old.tool), i128::from(old.rate.0), i128::from(self.tool(old.tool)?.0)))
+        });
         let far = |from: i128, to: i128| from.max(to) > from.min(to) * LEAP;
-        tokens.chain(others).find(|(_, from, to)| far(*from, *to)).map(|(kind, from, to)| Leap {
+        tokens.chain(others).chain(tools).find(|(_, from, to)| far(*from, *to)).map(|(kind, from, to)| Leap {
             kind,
             from,
             to,
@@ -59,20 +69,17 @@ mod tests {
     use crate::{
         id::PriceId,
         money::Units,
-        price::{ListedRates, Rates, Tier, UnitsPerMillion},
+        price::{ListedRates, Rates, Ratio, Term, TermRatio, Tier, Tool, ToolRate, UnitsPerMillion},
     };
 
     #[test]
     fn finds_a_leap_wherever_it_is() {
         let listed = ListedRates { cached_input: Some(10), ..ListedRates::of(100, 500) };
-        let live = Price {
-            id: PriceId(1),
-            rates: listed.rates(),
-            tiers: Vec::new(),
-            per_call: Units::new(7),
-            per_second: UnitsPerMillion(0),
-            per_image: UnitsPerMillion(0),
-        };
+        let tool = |rate| ToolRate { tool: Tool::WebSearch, rate: UnitsPerMillion(rate) };
+        let term = |ratio| TermRatio { term: Term::Flex, ratio: Ratio(ratio) };
+        let listed = Price::listed(PriceId(1), listed.rates());
+        let live =
+            Price { per_call: Units::new(7), tools: vec![tool(5)], terms: vec![term(1_000_000)], ..listed };
         let with = |change: fn(&mut Price)| {
             let mut changed = live.clone();
             change(&mut changed);
@@ -85,6 +92,11 @@ mod tests {
         assert_eq!(with(|price| price.rates.cached_input.0 = 0), Some((Kind::CachedInput, 10, 0)));
         assert_eq!(with(|price| price.per_call = Units::new(71)), Some((Kind::Call, 7_000_000, 71_000_000)));
         assert_eq!(with(|price| price.per_second.0 = 1), Some((Kind::Second, 0, 1)));
+        assert_eq!(with(|price| price.tools.clear()), None, "what nobody may ask for any more");
+        let dear = Price { tools: vec![tool(51)], ..live.clone() };
+        assert_eq!(dear.leap(&live).map(|leap| leap.kind), Some(Kind::Tool(Tool::WebSearch)));
+        let cheap = Price { terms: vec![term(90_000)], ..live.clone() };
+        assert_eq!(cheap.leap(&live).map(|leap| leap.kind), Some(Kind::Input));
         let tier = |price: &mut Price| {
             let rates = Rates { reasoning: UnitsPerMillion(5_001), ..price.rates };
             price.tiers.push(Tier { above: 1_000, rates });

@@ -1,15 +1,17 @@
 //! Prices and what a use costs. Fixed point, rounded up once at the end. `rates` is what tokens cost, `cost` what a use
-//! does, `leap` whether a new price is more likely a slip.
+//! does, `extras` what is asked for beside tokens, `leap` whether a new price is more likely a slip.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{id::PriceId, money::Units};
 
 mod cost;
+mod extras;
 mod leap;
 mod rates;
 
 pub use cost::{CostOverflow, Most};
+pub use extras::{Term, TermRatio, Terms, Tool, ToolCalls, ToolRate};
 pub use leap::Leap;
 pub use rates::{ListedRates, Rates};
 
@@ -52,6 +54,29 @@ pub struct Price {
     pub per_second: UnitsPerMillion,
     /// A million images.
     pub per_image: UnitsPerMillion,
+    /// Calls of the provider's own tools. One that is not here has no price that is known.
+    #[serde(default)]
+    pub tools: Vec<ToolRate>,
+    /// Tokens under terms of service. One that is not here has no price that is known.
+    #[serde(default)]
+    pub terms: Vec<TermRatio>,
+}
+
+impl Price {
+    /// A price of tokens and of nothing else.
+    #[must_use]
+    pub const fn listed(id: PriceId, rates: Rates) -> Self {
+        Self {
+            id,
+            rates,
+            tiers: Vec::new(),
+            per_call: Units::ZERO,
+            per_second: UnitsPerMillion(0),
+            per_image: UnitsPerMillion(0),
+            tools: Vec::new(),
+            terms: Vec::new(),
+        }
+    }
 }
 
 /// A kind of thing that is charged for.
@@ -83,6 +108,8 @@ pub enum Kind {
     Second,
     /// An image.
     Image,
+    /// A call of a tool that the provider runs itself.
+    Tool(Tool),
 }
 
 impl Kind {
@@ -103,6 +130,7 @@ impl Kind {
             Self::Call => "call",
             Self::Second => "second",
             Self::Image => "image",
+            Self::Tool(tool) => tool.word(),
         }
     }
 }

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use gateway::catalogue;
-use model::{clock::Timestamp, price::ListedRates};
+use model::{
+    clock::Timestamp,
+    price::{ListedRates, Ratio, Term, TermRatio, Tool, ToolRate, UnitsPerMillion},
+};
 
 #[derive(Subcommand)]
 pub(crate) enum Price {
@@ -74,6 +77,14 @@ pub(crate) struct NewPrice {
     /// A million images.
     #[arg(long, default_value_t = 0)]
     pub(crate) per_image: i64,
+    /// A million calls of a tool that the provider runs itself, such as `web_search=5000000000`; once for each tool, 0 where it
+    /// is free. Requests for others are refused.
+    #[arg(long = "tool", value_name = "TOOL=UNITS", value_parser = tool)]
+    pub(crate) tools: Vec<ToolRate>,
+    /// How many times the rates of tokens are charged under a term of service, in millionths, such as `priority=2000000`; once
+    /// for each. Requests for others are refused.
+    #[arg(long = "service-tier", value_name = "TIER=MILLIONTHS", value_parser = term)]
+    pub(crate) terms: Vec<TermRatio>,
     /// The most output tokens that one answer can have.
     #[arg(long)]
     pub(crate) max_output: u64,
@@ -150,13 +161,33 @@ fn moment(text: &str) -> Result<Timestamp, &'static str> {
     seconds.or_else(|| catalogue::moment(text)).ok_or("a date, a time with an offset, or Unix seconds")
 }
 
+/// A name with a number behind `=`.
+fn named(text: &str) -> Result<(&str, i64), String> {
+    let (name, number) = text.split_once('=').ok_or_else(|| format!("`{text}` is no NAME=NUMBER"))?;
+    let number = number.trim().parse().map_err(|_| format!("{name} must be a whole number"))?;
+    Ok((name.trim(), number))
+}
+
+fn tool(text: &str) -> Result<ToolRate, String> {
+    let (name, rate) = named(text)?;
+    let words = Tool::ALL.map(Tool::word).join(", ");
+    let tool = Tool::of(name).ok_or_else(|| format!("there is no tool {name}; there are {words}"))?;
+    Ok(ToolRate { tool, rate: UnitsPerMillion(rate) })
+}
+
+fn term(text: &str) -> Result<TermRatio, String> {
+    let (name, ratio) = named(text)?;
+    let words = Term::ALL.map(Term::word).join(", ");
+    let term = Term::of(name).ok_or_else(|| format!("there is no service tier {name}; there are {words}"))?;
+    Ok(TermRatio { term, ratio: Ratio(ratio) })
+}
+
 fn tier(text: &str) -> Result<(u64, ListedRates), String> {
     let (mut above, mut input, mut output) = (None, None, None);
     let mut rates = ListedRates::default();
     for said in text.split(',') {
-        let (name, number) = said.split_once('=').ok_or_else(|| format!("`{said}` is no NAME=NUMBER"))?;
-        let number: i64 = number.trim().parse().map_err(|_| format!("{name} must be a whole number"))?;
-        let place = match name.trim() {
+        let (name, number) = named(said)?;
+        let place = match name {
             "above" => &mut above,
             "input" => &mut input,
             "output" => &mut output,
@@ -202,6 +233,20 @@ mod tests {
         ] {
             assert_eq!(tier(text).unwrap_err(), what);
         }
+    }
+
+    #[test]
+    fn reads_what_is_charged_beside_tokens() {
+        assert_eq!(tool("web_search=5").map(|tool| (tool.tool, tool.rate.0)), Ok((Tool::WebSearch, 5)));
+        assert_eq!(term("flex = 500000").map(|term| (term.term, term.ratio.0)), Ok((Term::Flex, 500_000)));
+        assert_eq!(tool("web_search").unwrap_err(), "`web_search` is no NAME=NUMBER");
+        assert!(
+            tool("telepathy=1")
+                .unwrap_err()
+                .starts_with("there is no tool telepathy; there are web_search, ")
+        );
+        assert!(term("gold=1").unwrap_err().starts_with("there is no service tier gold; there are flex, "));
+        assert_eq!(term("flex=half").unwrap_err(), "flex must be a whole number");
     }
 
     #[test]

@@ -52,6 +52,8 @@ impl ModelPrice {
             per_call: self.price.per_call.get(),
             per_second: self.price.per_second.0,
             per_image: self.price.per_image.0,
+            tools: self.price.tools.clone(),
+            terms: self.price.terms.clone(),
             max_output: self.max_output,
             image_tokens: self.image_tokens,
             reasoning: self.reasoning,
@@ -82,6 +84,10 @@ fn state(price: &ModelPrice) -> Value {
         Value::Object(std::iter::once(above).chain(rates).collect())
     });
     state.insert("tiers".to_owned(), tiers.collect());
+    let tools = price.price.tools.iter().map(|tool| (tool.tool.word().to_owned(), tool.rate.0.into()));
+    let terms = price.price.terms.iter().map(|term| (term.term.word().to_owned(), term.ratio.0.into()));
+    state.insert("tools".to_owned(), Value::Object(tools.collect()));
+    state.insert("service_tiers".to_owned(), Value::Object(terms.collect()));
     let others = json!({
         "per_call": price.price.per_call.get(),
         "per_second": price.price.per_second.0,

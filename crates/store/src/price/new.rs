@@ -4,13 +4,15 @@ use model::{
     clock::Timestamp,
     id::PriceId,
     money::Units,
-    price::{ListedRates, Price, Tier, UnitsPerMillion},
+    price::{ListedRates, Price, Ratio, TermRatio, Tier, ToolRate, UnitsPerMillion},
 };
 
 use super::ModelPrice;
 
 /// The most lengths of input at which a price may change.
 const MOST_TIERS: usize = 8;
+/// How many times the listed rates a term of service may cost.
+const MOST_TERM: Ratio = Ratio(100 * Ratio::ONE.0);
 
 /// Whether a price may be more than tenfold the one that it follows, or less than a tenth of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,10 @@ pub struct NewPrice {
     pub per_second: i64,
     /// A million images.
     pub per_image: i64,
+    /// A million calls of each of the provider's own tools that has a price that is known.
+    pub tools: Vec<ToolRate>,
+    /// How many times the rates of tokens are charged under each term of service that has a price that is known.
+    pub terms: Vec<TermRatio>,
     /// The most output tokens that one answer can have.
     pub max_output: u64,
     /// The most tokens that one image of a request can be; `None` for what is assumed of every model.
@@ -74,6 +80,7 @@ impl NewPrice {
                 }
             }
         }
+        self.check_extras()?;
         if self.tiers.len() > MOST_TIERS || !self.tiers.is_sorted_by(|(before, _), (after, _)| before < after)
         {
             return Err(format!(
@@ -94,6 +101,30 @@ impl NewPrice {
         Ok(())
     }
 
+    fn check_extras(&self) -> Result<(), String> {
+        for (index, ToolRate { tool, rate }) in self.tools.iter().enumerate() {
+            if !(0..=Units::MAX.get()).contains(&rate.0) {
+                return Err(format!("{} must be between 0 and {}", tool.word(), Units::MAX));
+            }
+            if self.tools.iter().take(index).any(|other| other.tool == *tool) {
+                return Err(format!("{} is there twice", tool.word()));
+            }
+        }
+        for (index, TermRatio { term, ratio }) in self.terms.iter().enumerate() {
+            if !(0..=MOST_TERM.0).contains(&ratio.0) {
+                return Err(format!(
+                    "{} must be between 0 and {} times",
+                    term.word(),
+                    MOST_TERM.0 / Ratio::ONE.0
+                ));
+            }
+            if self.terms.iter().take(index).any(|other| other.term == *term) {
+                return Err(format!("{} is there twice", term.word()));
+            }
+        }
+        Ok(())
+    }
+
     /// The price that it will be.
     #[must_use]
     pub fn price(&self, id: PriceId) -> Price {
@@ -105,6 +136,8 @@ impl NewPrice {
             per_call: Units::new(self.per_call),
             per_second: UnitsPerMillion(self.per_second),
             per_image: UnitsPerMillion(self.per_image),
+            tools: self.tools.clone(),
+            terms: self.terms.clone(),
         }
     }
 

@@ -4,7 +4,7 @@ use model::{
     clock::Timestamp,
     id::PriceId,
     money::Units,
-    price::{ListedRates, Price, Rates, Tier, UnitsPerMillion},
+    price::{ListedRates, Price, Rates, TermRatio, Tier, ToolRate, UnitsPerMillion},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,6 +24,10 @@ struct Further {
     per_second: UnitsPerMillion,
     per_image: UnitsPerMillion,
     tiers: Vec<Tier>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<ToolRate>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    terms: Vec<TermRatio>,
 }
 
 /// The columns of a price.
@@ -44,14 +48,8 @@ impl Columns<'_> {
             cache_write: Some(self.cache_write),
             ..ListedRates::of(self.input, self.output)
         };
-        let mut price = Price {
-            id: PriceId(self.id),
-            rates: listed.rates(),
-            tiers: Vec::new(),
-            per_call: Units::new(self.per_call),
-            per_second: UnitsPerMillion(0),
-            per_image: UnitsPerMillion(0),
-        };
+        let listed = Price::listed(PriceId(self.id), listed.rates());
+        let mut price = Price { per_call: Units::new(self.per_call), ..listed };
         if let Some(further) = self.further {
             let further: Further = serde_json::from_str(further)
                 .map_err(|_| StoreError::Corrupt("the further part of a price"))?;
@@ -65,7 +63,7 @@ impl Columns<'_> {
                 ..price.rates
             };
             (price.per_second, price.per_image) = (further.per_second, further.per_image);
-            price.tiers = further.tiers;
+            (price.tiers, price.tools, price.terms) = (further.tiers, further.tools, further.terms);
         }
         Ok(price)
     }
@@ -79,7 +77,9 @@ pub(super) fn further(price: &Price) -> Option<String> {
         && (rates.input_audio, rates.input_image) == (input, input)
         && (rates.reasoning, rates.output_audio, rates.output_image) == (output, output, output)
         && (price.per_second.0, price.per_image.0) == (0, 0)
-        && price.tiers.is_empty();
+        && price.tiers.is_empty()
+        && price.tools.is_empty()
+        && price.terms.is_empty();
     let further = Further {
         cache_write_1h: rates.cache_write_1h,
         input_audio: rates.input_audio,
@@ -90,6 +90,8 @@ pub(super) fn further(price: &Price) -> Option<String> {
         per_second: price.per_second,
         per_image: price.per_image,
         tiers: price.tiers.clone(),
+        tools: price.tools.clone(),
+        terms: price.terms.clone(),
     };
     (!said).then(|| json!(further).to_string())
 }

@@ -236,6 +236,16 @@ const fn refused(refusal: &Refusal) -> (Text, Text) {
                 "使用适合该模型的路径，模型目录中有说明。",
             ],
         ),
+        Refusal::ExtraUnknown { .. } => (
+            [
+                "The request asks for a tool of the provider's own or a term of service whose price with this model nobody has set.",
+                "请求使用了服务商自带的工具或服务等级，但该模型没有相应价格。",
+            ],
+            [
+                "Leave out what param names. An administrator sets its price under Prices, 0 (for a service tier 1) where it shall cost nothing more.",
+                "去掉 param 所指的内容；或请管理员在“价格”中设置，不另收费时工具填 0，服务等级填 1。",
+            ],
+        ),
         Refusal::PriceUnknown(_) => (
             [
                 "No price is known for the model, and what has no price cannot be charged.",

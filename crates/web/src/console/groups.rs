@@ -51,7 +51,7 @@ pub(crate) async fn list(State(state): State<AppState>, signed: SignedIn) -> Res
 }
 
 /// A ratio as it is typed: at most six decimals.
-fn read(text: &str) -> Result<Ratio, Failure> {
+pub(super) fn read(text: &str) -> Result<Ratio, Failure> {
     let invalid =
         || Failure::Invalid("ratio must be a number such as 1.5, with at most six decimals".to_owned());
     let (whole, rest) = text.split_once('.').unwrap_or((text, ""));

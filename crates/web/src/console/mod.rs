@@ -30,6 +30,7 @@ mod page;
 mod passkeys;
 mod playground;
 mod preferences;
+mod price_extras;
 mod prices;
 mod reference;
 mod second_factor;

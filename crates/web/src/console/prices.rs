@@ -12,7 +12,7 @@ use super::{
     messages::{Messages, fill},
     oops::Oops,
     page::Query,
-    show,
+    price_extras as extras, show,
     visitor::SignedIn,
 };
 use crate::routes::AppState;
@@ -30,6 +30,10 @@ struct Fields {
     output: String,
     per_call: String,
     max_output: String,
+    /// `web_search=0.01, web_fetch=0`: US dollars for a call.
+    tools: String,
+    /// `priority=2, flex=0.5`: how many times the rates of tokens.
+    service_tiers: String,
     reasoning: bool,
 }
 
@@ -84,6 +88,14 @@ fn more(t: &Messages, price: &Price) -> Vec<(String, String)> {
             more.push((label.to_owned(), show::fine_dollars(rate.0.into())));
         }
     }
+    for (label, said) in [
+        (t.price_tools_short, extras::tools(&price.tools)),
+        (t.price_service_tiers_short, extras::terms(&price.terms)),
+    ] {
+        if !said.is_empty() {
+            more.push((label.to_owned(), said));
+        }
+    }
     for tier in &price.tiers {
         let label = fill(t.price_from, &show::grouped(tier.above.into()));
         more.push((label, in_and_out(tier.rates.input, tier.rates.output)));
@@ -102,6 +114,8 @@ fn line(t: &Messages, one: &ModelPrice) -> Line {
             output: show::plain_dollars(one.price.rates.output.0),
             per_call: show::plain_dollars(one.price.per_call.get()),
             max_output: one.max_output.to_string(),
+            tools: extras::tools(&one.price.tools),
+            service_tiers: extras::terms(&one.price.terms),
             reasoning: one.reasoning,
             model: one.model.clone(),
         },
@@ -154,13 +168,15 @@ pub(crate) async fn list(
             output: line.output.clone(),
             per_call: line.per_call.clone(),
             max_output: line.max_output.clone(),
+            tools: line.tools.clone(),
+            service_tiers: line.service_tiers.clone(),
             reasoning: line.reasoning,
         })
     };
     page(&state, signed, chosen, None).await
 }
 
-/// The price that was typed. What the form does not show (tiers, sound, images, seconds) stays as it is in force.
+/// The price that was typed. What the form does not show (tiers for long inputs, sound, images, seconds) stays as it is in force.
 fn price(form: &Form, before: Option<NewPrice>) -> Result<NewPrice, Failure> {
     let optional = |name: &str| {
         let text = form.text(name);
@@ -180,6 +196,8 @@ fn price(form: &Form, before: Option<NewPrice>) -> Result<NewPrice, Failure> {
         },
         per_call: optional("per_call")?.unwrap_or(0),
         max_output: longest.ok_or_else(missing)?,
+        tools: extras::read_tools(form.text("tools"))?,
+        terms: extras::read_terms(form.text("service_tiers"))?,
         reasoning: form.is_checked("reasoning"),
         ..before
     })
@@ -214,6 +232,8 @@ pub(crate) async fn put(
                 output: text("output"),
                 per_call: text("per_call"),
                 max_output: text("max_output"),
+                tools: text("tools"),
+                service_tiers: text("service_tiers"),
                 reasoning: form.is_checked("reasoning"),
             };
             page(&state, signed, typed, Some(failure)).await

@@ -290,6 +290,8 @@ struct RequestPage {
     record: UsageRecord,
     charge: Vec<ChargeLine>,
     ratio: String,
+    /// The terms of service that are charged.
+    terms: Vec<&'static str>,
     started: String,
     overrun: Option<String>,
 }
@@ -328,6 +330,7 @@ pub(crate) async fn show(
         line: Line::new(signed.frame.t, &record),
         charge: charge(&record),
         ratio: ratio(record.ratio),
+        terms: record.tokens.parts.terms.each().map(model::price::Term::word).collect(),
         started: show::moment(record.started),
         overrun: (record.overrun.get() > 0).then(|| show::dollars(record.overrun.get())),
         record,

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use gateway::{Failure, ModelFacts, ModelPrice, catalogue, door::Door, routing::Snapshot};
-use model::price::{Rates, UnitsPerMillion};
+use model::price::{Rates, Ratio, UnitsPerMillion};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -40,6 +40,11 @@ fn rates(rates: &Rates) -> Map<String, Value> {
     shown
 }
 
+#[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
+fn times(ratio: Ratio) -> f64 {
+    ratio.0 as f64 / 1e6
+}
+
 fn pricing(known: &ModelPrice) -> Value {
     let price = &known.price;
     // Of a million, in units.
@@ -49,6 +54,9 @@ fn pricing(known: &ModelPrice) -> Value {
         shown.insert("above".to_owned(), tier.above.into());
         Value::Object(shown)
     });
+    let tools =
+        price.tools.iter().map(|tool| (tool.tool.word().to_owned(), (dollars(tool.rate.0) / 1e6).into()));
+    let terms = price.terms.iter().map(|term| (term.term.word().to_owned(), (times(term.ratio)).into()));
     let mut shown = rates(&price.rates);
     let others = json!({
         "currency": "USD / M Tokens",
@@ -56,6 +64,8 @@ fn pricing(known: &ModelPrice) -> Value {
         "per_second": each(price.per_second),
         "per_image": each(price.per_image),
         "tiers": tiers.collect::<Vec<_>>(),
+        "tools": Value::Object(tools.collect()),
+        "service_tiers": Value::Object(terms.collect()),
         "version": price.id.0,
         "effective": known.effective.secs(),
     });

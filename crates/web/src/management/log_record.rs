@@ -73,6 +73,8 @@ pub(crate) struct Charge {
     ratio_millionths: i64,
     /// Who counted: `reported` by the upstream, `counted` or `estimated` here.
     counted_by: String,
+    /// The terms of service under which tokens are charged; the lines have their rates. Empty for the usual ones.
+    service_tiers: Vec<String>,
     /// Each kind of thing that was charged for.
     lines: Vec<Line>,
 }
@@ -81,7 +83,9 @@ pub(crate) struct Charge {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Line {
     /// `input`, `cached_input`, `cache_write`, `output` or `call`; and, where they have a price of their own,
-    /// `cache_write_1h`, `input_audio`, `input_image`, `output_reasoning`, `output_audio`, `output_image`.
+    /// `cache_write_1h`, `input_audio`, `input_image`, `output_reasoning`, `output_audio`, `output_image`; `second`, `image`;
+    /// and calls of the provider's own tools: `web_search`, `grounding`, `web_fetch`, `file_search`, `code_execution`,
+    /// `image_generation`, `maps`, `other_tool`.
     kind: String,
     /// How many.
     quantity: u64,
@@ -105,6 +109,7 @@ fn charge(record: &UsageRecord) -> Charge {
         price_version: record.price.as_ref().map(|price| price.id.0),
         ratio_millionths: record.ratio.0,
         counted_by: record.provenance.clone(),
+        service_tiers: record.tokens.parts.terms.each().map(|term| term.word().to_owned()).collect(),
         lines: lines.unwrap_or_default(),
     }
 }
@@ -122,7 +127,7 @@ fn other(record: &UsageRecord) -> String {
         "request_path": record.door,
     });
     if let (Some(price), Some(members)) = (&record.price, other.as_object_mut()) {
-        let rates = price.rates_at(record.tokens.all_input());
+        let rates = price.rates_of(&record.tokens);
         let by_call = rates.input.0 == 0 && rates.output.0 == 0;
         let ratios = json!({
             "model_ratio": part(rates.input.0, 1_000_000),

@@ -1,11 +1,13 @@
 //! Prices, for administrators. Everybody reads those in force in the catalogue.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use gateway::{Failure, Leaps, ModelPrice, NewPrice, catalogue, prices};
 use model::{
     clock::Timestamp,
     id::PriceId,
-    price::{ListedRates, Rates},
+    price::{ListedRates, Rates, Ratio, Term, TermRatio, Tool, ToolRate, UnitsPerMillion},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -88,6 +90,13 @@ pub(crate) struct Body {
     per_second: Option<i64>,
     /// A million images, in quota units; 0 when absent.
     per_image: Option<i64>,
+    /// A million calls of tools that the provider runs itself, in quota units, by their names: `web_search`, `grounding`,
+    /// `web_fetch`, `file_search`, `code_execution`, `image_generation`, `maps`, `other_tool`. 0 where one is free; a request for
+    /// one that is absent is refused.
+    tools: Option<BTreeMap<String, i64>>,
+    /// How many times the rates of tokens are charged under terms of service, in millionths, by their names: `flex`, `priority`,
+    /// `batch`, `scale`, `fast`, `ultrafast`, `us`. A request for one that is absent is refused.
+    service_tiers: Option<BTreeMap<String, i64>>,
     /// The most output tokens that one answer can have.
     max_output: Option<u64>,
     /// The most tokens that one image of a request can be; 6000 when absent.
@@ -105,6 +114,23 @@ fn missing(name: &str) -> Failure {
     Failure::Invalid(format!("{name} is required"))
 }
 
+fn tools(said: BTreeMap<String, i64>) -> Result<Vec<ToolRate>, Failure> {
+    let each = said.into_iter().map(|(name, rate)| {
+        let tool =
+            Tool::of(&name).ok_or_else(|| Failure::Invalid(format!("tools: there is no tool {name}")))?;
+        Ok(ToolRate { tool, rate: UnitsPerMillion(rate) })
+    });
+    each.collect()
+}
+
+fn terms(said: BTreeMap<String, i64>) -> Result<Vec<TermRatio>, Failure> {
+    let each = said.into_iter().map(|(name, ratio)| {
+        let unknown = || Failure::Invalid(format!("service_tiers: there is no service tier {name}"));
+        Ok(TermRatio { term: Term::of(&name).ok_or_else(unknown)?, ratio: Ratio(ratio) })
+    });
+    each.collect()
+}
+
 impl Body {
     fn price(self) -> Result<NewPrice, Failure> {
         let mut tiers = Vec::new();
@@ -118,6 +144,8 @@ impl Body {
             per_call: self.per_call.unwrap_or(0),
             per_second: self.per_second.unwrap_or(0),
             per_image: self.per_image.unwrap_or(0),
+            tools: tools(self.tools.unwrap_or_default())?,
+            terms: terms(self.service_tiers.unwrap_or_default())?,
             max_output: self.max_output.ok_or_else(|| missing("max_output"))?,
             image_tokens: self.image_tokens,
             reasoning: self.reasoning.unwrap_or(false),
@@ -188,6 +216,10 @@ pub(crate) struct Record {
     per_second: i64,
     /// A million images, in quota units.
     per_image: i64,
+    /// A million calls of tools that the provider runs itself, in quota units.
+    tools: BTreeMap<String, i64>,
+    /// How many times the rates of tokens are charged under terms of service, in millionths.
+    service_tiers: BTreeMap<String, i64>,
     /// The most output tokens that one answer can have.
     max_output: u64,
     /// The most tokens that one image of a request can be; null for what is assumed of every model.
@@ -208,6 +240,12 @@ impl From<ModelPrice> for Record {
             per_call: price.per_call.get(),
             per_second: price.per_second.0,
             per_image: price.per_image.0,
+            tools: price.tools.iter().map(|tool| (tool.tool.word().to_owned(), tool.rate.0)).collect(),
+            service_tiers: price
+                .terms
+                .iter()
+                .map(|term| (term.term.word().to_owned(), term.ratio.0))
+                .collect(),
             max_output: known.max_output,
             image_tokens: known.image_tokens,
             reasoning: known.reasoning,

@@ -93,3 +93,235 @@ async fn a_document_is_held_like_a_whole_context() {
     }
     app.verified().await;
 }
+
+/// A service whose model `x` is sold under terms and with tools, behind upstreams of three kinds.
+async fn with_extras() -> App {
+    let app = App::start().await;
+    for (kind, path) in [("openai", "/v1"), ("anthropic", "/v1"), ("gemini", "/v1beta")] {
+        let url = app.provider.url().replace("/v1", "") + path;
+        let body = json!({"name": kind, "kind": kind, "base_url": url, "key": "sk-upstream-secret", "models": [kind]});
+        let made = app.manage("POST", "/api/channel/", Some(body)).await;
+        assert_eq!(made.json()["success"], true, "{}", made.text());
+        let price = json!({
+            "model": kind, "input": 1_000_000, "output": 1_000_000, "max_output": 1_000,
+            "tools": {"web_search": 5_000_000, "grounding": 7_000_000, "web_fetch": 0},
+            "service_tiers": {"priority": 2_000_000, "flex": 500_000},
+        });
+        let put = app.manage("PUT", "/api/price/", Some(price)).await;
+        assert_eq!(put.json()["success"], true, "{}", put.text());
+    }
+    app
+}
+
+fn says(app: &App, model: &str, body: &str, kind: Option<&str>) {
+    let content_type = kind.map(str::to_owned);
+    app.provider.script(model, Script { body: Some(body.to_owned()), content_type, ..Script::default() });
+}
+
+#[tokio::test]
+async fn what_the_answer_says_of_tools_and_terms_is_charged_line_by_line() {
+    let app = with_extras().await;
+    let events = Some("text/event-stream");
+    let chat = json!({"id": "c", "choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 4, "completion_tokens": 6, "total_tokens": 10}, "service_tier": "priority"});
+    let search = json!({"type": "web_search_call", "action": {"type": "search"}});
+    let responses = json!({"id": "r", "object": "response", "status": "completed", "output": [search, search],
+        "usage": {"input_tokens": 4, "output_tokens": 6}, "service_tier": "flex"});
+    let done = json!({"type": "response.output_item.done", "item": search});
+    let completed = json!({"type": "response.completed", "response": responses});
+    let streamed = format!("data: {done}\n\ndata: {done}\n\ndata: {completed}\n\n");
+    let message = json!({"id": "m", "type": "message", "role": "assistant", "content": [{"type": "text", "text": "a"}],
+        "stop_reason": "end_turn", "usage": {"input_tokens": 4, "output_tokens": 6, "service_tier": "priority",
+        "server_tool_use": {"web_search_requests": 3, "web_fetch_requests": 1}}});
+    let google = json!({"candidates": [{"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP",
+        "groundingMetadata": {"webSearchQueries": ["a", "b", "a"]}}],
+        "usageMetadata": {"promptTokenCount": 4, "candidatesTokenCount": 6, "totalTokenCount": 10}});
+    let tools = json!([{"type": "web_search"}]);
+    for (model, path, asked, said, kind, units, lines, terms) in [
+        (
+            "openai",
+            "chat/completions",
+            json!({"service_tier": "priority"}),
+            &chat.to_string(),
+            None,
+            20,
+            2,
+            json!(["priority"]),
+        ),
+        // Such an answer does not say that it has searched.
+        (
+            "openai",
+            "chat/completions",
+            json!({"web_search_options": {}}),
+            &chat.to_string(),
+            None,
+            10 + 5,
+            3,
+            json!([]),
+        ),
+        // Dearer than what was asked for costs no more.
+        ("openai", "chat/completions", json!({}), &chat.to_string(), None, 10, 2, json!([])),
+        (
+            "openai",
+            "responses",
+            json!({"tools": tools, "service_tier": "flex"}),
+            &responses.to_string(),
+            None,
+            5 + 10,
+            3,
+            json!(["flex"]),
+        ),
+        (
+            "openai",
+            "responses",
+            json!({"tools": tools, "stream": true}),
+            &streamed,
+            events,
+            5 + 10,
+            3,
+            json!(["flex"]),
+        ),
+        (
+            "anthropic",
+            "messages",
+            json!({"max_tokens": 9, "tools": [{"type": "web_search_20250305", "name": "w", "max_uses": 5},
+            {"type": "web_fetch_20250910", "name": "f"}]}),
+            &message.to_string(),
+            None,
+            10 + 15,
+            3,
+            json!([]),
+        ),
+        (
+            "gemini",
+            "",
+            json!({"tools": [{"googleSearch": {}}]}),
+            &google.to_string(),
+            None,
+            10 + 2 * 5 + 7,
+            4,
+            json!([]),
+        ),
+    ] {
+        says(&app, model, said, kind);
+        let mut body = asked.clone();
+        body["messages"] = json!([{"role": "user", "content": "one"}]);
+        let path = match path {
+            "" => {
+                body = json!({"contents": [{"role": "user", "parts": [{"text": "one"}]}], "tools": asked["tools"]});
+                format!("/v1beta/models/{model}:generateContent")
+            }
+            path => format!("/v1/{path}"),
+        };
+        if path.ends_with("responses") {
+            body["input"] = "one".into();
+            body.as_object_mut().unwrap().remove("messages");
+        }
+        if !path.contains("v1beta") {
+            body["model"] = model.into();
+        }
+        let reply = ask(&app, &path, &body).await;
+        assert_eq!(reply.status, 200, "{path} {asked}: {}", reply.text());
+        let record = record(&app, &reply).await;
+        let charge = &record["charge"];
+        assert_eq!(
+            (
+                &charge["units"],
+                &charge["service_tiers"],
+                charge["lines"].as_array().unwrap().len(),
+                &charge["not_charged"]
+            ),
+            (&json!(units), &terms, lines, &json!(0)),
+            "{path} {asked}: {charge}"
+        );
+    }
+    app.verified().await;
+}
+
+#[tokio::test]
+async fn what_has_no_price_is_refused_by_name() {
+    let app = with_extras().await;
+    app.provider.record();
+    let tool = |kind: &str| json!({"tools": [{"type": kind}]});
+    for (path, asked, param, what) in [
+        ("chat/completions", json!({"service_tier": "batch"}), "service_tier", "batch"),
+        ("chat/completions", json!({"service_tier": "gold"}), "service_tier", "gold"),
+        ("chat/completions", json!({"search_parameters": {}, "plugins": [{"id": "x"}]}), "plugins", "x"),
+        ("responses", tool("file_search"), "tools", "file_search"),
+        ("responses", tool("code_interpreter"), "tools", "code_interpreter"),
+        ("responses", tool("telepathy"), "tools", "telepathy"),
+        ("messages", json!({"speed": "fast"}), "speed", "fast"),
+        ("messages", json!({"inference_geo": "us"}), "inference_geo", "us"),
+    ] {
+        let mut body = asked.clone();
+        body["model"] = "openai".into();
+        body["max_tokens"] = 9.into();
+        let reply = ask(&app, &format!("/v1/{path}"), &body).await;
+        assert_eq!(reply.status, 400, "{asked}: {}", reply.text());
+        assert!(reply.text().contains(what) && reply.text().contains(param), "{asked}: {}", reply.text());
+        if path != "messages" {
+            let error = &reply.json()["error"];
+            assert_eq!(
+                (&error["code"], &error["param"]),
+                (&json!("price_unknown"), &json!(param)),
+                "{asked}"
+            );
+        }
+    }
+    // What is asked for by another spelling, which some upstreams would take for it.
+    let reply =
+        app.chat(&app.key, &json!({"model": "openai", "Service_Tier": "priority", "messages": []})).await;
+    assert_eq!((reply.status, reply.code().as_str()), (400, "invalid_request"));
+    assert!(app.provider.seen().is_empty());
+    // The usual words, and what a caller runs itself, cost nothing more.
+    for asked in [json!({"service_tier": "auto"}), json!({"service_tier": "default"}), tool("function")] {
+        let mut body = asked.clone();
+        body["model"] = "openai".into();
+        body["messages"] = json!([{"role": "user", "content": "one"}]);
+        assert_eq!(app.chat(&app.key, &body).await.status, 200, "{asked}");
+    }
+    app.verified().await;
+}
+
+#[tokio::test]
+async fn tools_and_terms_are_held_and_limited() {
+    let app = with_extras().await;
+    app.manage("PUT", "/api/model", Some(json!({"model": "openai", "context_length": 1_000}))).await;
+    app.manage("PUT", "/api/model", Some(json!({"model": "anthropic", "context_length": 1_000}))).await;
+    let key = app.key_of(app.account("poor", 1_200).await, 1_200).await;
+    let call = |path: &'static str, body: Value| {
+        let (app, key) = (&app, &key);
+        async move { app.call("POST", path, &[("x-api-key", key)], body.to_string()).await }
+    };
+    // 1000 for a context that a search fills, 50 for ten searches, 100 for output; and the body.
+    let question = |calls: Option<u64>| {
+        let mut body = json!({"model": "openai", "input": "one", "max_output_tokens": 100, "tools": [{"type": "web_search"}]});
+        if let Some(calls) = calls {
+            body["max_tool_calls"] = calls.into();
+        }
+        body
+    };
+    app.provider.record();
+    assert_eq!(call("/v1/responses", question(Some(100))).await.status, 403, "500 for a hundred searches");
+    assert_eq!(call("/v1/responses", question(None)).await.status, 200);
+    let sent = app.provider.seen().pop().unwrap();
+    let sent: Value = serde_json::from_slice(&sent.body).unwrap();
+    assert_eq!(sent["max_tool_calls"], 10, "what is held is what the provider keeps to");
+    let searching = json!({"model": "anthropic", "max_tokens": 9, "messages": [{"role": "user", "content": "one"}],
+        "tools": [{"type": "web_search_20250305", "name": "w"}]});
+    assert_eq!(ask(&app, "/v1/messages", &searching).await.status, 200);
+    let sent: Value = serde_json::from_slice(&app.provider.seen().pop().unwrap().body).unwrap();
+    assert_eq!(sent["tools"][0]["max_uses"], 10);
+    let chat = |tier: &str| {
+        json!({"model": "openai", "max_tokens": 900, "n": 1, "service_tier": tier,
+            "messages": [{"role": "user", "content": "one"}]})
+    };
+    let priority = call("/v1/chat/completions", chat("priority")).await;
+    let limited: Value = serde_json::from_slice(&app.provider.seen().pop().unwrap().body).unwrap();
+    assert_eq!(priority.status, 200, "{}", priority.text());
+    assert!(
+        limited["max_tokens"].as_u64().unwrap() < 600,
+        "at twice the price half is affordable: {limited}"
+    );
+    app.verified().await;
+}

@@ -100,6 +100,7 @@ pub fn edit(body: &Bytes, scan: &Scan, edits: Edits<'_>) -> Bytes {
             Options::With(place) => (place, "true".to_owned()),
         });
     }
+    splices.extend(scan.asked.limits.iter().cloned());
     if splices.is_empty() {
         return body.clone();
     }

@@ -255,7 +255,7 @@ impl<'a> Members<'a> {
 }
 
 /// Members whose meaning the gateway relies on.
-const RELIED_ON: [&str; 9] = [
+const RELIED_ON: [&str; 18] = [
     "model",
     "stream",
     "max_tokens",
@@ -265,6 +265,15 @@ const RELIED_ON: [&str; 9] = [
     "best_of",
     "input",
     "seconds",
+    "tools",
+    "max_tool_calls",
+    "service_tier",
+    "speed",
+    "inference_geo",
+    "web_search_options",
+    "search_parameters",
+    "enable_search",
+    "plugins",
 ];
 /// Members by which some upstreams are told further models.
 const FURTHER: [&str; 2] = ["models", "fallbacks"];

@@ -8,6 +8,8 @@ pub mod edit;
 pub(crate) mod input;
 mod members;
 
+use crate::extras::Asked;
+
 use self::{
     edit::Places,
     input::Input,
@@ -75,6 +77,8 @@ pub struct Scan {
     pub output_limit: Option<u64>,
     /// How many answers the caller wants.
     pub choices: u64,
+    /// What is asked for beside tokens.
+    pub asked: Asked,
     input: Input,
     places: Places,
 }
@@ -108,6 +112,7 @@ pub fn scan(format: Format, named: Option<&str>, body: &[u8]) -> Result<Scan, Bo
         include_usage,
         output_limit: limits.limit,
         choices: members.choices(format)?,
+        asked: Asked::read(format, body),
         input: Input::of_members(body, heavy(format)),
         places: Places {
             front: text.front(),
@@ -123,13 +128,14 @@ pub fn scan(format: Format, named: Option<&str>, body: &[u8]) -> Result<Scan, Bo
 impl Scan {
     /// What a form says, whose texts have so many bytes and whose files are so many images.
     #[must_use]
-    pub const fn of_form(model: String, stream: bool, choices: u64, bytes: u64, images: u64) -> Self {
+    pub fn of_form(model: String, stream: bool, choices: u64, bytes: u64, images: u64) -> Self {
         Self {
             model,
             stream,
             include_usage: false,
             output_limit: None,
             choices,
+            asked: Asked::default(),
             input: Input::of_form(bytes, images),
             places: Places::NOWHERE,
         }
@@ -142,10 +148,10 @@ impl Scan {
         self.input.bound(image_tokens)
     }
 
-    /// Whether the request brings documents, films or the like, of which only the model's context bounds the tokens.
+    /// Whether the request brings documents, films or what tools of the provider's find, of which only the model's context bounds the tokens.
     #[must_use]
-    pub const fn has_documents(&self) -> bool {
-        self.input.has_documents()
+    pub fn has_documents(&self) -> bool {
+        self.input.has_documents() || self.asked.reads_further()
     }
 }
 

@@ -344,6 +344,12 @@ messages! {
     channel_attempts: "attempts", "次尝试";
     channel_failed: "failed", "失败";
     price_more: "Besides", "其他";
+    price_tools: "Provider's own tools, USD per call, such as web_search=0.01, web_fetch=0", "服务商自带工具，美元 / 次，如 web_search=0.01, web_fetch=0";
+    price_service_tiers: "Service tiers, times the prices of tokens, such as priority=2, flex=0.5", "服务等级，token 价格的倍数，如 priority=2, flex=0.5";
+    price_extras_hint: "A request for a tool or a service tier that is not named here is refused. 0 is free; a service tier of 1 costs what is listed.", "未列出的工具或服务等级会被拒绝。工具填 0 表示免费，服务等级填 1 表示按标价。";
+    service_tier: "Service tier", "服务等级";
+    price_tools_short: "Tools", "工具";
+    price_service_tiers_short: "Service tiers", "服务等级";
     price_from: "from % input tokens on", "输入超过 % token 时";
     price_audio: "Sound", "音频";
     price_image: "Image", "图片";

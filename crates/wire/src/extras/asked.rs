@@ -1,0 +1,391 @@
+//! What a request asks for beside tokens.
+
+use model::price::{Term, Terms, Tool, ToolCalls};
+
+use super::{Known, Tier};
+use crate::{
+    json::{Malformed, Walk},
+    request::Format,
+};
+
+/// The most calls of a tool where the request says nothing; where the dialect has a word for it, it is written there.
+const CALLS: u64 = 10;
+/// Sources that one vendor's search reads where the request says nothing.
+const SOURCES: u64 = 20;
+
+/// Something that is charged beside tokens, and how a request says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unpriced {
+    /// The member.
+    pub param: &'static str,
+    /// What it asks for.
+    pub what: String,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The most calls of each tool.
+    pub tools: ToolCalls,
+    /// Calls that are made whatever the answer says of them: some answers name none.
+    pub implied: ToolCalls,
+    /// The terms of service.
+    pub terms: Terms,
+    /// What nobody here knows.
+    pub unknown: Option<Unpriced>,
+    named: Vec<(Extra, Unpriced)>,
+    /// Where a limit of calls is to be written: what stands from here to there is replaced.
+    pub(crate) limits: Vec<((usize, usize), String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extra {
+    Tool(Tool),
+    Term(Term),
+}
+
+impl Asked {
+    /// Reads it off a body, which was found to be a JSON object.
+    pub(crate) fn read(format: Format, body: &[u8]) -> Self {
+        let mut asked = Self::default();
+        // What cannot be followed was refused before.
+        if asked.members(format, body).is_err() {
+            asked.unknown = Some(Unpriced { param: "tools", what: "what cannot be read".to_owned() });
+        }
+        asked
+    }
+
+    /// Whether a tool brings what it finds into the input.
+    #[must_use]
+    pub fn reads_further(&self) -> bool {
+        !self.tools.is_empty()
+    }
+
+    /// The first thing asked for that has no price, by what is priced.
+    #[must_use]
+    pub fn unpriced(&self, tool: impl Fn(Tool) -> bool, term: impl Fn(Term) -> bool) -> Option<&Unpriced> {
+        let lacks = |extra: Extra| match extra {
+            Extra::Tool(asked) => !tool(asked),
+            Extra::Term(asked) => !term(asked),
+        };
+        let named = self.named.iter().find(|(extra, _)| lacks(*extra)).map(|(_, named)| named);
+        self.unknown.as_ref().or(named)
+    }
+
+    fn members(&mut self, format: Format, body: &[u8]) -> Result<(), Malformed> {
+        let (mut tools, mut calls, mut front) = (None, None, None);
+        Walk::new(body).object(|name, walk| {
+            let value = walk.value()?;
+            front = front.or_else(|| memchr::memchr(b'{', body).map(|at| at + 1));
+            match (format, name) {
+                (_, b"service_tier") | (Format::Google, b"serviceTier") => self.tier("service_tier", value),
+                (Format::Messages, b"speed") => self.tier("speed", value),
+                (Format::Messages, b"inference_geo") => self.geography(value),
+                (Format::Google, b"tools") => self.of_google(value)?,
+                (Format::Chat | Format::Responses | Format::Messages, b"tools") => tools = Some(value),
+                (Format::Responses, b"max_tool_calls") => calls = Some(value),
+                (Format::Chat, b"web_search_options") if value != b"null" => {
+                    self.tool(Tool::WebSearch, 1, "web_search_options", "web_search");
+                    self.implied.set(Tool::WebSearch, 1);
+                }
+                (Format::Chat, b"enable_search") if value == b"true" => {
+                    self.tool(Tool::WebSearch, 1, "enable_search", "web_search");
+                }
+                (Format::Chat, b"search_parameters") if value != b"null" => self.search(value),
+                (Format::Chat, b"plugins") if value.starts_with(b"[") => self.plugins(value)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        let Some(tools) = tools.filter(|tools| tools.starts_with(b"[")) else { return Ok(()) };
+        let most = calls.and_then(whole);
+        self.typed(format, body, tools, most)?;
+        if format == Format::Responses && most.is_none() && !self.tools.is_empty() {
+            let (place, text) = match (calls, front) {
+                (Some(null), _) => (place(body, null), CALLS.to_string()),
+                (None, Some(front)) => ((front, front), format!("\"max_tool_calls\":{CALLS},")),
+                (None, None) => return Err(Malformed),
+            };
+            self.limits.push((place, text));
+        }
+        Ok(())
+    }
+
+    /// Tools that say their type.
+    fn typed(
+        &mut self,
+        format: Format,
+        body: &[u8],
+        tools: &[u8],
+        most: Option<u64>,
+    ) -> Result<(), Malformed> {
+        let param = "tools";
+        Walk::new(tools).array(|walk| {
+            let item = walk.value()?;
+            if !item.starts_with(b"{") {
+                return Ok(());
+            }
+            let (mut kind, mut uses, mut first) = (None, None, None);
+            Walk::new(item).object(|name, walk| {
+                let value = walk.value()?;
+                match name {
+                    b"type" => kind = serde_json::from_slice::<String>(value).ok(),
+                    b"max_uses" => uses = Some(value),
+                    _ => {}
+                }
+                first.get_or_insert_with(|| String::from_utf8_lossy(name).into_owned());
+                Ok(())
+            })?;
+            // Without a type it is the caller's own, but for some who name it by its only member.
+            let kind = match (kind, format) {
+                (Some(kind), _) => kind,
+                (None, Format::Chat) => snake(&first.unwrap_or_default()),
+                (None, _) => return Ok(()),
+            };
+            let Known::Priced(tool) = Known::of(&kind) else { return Ok(()) };
+            let own = uses.and_then(whole);
+            self.tool(tool, own.or(most).unwrap_or(CALLS), param, &kind);
+            if format == Format::Messages && own.is_none() {
+                self.limits.push(match uses {
+                    Some(null) => (place(body, null), CALLS.to_string()),
+                    None => {
+                        let at = place(body, item).0 + 1;
+                        ((at, at), format!("\"max_uses\":{CALLS},"))
+                    }
+                });
+            }
+            Ok(())
+        })
+    }
+
+    /// Google's tools, each the name of a member. What runs code is charged by its tokens.
+    fn of_google(&mut self, tools: &[u8]) -> Result<(), Malformed> {
+        let mut each = |walk: &mut Walk<'_>| {
+            if !walk.is_object() {
+                return walk.value().map(drop);
+            }
+            walk.object(|name, walk| {
+                walk.value()?;
+                let name = snake(&String::from_utf8_lossy(name));
+                match name.as_str() {
+                    "function_declarations" | "code_execution" | "computer_use" | "mcp_servers" => {}
+                    "google_search" | "google_search_retrieval" | "enterprise_web_search" => {
+                        self.tool(Tool::WebSearch, CALLS, "tools", &name);
+                        self.tools.raise(Tool::Grounding, 1);
+                    }
+                    name => match Known::of(name) {
+                        Known::Free => {}
+                        Known::Priced(tool @ Tool::Maps) => self.tool(tool, 1, "tools", name),
+                        Known::Priced(tool) => self.tool(tool, CALLS, "tools", name),
+                    },
+                }
+                Ok(())
+            })
+        };
+        let mut walk = Walk::new(tools);
+        // One tool may stand where a list of them does.
+        if walk.is_array() { walk.array(each) } else { each(&mut walk) }
+    }
+
+    fn tool(&mut self, tool: Tool, calls: u64, param: &'static str, what: &str) {
+        self.tools.set(tool, self.tools.of(tool).saturating_add(calls));
+        self.named.push((Extra::Tool(tool), Unpriced { param, what: short(what) }));
+    }
+
+    fn tier(&mut self, param: &'static str, value: &[u8]) {
+        if value == b"null" {
+            return;
+        }
+        let word = serde_json::from_slice::<String>(value).unwrap_or_else(|_| "no text".to_owned());
+        let named = Unpriced { param, what: short(&word) };
+        match Tier::of(&word) {
+            Tier::Usual | Tier::Undecided => {}
+            Tier::Of(term) => {
+                self.terms = self.terms.with(term);
+                self.named.push((Extra::Term(term), named));
+            }
+            Tier::Unknown => self.unknown = Some(named),
+        }
+    }
+
+    fn geography(&mut self, value: &[u8]) {
+        let word = serde_json::from_slice::<String>(value).unwrap_or_default();
+        let named = Unpriced { param: "inference_geo", what: short(&word) };
+        match word.as_str() {
+            "global" => {}
+            "us" => {
+                self.terms = self.terms.with(Term::Us);
+                self.named.push((Extra::Term(Term::Us), named));
+            }
+            _ if value == b"null" => {}
+            _ => self.unknown = Some(named),
+        }
+    }
+
+    fn search(&mut self, value: &[u8]) {
+        let said: serde_json::Value = serde_json::from_slice(value).unwrap_or_default();
+        if crate::look::text(&said, "mode") != "off" {
+            let most = crate::look::whole(&said, "max_search_results").unwrap_or(SOURCES);
+            self.tool(Tool::WebSearch, most, "search_parameters", "web_search");
+        }
+    }
+
+    fn plugins(&mut self, value: &[u8]) -> Result<(), Malformed> {
+        Walk::new(value).array(|walk| {
+            let plugin: serde_json::Value = serde_json::from_slice(walk.value()?).unwrap_or_default();
+            let name = crate::look::text(&plugin, "id");
+            match name {
+                "response-healing" => {}
+                "web" => self.tool(Tool::WebSearch, CALLS, "plugins", name),
+                _ => self.tool(Tool::Other, CALLS, "plugins", name),
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Where a part of a body stands in it.
+fn place(body: &[u8], part: &[u8]) -> (usize, usize) {
+    let start = (part.as_ptr() as usize).wrapping_sub(body.as_ptr() as usize);
+    (start, start + part.len())
+}
+
+fn whole(value: &[u8]) -> Option<u64> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// `camelCase` in `snake_case`: Google's members may be written either way.
+fn snake(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 4);
+    for character in name.chars() {
+        if character.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(character.to_ascii_lowercase());
+    }
+    snake
+}
+
+fn short(word: &str) -> String {
+    word.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(format: Format, body: &str) -> Asked {
+        Asked::read(format, body.as_bytes())
+    }
+
+    #[test]
+    fn what_the_caller_runs_itself_costs_nothing() {
+        for (format, body) in [
+            (
+                Format::Chat,
+                r#"{"tools":[{"type":"function","function":{"name":"web_search"}}],"service_tier":"auto"}"#,
+            ),
+            (
+                Format::Responses,
+                r#"{"tools":[{"type":"function","name":"f"},{"type":"mcp"}],"service_tier":null}"#,
+            ),
+            (
+                Format::Messages,
+                r#"{"tools":[{"name":"f"},{"type":"bash_20250124","name":"bash"}],"speed":"standard"}"#,
+            ),
+            (Format::Google, r#"{"tools":[{"functionDeclarations":[]},{"code_execution":{}}]}"#),
+            (Format::Plain, r#"{"tools":[{"type":"web_search"}],"speed":1.5}"#),
+        ] {
+            assert_eq!(asked(format, body), Asked::default(), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_a_provider_runs_is_bounded() {
+        for (format, body, tool, calls) in [
+            (
+                Format::Responses,
+                r#"{"max_tool_calls":3,"tools":[{"type":"web_search"}]}"#,
+                Tool::WebSearch,
+                3,
+            ),
+            (Format::Responses, r#"{"tools":[{"type":"file_search"}]}"#, Tool::FileSearch, 10),
+            (
+                Format::Messages,
+                r#"{"tools":[{"type":"web_search_20250305","max_uses":2}]}"#,
+                Tool::WebSearch,
+                2,
+            ),
+            (Format::Chat, r#"{"web_search_options":{}}"#, Tool::WebSearch, 1),
+            (Format::Chat, r#"{"search_parameters":{"mode":"on"}}"#, Tool::WebSearch, 20),
+            (Format::Chat, r#"{"plugins":[{"id":"web"}]}"#, Tool::WebSearch, 10),
+            (Format::Chat, r#"{"tools":[{"googleSearch":{}}]}"#, Tool::WebSearch, 10),
+            (Format::Google, r#"{"tools":[{"googleSearch":{}}]}"#, Tool::Grounding, 1),
+            (Format::Google, r#"{"tools":{"google_maps":{}}}"#, Tool::Maps, 1),
+            (Format::Messages, r#"{"tools":[{"type":"crystal_ball"}]}"#, Tool::Other, 10),
+        ] {
+            let asked = asked(format, body);
+            assert_eq!(asked.tools.of(tool), calls, "{body}");
+            assert!(
+                asked.unpriced(|_| true, |_| true).is_none() && asked.unpriced(|_| false, |_| true).is_some()
+            );
+        }
+    }
+
+    #[test]
+    fn a_limit_is_written_where_there_is_none() {
+        let written = |format, body: &str| {
+            let limits = asked(format, body).limits;
+            limits.into_iter().rev().fold(body.to_owned(), |mut body, ((from, to), text)| {
+                body.replace_range(from..to, &text);
+                body
+            })
+        };
+        for (format, body, expected) in [
+            (
+                Format::Messages,
+                r#"{"tools":[{"type":"web_search_1","name":"w"},{"type":"web_fetch_1","max_uses":null}]}"#,
+                r#"{"tools":[{"max_uses":10,"type":"web_search_1","name":"w"},{"type":"web_fetch_1","max_uses":10}]}"#,
+            ),
+            (
+                Format::Responses,
+                r#" {"tools":[{"type":"web_search"}]}"#,
+                r#" {"max_tool_calls":10,"tools":[{"type":"web_search"}]}"#,
+            ),
+            (
+                Format::Responses,
+                r#"{"tools":[{"type":"web_search"}],"max_tool_calls":null}"#,
+                r#"{"tools":[{"type":"web_search"}],"max_tool_calls":10}"#,
+            ),
+            (Format::Responses, r#"{"tools":[{"type":"custom"}]}"#, r#"{"tools":[{"type":"custom"}]}"#),
+        ] {
+            assert_eq!(written(format, body), expected);
+        }
+    }
+
+    #[test]
+    fn terms_are_read_and_those_that_nobody_knows_named() {
+        for (format, body, terms) in [
+            (Format::Chat, r#"{"service_tier":"priority"}"#, Terms::NONE.with(Term::Priority)),
+            (Format::Google, r#"{"serviceTier":"SERVICE_TIER_FLEX"}"#, Terms::NONE.with(Term::Flex)),
+            (
+                Format::Messages,
+                r#"{"speed":"fast","inference_geo":"us"}"#,
+                Terms::NONE.with(Term::Fast).with(Term::Us),
+            ),
+        ] {
+            let asked = asked(format, body);
+            assert_eq!((asked.terms, &asked.unknown), (terms, &None), "{body}");
+            assert!(asked.unpriced(|_| true, |_| false).is_some(), "{body}");
+        }
+        for (format, body, param, what) in [
+            (Format::Chat, r#"{"service_tier":"gold"}"#, "service_tier", "gold"),
+            (Format::Completions, r#"{"service_tier":5}"#, "service_tier", "no text"),
+            (Format::Messages, r#"{"inference_geo":"moon"}"#, "inference_geo", "moon"),
+            (Format::Messages, r#"{"speed":"warp"}"#, "speed", "warp"),
+        ] {
+            let unknown = Unpriced { param, what: what.to_owned() };
+            assert_eq!(asked(format, body).unpriced(|_| true, |_| true), Some(&unknown), "{body}");
+        }
+    }
+}
