@@ -21,6 +21,7 @@ use crate::{
     channel::read_secret,
     cli::{Account, Admin, Group, Key, Ledger, OwnKey, Pat},
     config::Config,
+    copies,
     data_dir::DataDir,
 };
 
@@ -33,13 +34,20 @@ pub(crate) async fn run(config: &Config, command: Admin) -> anyhow::Result<ExitC
         Admin::Key(Key::RotateMaster) => return rotate(config).await,
         Admin::Ledger(Ledger::Verify) => return verify(config).await,
         Admin::Migrate(command) => return crate::migrate::run(config, &command).await,
+        Admin::Backup(command) => return copies::backup(config, command).await,
+        Admin::Restore(command) => return copies::restore(config, command).await,
+        Admin::Move => return copies::transfer(config).await,
         _ => {}
     }
     let store = DataDir::shared(config)?.store().await?;
     let now = SystemClock.now();
     let mut out = io::stdout().lock();
     let code = match command {
-        Admin::Ledger(Ledger::Verify) | Admin::Migrate(_) => DONE,
+        Admin::Ledger(Ledger::Verify)
+        | Admin::Migrate(_)
+        | Admin::Backup(_)
+        | Admin::Restore(_)
+        | Admin::Move => DONE,
         Admin::Key(command) => keys(&store, command, now, &mut out).await?,
         Admin::Account(command) => accounts(&store, command, now, &mut out).await?,
         Admin::Pat(command) => tokens(&store, command, now, &mut out).await?,

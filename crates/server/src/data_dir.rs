@@ -17,10 +17,10 @@ use crate::config::Config;
 /// An opened data directory.
 pub(crate) struct DataDir {
     pub(crate) path: PathBuf,
-    master: MasterKey,
+    pub(crate) master: MasterKey,
     /// Whether the master key was made for this very start.
     made_master: bool,
-    database: Location,
+    pub(crate) database: Location,
     /// Held as long as the process lives.
     _lock: Option<File>,
 }
@@ -28,27 +28,41 @@ pub(crate) struct DataDir {
 impl DataDir {
     /// Opens the directory for a server: alone, and made if it is missing.
     pub(crate) fn alone(config: &Config, path: PathBuf) -> anyhow::Result<Self> {
-        let shown = path.display().to_string();
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path)
-            .with_context(|| format!("cannot make the data directory {shown}"))?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(path.join("lock"))
-            .with_context(|| format!("cannot open {shown}/lock"))?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            bail!(
-                "another apsis process uses the data directory {shown}: stop it, or give this one another --data-dir"
-            );
-        }
+        let lock = Some(lock(&path)?);
         let database = location(config, &path)?;
         let (master, made_master) = master_key(config, &path, true)?;
-        Ok(Self { path, master, made_master, database, _lock: Some(lock) })
+        Ok(Self { path, master, made_master, database, _lock: lock })
+    }
+
+    /// Opens a directory that has nothing but the master key, alone.
+    pub(crate) fn to_restore(config: &Config) -> anyhow::Result<Self> {
+        let path = config.data_dir()?;
+        let lock = Some(lock(&path)?);
+        let database = location(config, &path)?;
+        let journal = path.join("journal");
+        match std::fs::read_dir(&journal).map(|mut entries| entries.next().is_none()) {
+            Ok(true) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", journal.display())),
+            Ok(false) => bail!(
+                "{} has the journal of a database: it cannot go on with a restored one, so move it away first",
+                journal.display()
+            ),
+        }
+        let (master, made_master) = master_key(config, &path, false)?;
+        Ok(Self { path, master, made_master, database, _lock: lock })
+    }
+
+    /// Opens a directory with a SQLite database, alone, whatever database the configuration names. Also the file.
+    pub(crate) fn to_move(config: &Config) -> anyhow::Result<(Self, PathBuf)> {
+        let path = config.data_dir()?;
+        let file = path.join(DATABASE);
+        if !file.exists() {
+            bail!("there is no SQLite database in {} to be moved: give --data-dir", path.display());
+        }
+        let lock = Some(lock(&path)?);
+        let (master, made_master) = master_key(config, &path, false)?;
+        Ok((Self { path, master, made_master, database: Location::File(file.clone()), _lock: lock }, file))
     }
 
     /// The database of a server that may be running.
@@ -125,20 +139,54 @@ impl DataDir {
 }
 
 const DATABASE: &str = "apsis.db";
+/// What a database is called that was moved to PostgreSQL.
+const MOVED: &str = "apsis.db.moved";
 const MASTER: &str = "master.key";
 /// Between two attempts to reach a database that is away.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// Makes the directory if it is missing, and locks it for as long as the file is open.
+fn lock(path: &Path) -> anyhow::Result<File> {
+    let shown = path.display();
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot make the data directory {shown}"))?;
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path.join("lock"))
+        .with_context(|| format!("cannot open {shown}/lock"))?;
+    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        bail!(
+            "another apsis process uses the data directory {shown}: stop it, or give this one another --data-dir"
+        );
+    }
+    Ok(lock)
+}
+
 /// The database that belongs to the data directory at `path`.
 fn location(config: &Config, path: &Path) -> anyhow::Result<Location> {
     let file = path.join(DATABASE);
-    let Some(server) = config.database()? else { return Ok(Location::File(file)) };
+    let Some(server) = config.database()? else {
+        let moved = path.join(MOVED);
+        if !file.exists() && moved.exists() {
+            bail!(
+                "this installation was moved to PostgreSQL: say where that is (`database_url`); {} is as it was before",
+                moved.display()
+            );
+        }
+        return Ok(Location::File(file));
+    };
     if file.exists() {
         // Its journal speaks of the keys and accounts of that database.
         bail!(
             "{} is there, so this data directory belongs to a SQLite database: to use PostgreSQL (`database_url`), \
-             give another --data-dir",
+             give another --data-dir, or move it there with `apsis move`",
             file.display()
         );
     }

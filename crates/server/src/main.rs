@@ -5,6 +5,7 @@ mod catalogue;
 mod channel;
 mod cli;
 mod config;
+mod copies;
 mod data_dir;
 mod demo;
 mod migrate;

@@ -166,7 +166,8 @@ async fn set_up(store: &Store, clock: &dyn Clock) -> anyhow::Result<Option<Crede
     Ok(offered.then_some(token))
 }
 
-fn journal(config: &Config, dir: &DataDir) -> anyhow::Result<Options> {
+/// Where and how the journal is kept.
+pub(crate) fn journal(config: &Config, dir: &DataDir) -> anyhow::Result<Options> {
     Ok(Options {
         segment_bytes: config.get("journal.segment_bytes")?,
         apply_every: config.time("journal.apply_every")?,

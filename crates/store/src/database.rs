@@ -37,7 +37,8 @@ pub(crate) enum Database {
 /// transaction stays as it was read, and changes become visible in the order of their numbers. A locked row is what
 /// every database of PostgreSQL's kind knows; an advisory lock is not.
 const TAKE_TURN: &str = "SELECT one FROM usage_next WHERE one = 1 FOR UPDATE";
-const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// One moment of the database, for as long as it takes.
+pub(crate) const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// A proof reads everything, and may take as long as it takes.
 const WITHOUT_END: &str = "SET LOCAL statement_timeout = 0";
 

@@ -5,6 +5,7 @@
 //! transactions, is in [`database`]. Secrets are sealed or digested by the [`Vault`](vault) before they come here.
 
 mod account;
+mod archive;
 mod audit;
 mod book;
 mod build;
@@ -40,6 +41,7 @@ mod vault;
 mod verify;
 
 pub use account::{Account, AccountChange, NewAccount, Role};
+pub use archive::{ArchiveError, Backup, Moved, OpenLeases, Restored};
 pub use audit::{Actor, AuditFilter, AuditRecord};
 pub use catalogue::{Imported, Listing, ModelFacts};
 pub use change::{Change, Kind};

@@ -103,7 +103,7 @@ impl PostgresServer {
 /// Connects, and brings the schema up to date.
 pub(crate) async fn open(server: &PostgresServer) -> Result<Database, StoreError> {
     // A connection of its own: no time-out ends a long step, and an advisory lock makes other processes wait.
-    let mut connection = within(ACQUIRE, PgConnection::connect_with(&server.url.0)).await?;
+    let mut connection = open_alone(&server.url).await?;
     POSTGRES.run(&mut connection).await?;
     connection.close().await?;
     let writer = server.pool(1).connect_lazy_with(server.url.0.as_ref().clone());
@@ -115,6 +115,11 @@ pub(crate) async fn open(server: &PostgresServer) -> Result<Database, StoreError
 pub(crate) async fn open_to_read(url: &DatabaseUrl) -> Result<PgConnection, StoreError> {
     let options = url.0.as_ref().clone().options([("default_transaction_read_only", "on")]);
     Ok(within(ACQUIRE, PgConnection::connect_with(&options)).await?)
+}
+
+/// A connection of its own that may take its time.
+pub(crate) async fn open_alone(url: &DatabaseUrl) -> Result<PgConnection, StoreError> {
+    Ok(within(ACQUIRE, PgConnection::connect_with(&url.0)).await?)
 }
 
 impl Store {

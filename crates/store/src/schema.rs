@@ -71,7 +71,7 @@ impl Location {
 }
 
 /// The numbers of the steps that a database has.
-async fn applied(database: &mut impl Run) -> Result<BTreeSet<i64>, StoreError> {
+pub(crate) async fn applied(database: &mut impl Run) -> Result<BTreeSet<i64>, StoreError> {
     let begun = match database.engine() {
         Engine::Sqlite => "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'",
         Engine::Postgres => "SELECT count(*) FROM pg_class WHERE oid = to_regclass('_sqlx_migrations')",

@@ -46,6 +46,18 @@ pub(crate) async fn open_to_read(path: &Path) -> Result<SqliteConnection, StoreE
     Ok(SqliteConnection::connect_with(&options).await?)
 }
 
+/// A new file that is filled in one transaction and is thrown away if that fails: until then nothing of it needs to be
+/// durable.
+pub(crate) async fn create(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Memory)
+        .synchronous(SqliteSynchronous::Off)
+        .foreign_keys(true);
+    Ok(SqliteConnection::connect_with(&options).await?)
+}
+
 #[cfg(test)]
 mod tests {
     use crate::{MasterKey, Store, database::Database, sql::Run};

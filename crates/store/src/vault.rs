@@ -168,6 +168,19 @@ impl Vault {
     }
 }
 
+/// That the master key is the one that a database was made with.
+///
+/// # Errors
+/// [`StoreError::WrongMasterKey`]; the database.
+pub(crate) async fn opens(on: &mut impl Run, master: &MasterKey) -> Result<(), StoreError> {
+    let (wrapping, found) = (master.wrapping()?, wrapped(on).await?);
+    for purpose in PURPOSES {
+        let wrapped = found.get(purpose).ok_or(StoreError::Corrupt("the data keys"))?;
+        unclose(&wrapping, purpose.as_bytes(), wrapped).ok_or(StoreError::WrongMasterKey)?;
+    }
+    Ok(())
+}
+
 /// The data keys as they are kept, by their purposes.
 async fn wrapped(connection: &mut impl Run) -> Result<HashMap<String, Vec<u8>>, StoreError> {
     let rows: Vec<(String, Vec<u8>)> =

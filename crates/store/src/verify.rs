@@ -71,7 +71,8 @@ impl Store {
     }
 }
 
-async fn find(database: &mut impl Run) -> Result<Vec<Discrepancy>, StoreError> {
+/// Every difference, as [`Store::verify`] says.
+pub(crate) async fn find(database: &mut impl Run) -> Result<Vec<Discrepancy>, StoreError> {
     let rows: Vec<Row> = database.query(
             "WITH paid AS (
                 SELECT payer, sum(units) AS units FROM usage GROUP BY payer

@@ -5,7 +5,7 @@ mod price;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use channel::{Channel, Credential};
 pub(crate) use price::{Facts, Model, NewPrice, Price};
@@ -60,6 +60,15 @@ pub(crate) enum Admin {
     /// The schema of the database. A start brings it up to date by itself.
     #[command(subcommand)]
     Migrate(Migrate),
+    /// Write everything that is in the database at one moment into a file, beside running servers or without them. The
+    /// master key is not in it: keep a copy of that elsewhere.
+    Backup(Backup),
+    /// Make the database of a backup where nothing is yet: in an empty PostgreSQL database, or as the SQLite database of
+    /// a data directory with nothing but the master key.
+    Restore(Restore),
+    /// Move the installation from SQLite to the empty PostgreSQL database that `database_url` names, and prove the ledger on
+    /// both sides. The server must be stopped.
+    Move,
     /// API keys, and the master key.
     #[command(subcommand)]
     Key(Key),
@@ -120,6 +129,33 @@ pub(crate) enum Migrate {
     Plan,
     /// Bring the schema up to date.
     Apply,
+}
+
+#[derive(Args)]
+pub(crate) struct Backup {
+    /// The file, which must not be there yet; or a directory, in which it gets a name of the time.
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct Restore {
+    /// The backup.
+    pub(crate) file: PathBuf,
+    /// Prove the ledger of the restored database; exit 1 if it does not add up.
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// What becomes of units that servers had leased when the backup was made, and may have spent since.
+    #[arg(long, value_enum, default_value_t = Leases::Suspense)]
+    pub(crate) leases: Leases,
+}
+
+/// What becomes of leased units.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Leases {
+    /// They can be spent by nobody until an operator decides.
+    Suspense,
+    /// They can be spent again.
+    Return,
 }
 
 #[derive(Subcommand)]

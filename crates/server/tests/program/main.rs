@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod catalogue;
+mod copies;
 mod crash;
 mod full;
 mod jobs;

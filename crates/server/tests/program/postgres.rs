@@ -15,11 +15,11 @@ use testkit::{Provider, Relay, Script};
 use crate::process::{Caller, Server, apsis, printed, run};
 
 /// Words in an answer: tokens at one unit.
-const WORDS: i64 = 9;
+pub(crate) const WORDS: i64 = 9;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-fn server_url() -> String {
+pub(crate) fn server_url() -> String {
     #[expect(clippy::disallowed_methods, reason = "the test command says where the server is")]
     let url = std::env::var("TEST_POSTGRES_URL");
     url.unwrap_or_else(|_| {
@@ -30,7 +30,7 @@ fn server_url() -> String {
 }
 
 /// An empty database of the server; its name.
-async fn database() -> String {
+pub(crate) async fn database() -> String {
     let name = format!("program_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let mut admin = PgConnection::connect(&server_url()).await.unwrap();
     let made = sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut admin).await;
@@ -39,25 +39,25 @@ async fn database() -> String {
 }
 
 /// The configuration key that names a file with the URL, as an argument.
-fn url_file(dir: &Path, url: &str) -> String {
+pub(crate) fn url_file(dir: &Path, url: &str) -> String {
     let file = dir.join("url");
     std::fs::write(&file, format!("{url}\n")).unwrap();
     format!("database_url_file={}", file.display())
 }
 
-fn with<'a>(url: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn with<'a>(url: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
     [arguments, &["--set", url]].concat()
 }
 
-const PRIVATE: [&str; 2] = ["--set", "upstream.allow_private=127.0.0.0/8"];
+pub(crate) const PRIVATE: [&str; 2] = ["--set", "upstream.allow_private=127.0.0.0/8"];
 
-fn message(output: &Output) -> String {
+pub(crate) fn message(output: &Output) -> String {
     assert!(!output.status.success());
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A model with a price, and a key for it.
-fn prepare(url: &str, data: &Path, provider: &Provider) -> String {
+pub(crate) fn prepare(url: &str, data: &Path, provider: &Provider) -> String {
     provider.script("m", Script { words: Some(WORDS.unsigned_abs()), ..Script::default() });
     let base = provider.url();
     for command in [
@@ -71,14 +71,14 @@ fn prepare(url: &str, data: &Path, provider: &Provider) -> String {
 }
 
 /// Asks once; the status.
-async fn ask(caller: &Caller, address: SocketAddr, key: &str) -> u16 {
+pub(crate) async fn ask(caller: &Caller, address: SocketAddr, key: &str) -> u16 {
     let (url, bearer) = (format!("http://{address}/v1/chat/completions"), format!("Bearer {key}"));
     let body = r#"{"model":"m","messages":[]}"#;
     caller.text("POST", &url, &[("authorization", &bearer)], body).await.0
 }
 
 /// What the only key has used, in the book.
-fn used(url: &str, data: &Path) -> i64 {
+pub(crate) fn used(url: &str, data: &Path) -> i64 {
     let list = printed(&with(url, &["key", "list"]), data);
     list.lines().nth(1).unwrap().split('\t').nth(3).unwrap().parse().unwrap()
 }

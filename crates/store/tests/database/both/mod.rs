@@ -1,5 +1,6 @@
 //! What both databases are asked, in one text.
 
+mod archive;
 mod audit;
 mod book;
 mod catalogue;

@@ -1,0 +1,140 @@
+//! From a backup to a database.
+//!
+//! A backup is older than what happened after it, and what happened is in journals that do not come along. So whatever
+//! a node had leased when the backup was made may be spent by now. It goes into suspense, where it is neither
+//! spent nor can be, until an operator decides; returning it would be giving it twice. And no journal of before may go on
+//! with the restored books: its records name leases, pools and keys under numbers that are given anew.
+
+use std::path::Path;
+
+use model::clock::Timestamp;
+
+use super::{ArchiveError, Begin, Piece, Sink, damaged, file::Reader, load::Loader, new::New, new::make};
+use crate::{
+    location::Location,
+    schema::{POSTGRES, SQLITE},
+    sql::Run,
+    vault::{self, MasterKey},
+    verify::{self, Discrepancy},
+};
+
+/// Beyond every position of a journal: one that comes to a book that says so lacks what it says, and is refused.
+const BEYOND_EVERY_JOURNAL: i64 = 1 << 62;
+
+/// What becomes of units that nodes had leased when the backup was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenLeases {
+    /// They wait for an operator: they may be spent.
+    Suspense,
+    /// They can be spent again. What nodes have spent of them since the backup is given for free.
+    Returned,
+}
+
+/// A database that was restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// When its backup was made.
+    pub made: Timestamp,
+    /// Rows that were read.
+    pub rows: u64,
+    /// Leases that were open in the backup, and the units in them.
+    pub leases: u64,
+    /// The units that were left in them.
+    pub units: i64,
+    /// What does not add up, where that was to be looked for.
+    pub found: Vec<Discrepancy>,
+}
+
+impl Location {
+    /// Makes the database of a backup here, where nothing is yet, for the master key that it was made with. With `prove`
+    /// its books are proved at last.
+    ///
+    /// # Errors
+    /// A backup that is damaged, cut or of a newer program; a place that is not empty; another master key; the database.
+    /// Then nothing has changed.
+    pub async fn restore(
+        &self,
+        backup: &Path,
+        master: &MasterKey,
+        leases: OpenLeases,
+        prove: bool,
+    ) -> Result<Restored, ArchiveError> {
+        // All of it is read before anything is made, so that damage costs no time.
+        let begin = check(backup).await?;
+        make(self, async |new| {
+            let made = begin.made();
+            let rows = fill(new, &begin, backup).await?;
+            vault::opens(new, master).await?;
+            let (leases, units) = settle_leases(new, leases).await?;
+            new.migrate(None).await?;
+            let found = if prove { verify::find(new).await? } else { Vec::new() };
+            Ok(Restored { made, rows, leases, units, found })
+        })
+        .await
+    }
+}
+
+/// Reads the whole backup; how it begins.
+async fn check(backup: &Path) -> Result<Begin, ArchiveError> {
+    let mut whole = Whole::default();
+    Reader::open(backup)?.all(&mut whole).await?;
+    let begin = whole.begin.ok_or_else(|| damaged("it does not say of which schema it is"))?;
+    if SQLITE.iter().chain(POSTGRES.iter()).all(|step| step.version < begin.schema) {
+        return Err(ArchiveError::Newer(begin.schema));
+    }
+    if !POSTGRES.version_exists(begin.schema) {
+        return Err(damaged(format!("there is no step {} of the schema", begin.schema)));
+    }
+    Ok(begin)
+}
+
+/// The way to see that a backup is whole.
+#[derive(Default)]
+struct Whole {
+    begin: Option<Begin>,
+}
+
+impl Sink for Whole {
+    async fn take(&mut self, piece: Piece) -> Result<(), ArchiveError> {
+        if let Piece::Begin(begin) = piece {
+            self.begin = Some(begin);
+        }
+        Ok(())
+    }
+}
+
+async fn fill(new: &mut New<'_>, begin: &Begin, backup: &Path) -> Result<u64, ArchiveError> {
+    new.migrate(Some(begin.schema)).await?;
+    let mut reader = Reader::open(backup)?;
+    let mut loader = Loader::begin(new).await?;
+    if reader.piece()? != Piece::Begin(begin.clone()) {
+        return Err(damaged("it has changed while it was read"));
+    }
+    reader.all(&mut loader).await?;
+    Ok(loader.rows())
+}
+
+/// Ends the leases of nodes, and shuts out their journals. Leases of jobs are in suspense already, and settle as ever.
+async fn settle_leases(on: &mut impl Run, leases: OpenLeases) -> Result<(u64, i64), ArchiveError> {
+    let (count, units): (i64, i64) = on
+        .query("SELECT count(*), CAST(coalesce(sum(amount - spent), 0) AS BIGINT) FROM lease WHERE state = 'open'")
+        .fetch_one()
+        .await?;
+    let [pools, ended] = match leases {
+        OpenLeases::Suspense => [
+            "UPDATE pool SET suspense = suspense + leased, leased = 0 WHERE leased <> 0",
+            "UPDATE lease SET state = 'suspense' WHERE state = 'open'",
+        ],
+        OpenLeases::Returned => [
+            "UPDATE pool SET available = available + leased, leased = 0 WHERE leased <> 0",
+            "UPDATE lease SET state = 'closed' WHERE state = 'open'",
+        ],
+    };
+    on.query(pools).execute().await?;
+    on.query(ended).execute().await?;
+    on.query("UPDATE journal SET applied = $1 WHERE name <> 'jobs'")
+        .bind(BEYOND_EVERY_JOURNAL)
+        .execute()
+        .await?;
+    Ok((count.unsigned_abs(), units))
+}

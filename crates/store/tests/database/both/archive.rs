@@ -1,0 +1,219 @@
+//! Backups and their way back, into either database.
+
+use std::path::PathBuf;
+
+use ledger::Book;
+use model::{
+    credential::Class,
+    id::{JournalId, PoolId},
+    key::{ApiKey, Settings},
+    money::Units,
+};
+use store::{ArchiveError, Location, MasterKey, OpenLeases, Store, StoreError};
+use tempfile::TempDir;
+
+use crate::{
+    fixture::{Fixture, JOURNAL, at, batch, charge, credential},
+    server::Database,
+};
+
+/// A database with a bit of everything, a file for its backup, and places where nothing is.
+struct Scene {
+    fixture: Fixture,
+    key: ApiKey,
+    balance: PoolId,
+    directory: TempDir,
+    server: Database,
+}
+
+/// 1 000 units and a key with 100, of which a node has leased all and spent 30; a key that was made and deleted.
+async fn scene() -> Scene {
+    let fixture = super::open().await;
+    let account = fixture.account("ada", Some(1_000)).await;
+    let settings = Settings { name: "naïve \"key\"".to_owned(), ..Settings::default() };
+    let key = fixture.key(account.id, 1, 100, settings).await.key;
+    fixture.store.open_journal(JOURNAL).await.unwrap();
+    let mut draws = Vec::new();
+    for pool in [key.pool, account.pool] {
+        draws.push((pool, fixture.store.lease(JOURNAL, pool, Units::new(1)).await.unwrap().lease));
+    }
+    let charged = charge(1, &key, draws.try_into().unwrap(), 30);
+    fixture.store.apply(&batch(0, 10, vec![charged])).await.unwrap();
+    let gone = fixture.key(account.id, 2, 5, Settings::default()).await.key;
+    fixture.store.delete_keys(account.id, &[gone.id], at(3)).await.unwrap();
+    let (directory, server) = (TempDir::new().unwrap(), Database::empty().await);
+    Scene { fixture, key, balance: account.pool, directory, server }
+}
+
+impl Scene {
+    fn file(&self) -> PathBuf {
+        self.directory.path().join("backup")
+    }
+
+    async fn backup(&self) -> PathBuf {
+        self.fixture.location().backup(&self.file(), at(5)).await.unwrap();
+        self.file()
+    }
+
+    fn places(&self) -> [Location; 2] {
+        [Location::File(self.directory.path().join("apsis.db")), Location::Server(self.server.server())]
+    }
+
+    async fn restore(&self, place: &Location, leases: OpenLeases) -> Result<store::Restored, ArchiveError> {
+        place.restore(&self.file(), &self.fixture.master, leases, true).await
+    }
+}
+
+/// What another node gets of the key's and the account's quota.
+async fn to_be_had(store: &Store, scene: &Scene) -> [i64; 2] {
+    store.open_journal(JournalId(8)).await.unwrap();
+    let mut units = [0; 2];
+    for (pool, units) in [scene.key.pool, scene.balance].into_iter().zip(&mut units) {
+        *units = store.lease(JournalId(8), pool, Units::new(1)).await.unwrap().amount.get();
+    }
+    store.close_leases(JournalId(8)).await.unwrap();
+    units
+}
+
+#[tokio::test]
+async fn a_backup_comes_back_in_either_database_and_gives_nothing_twice() {
+    let scene = scene().await;
+    scene.backup().await;
+    for place in scene.places() {
+        let restored = scene.restore(&place, OpenLeases::Suspense).await.unwrap();
+        assert_eq!((restored.leases, restored.units, restored.made), (2, 70 + 970, at(5)));
+        assert_eq!(restored.found, []);
+        let store = place.open(&scene.fixture.master).await.unwrap();
+        assert_eq!(to_be_had(&store, &scene).await, [0, 0], "what was leased may be spent");
+        // The secrets are there, and a number that was given is not given again.
+        let view = store.key(scene.key.account, scene.key.id).await.unwrap().unwrap();
+        assert_eq!(view.secret.as_str(), credential(Class::ApiKey, 1).expose());
+        let next = store
+            .create_key(
+                scene.key.account,
+                &Settings::default(),
+                Units::ZERO,
+                &credential(Class::ApiKey, 3),
+                at(6),
+            )
+            .await
+            .unwrap();
+        assert!(next.key.id.0 > scene.key.id.0 + 1, "{:?}", next.key.id);
+        // The node's journal of before goes further than nothing that the book says.
+        assert!(store.open_journal(JOURNAL).await.unwrap() > 1 << 60);
+        store.close().await;
+        assert!(matches!(scene.restore(&place, OpenLeases::Suspense).await, Err(ArchiveError::NotEmpty(_))));
+    }
+}
+
+#[tokio::test]
+async fn leases_are_returned_where_an_operator_says_so() {
+    let scene = scene().await;
+    scene.backup().await;
+    for place in scene.places() {
+        assert_eq!(scene.restore(&place, OpenLeases::Returned).await.unwrap().found, []);
+        let store = place.open(&scene.fixture.master).await.unwrap();
+        assert_eq!(to_be_had(&store, &scene).await, [70, 970]);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_or_cut_backup_is_refused_and_leaves_nothing() {
+    let scene = scene().await;
+    let file = scene.backup().await;
+    let whole = std::fs::read(&file).unwrap();
+    let [sqlite, postgres] = scene.places();
+    for step in 0..64 {
+        let at = step * (whole.len() - 1) / 63;
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x20;
+        for wrong in [&flipped, &whole[..at]] {
+            std::fs::write(&file, wrong).unwrap();
+            let refused = scene.restore(&sqlite, OpenLeases::Suspense).await;
+            assert!(matches!(refused, Err(ArchiveError::Damaged(_))), "{at} of {}: {refused:?}", whole.len());
+        }
+    }
+    std::fs::write(&file, [whole.as_slice(), b"more"].concat()).unwrap();
+    for place in [&sqlite, &postgres] {
+        let refused = scene.restore(place, OpenLeases::Suspense).await;
+        assert!(matches!(refused, Err(ArchiveError::Damaged(_))), "{refused:?}");
+    }
+    // One of another installation: found out when everything was written already.
+    std::fs::write(&file, &whole).unwrap();
+    let other = MasterKey::generate().unwrap();
+    for place in [&sqlite, &postgres] {
+        let refused = place.restore(&file, &other, OpenLeases::Suspense, true).await;
+        assert!(matches!(refused, Err(ArchiveError::Store(StoreError::WrongMasterKey))), "{refused:?}");
+        scene.restore(place, OpenLeases::Suspense).await.unwrap();
+    }
+    let left: Vec<_> =
+        std::fs::read_dir(scene.directory.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[tokio::test]
+async fn a_backup_beside_writers_is_of_one_moment() {
+    let scene = scene().await;
+    let store = scene.fixture.store.clone();
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let (account, seeds) = (scene.key.account, 10_u8..);
+    let writing = tokio::spawn(async move {
+        let mut made = 0;
+        for seed in seeds {
+            let new = credential(Class::ApiKey, seed);
+            store.create_key(account, &Settings::default(), Units::new(7), &new, at(9)).await.unwrap();
+            made += 1;
+            if stopped.try_recv().is_ok() {
+                break;
+            }
+        }
+        made
+    });
+    for round in 0..5 {
+        let file = scene.directory.path().join(format!("{round}"));
+        scene.fixture.location().backup(&file, at(5)).await.unwrap();
+        let place = Location::File(scene.directory.path().join(format!("{round}.db")));
+        let restored = place.restore(&file, &scene.fixture.master, OpenLeases::Suspense, true).await.unwrap();
+        assert_eq!(restored.found, [], "each key has its pool");
+    }
+    stop.send(()).unwrap();
+    assert!(writing.await.unwrap() > 0);
+}
+
+#[tokio::test]
+async fn a_backup_has_no_secret_in_it_and_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let scene = scene().await;
+    let file = scene.backup().await;
+    let bytes = std::fs::read(&file).unwrap();
+    let master = scene.fixture.master.to_hex();
+    for secret in [credential(Class::ApiKey, 1).expose().as_bytes(), master.as_bytes()] {
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret));
+    }
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = scene.fixture.location().backup(&file, at(5)).await;
+    assert!(matches!(again, Err(ArchiveError::File { .. })), "{again:?}");
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn everything_is_copied_into_either_database_and_books_that_are_wrong_are_not() {
+    let scene = scene().await;
+    scene.fixture.store.close_leases(JOURNAL).await.unwrap();
+    for place in scene.places() {
+        let moved = scene.fixture.location().copy_to(&place).await.unwrap();
+        assert!(moved.rows > 10, "{moved:?}");
+        let store = place.open(&scene.fixture.master).await.unwrap();
+        assert_eq!(store.verify().await.unwrap(), []);
+        assert_eq!(to_be_had(&store, &scene).await, [70, 970]);
+        assert_eq!(store.open_journal(JOURNAL).await, Ok(10), "the journal goes on");
+        store.close().await;
+        assert!(matches!(scene.fixture.location().copy_to(&place).await, Err(ArchiveError::NotEmpty(_))));
+    }
+    let wrong = "UPDATE usage SET units = units + 1";
+    sqlx::raw_sql(wrong).execute(&mut scene.fixture.raw().await).await.unwrap();
+    let place = Location::File(scene.directory.path().join("another.db"));
+    let refused = scene.fixture.location().copy_to(&place).await;
+    assert!(matches!(refused, Err(ArchiveError::Unsound { .. })), "{refused:?}");
+}
