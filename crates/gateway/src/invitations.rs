@@ -52,7 +52,12 @@ pub async fn accept(
     origin: Origin<'_>,
 ) -> Result<SignedIn, Failure> {
     passwords::check(&password)?;
-    let attempt = gateway.sign_ins.attempt("", &origin.client.to_string(), gateway.now())?;
+    let attempt = gateway.sign_ins.token_attempt(&origin.client.to_string(), gateway.now())?;
+    // A hash costs what a stranger without an invitation must not be able to ask for.
+    let open = gateway.store.is_invitation(token, gateway.now()).await;
+    if !open.map_err(|error| Failure::of(error, THING))? {
+        return Err(Failure::Unauthenticated);
+    }
     let hash = gateway.passwords.hash(password).await?;
     let accepted = gateway.store.accept_invitation(token, &hash, gateway.now()).await;
     let account = accepted.map_err(|error| Failure::of(error, THING))?.ok_or(Failure::Unauthenticated)?;

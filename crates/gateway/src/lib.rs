@@ -15,6 +15,7 @@ mod bound;
 pub mod catalogue;
 pub mod channel_test;
 pub mod channels;
+mod claim;
 pub mod dial;
 pub mod door;
 pub mod entry;

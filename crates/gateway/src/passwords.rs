@@ -131,6 +131,7 @@ pub async fn change(
     let known = gateway.store.password_hash(caller.account.id).await;
     let known = known.map_err(|error| Failure::of(error, THING))?;
     if !gateway.passwords.fits(old, known).await? {
+        attempt.failed(gateway).await;
         return Err(Failure::Invalid("the current password is not right".to_owned()));
     }
     attempt.succeeded();

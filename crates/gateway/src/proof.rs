@@ -89,14 +89,18 @@ pub(crate) async fn run(gateway: Weak<Gateway>, every: Duration) {
     let mut pause = FIRST.min(every);
     loop {
         let Some(proofs) = gateway.upgrade().map(|gateway| Arc::clone(&gateway.proofs)) else { return };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = proofs.wanted.notified() => {}
-        }
+        let asked = tokio::select! {
+            () = tokio::time::sleep(pause) => false,
+            () = proofs.wanted.notified() => true,
+        };
         let Some(gateway) = gateway.upgrade() else { return };
+        pause = every;
+        // One node proves the books for all; an operator is never referred to another.
+        if !asked && !gateway.claims("proof", every.saturating_add(every / 2)).await {
+            continue;
+        }
         if let Err(error) = gateway.prove().await {
             tracing::warn!(%error, "the books cannot be proved at the moment");
         }
-        pause = every;
     }
 }

@@ -168,8 +168,9 @@ pub async fn confirm(
     let attempt = gateway.sign_ins.code_attempt(&caller.account.username, &session.client, gateway.now())?;
     let totp = gateway.store.totp(caller.account.id).await.map_err(|error| Failure::of(error, THING))?;
     let totp = totp.filter(|totp| totp.confirmed.is_none()).ok_or(Failure::NotFound(THING))?;
-    let step = step(&totp.secret, &typed(code), gateway).ok_or_else(wrong)?;
-    attempt.succeeded();
+    let step = step(&totp.secret, &typed(code), gateway);
+    attempt.end(gateway, Ok(step.is_some())).await?;
+    let step = step.ok_or_else(wrong)?;
     let codes = codes()?;
     let store = gateway.store.acting(&caller.account);
     let confirmed = store.confirm_totp(caller.account.id, step, &codes, session.id, gateway.now()).await;
@@ -195,10 +196,7 @@ pub async fn renew_codes(
         let renewed = store.renew_recovery_codes(account, proof, &fresh, gateway.now()).await;
         renewed.map_err(|error| Failure::of(error, THING))
     });
-    if !renewed.await? {
-        return Err(wrong());
-    }
-    attempt.succeeded();
+    attempt.end(gateway, renewed.await).await?;
     Ok(fresh.iter().map(|code| grouped(code)).collect())
 }
 
@@ -213,11 +211,7 @@ pub async fn end(gateway: &Gateway, caller: &Caller, session: &Session, code: &s
         let ended = store.end_totp(account, proof, gateway.now()).await;
         ended.map_err(|error| Failure::of(error, THING))
     });
-    if !ended.await? {
-        return Err(wrong());
-    }
-    attempt.succeeded();
-    Ok(())
+    attempt.end(gateway, ended.await).await
 }
 
 /// Whether another account asks for codes.

@@ -107,6 +107,7 @@ pub async fn sign_in(
     let fits = gateway.passwords.fits(password, hash.clone()).await?;
     let (Some(account), Some(hash), true) = (account, hash, fits) else {
         tracing::info!(client = %origin.client, "a sign-in was refused");
+        attempt.failed(gateway).await;
         return Err(Failure::Unauthenticated);
     };
     attempt.succeeded();
@@ -160,11 +161,11 @@ pub async fn enter_code(
         let finished = gateway.store.finish_sign_in(pending, proof, session, from, now).await;
         finished.map_err(|error| Failure::of(error, THING))
     });
-    if entered.await?.is_none() {
+    let right = entered.await.map(|session| session.is_some());
+    if matches!(right, Ok(false) | Err(Failure::Invalid(_))) {
         tracing::info!(client = %origin.client, "a code was refused");
-        return Err(second_factor::wrong());
     }
-    attempt.succeeded();
+    attempt.end(gateway, right).await?;
     Ok(token)
 }
 
@@ -184,8 +185,10 @@ pub async fn set_up(
     origin: Origin<'_>,
 ) -> Result<SessionToken, Failure> {
     passwords::check(&password)?;
-    let attempt = gateway.sign_ins.attempt("", &origin.client.to_string(), gateway.now())?;
-    if !awaits_set_up(gateway).await? {
+    let attempt = gateway.sign_ins.token_attempt(&origin.client.to_string(), gateway.now())?;
+    // A hash costs what a stranger without the token must not be able to ask for.
+    let right = gateway.store.is_setup_token(setup_token, gateway.now()).await;
+    if !right.map_err(|error| Failure::of(error, THING))? {
         return Err(Failure::Unauthenticated);
     }
     let hash = gateway.passwords.hash(password).await?;

@@ -1,7 +1,8 @@
 //! How often somebody may try a password: by account and address, by address, and by account.
 //!
-//! Kept in memory, by each node for itself. An attempt is counted before the password is looked at, and taken back when it
-//! was right, so that attempts at the same moment count too. Each kind of count has room for [`ENTRIES`] rows;
+//! An attempt is counted in memory before the password is looked at, and taken back when it was right, so that attempts at the
+//! same moment count too. One that was wrong is counted in the database as well, in one statement, which says how many
+//! there are on all nodes; so a node that has not seen them lets one more through, and a right password costs nothing. Each kind of count has room for [`ENTRIES`] rows;
 //! beyond that the ones that are asked for least are forgotten first. To push a row out an attacker has to make tens of
 //! thousands of attempts, each of which costs a password hash.
 
@@ -10,8 +11,9 @@ use std::{net::IpAddr, sync::Arc};
 use model::clock::Timestamp;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
+use store::{Failures, StoreError};
 
-use crate::Failure;
+use crate::{Failure, Gateway, second_factor};
 
 const ENTRIES: usize = 65_536;
 /// A count begins anew after this long.
@@ -24,6 +26,8 @@ const ADDRESS: u32 = 40;
 const CODES: u32 = 20;
 /// For one account, whatever the address: enough that a stranger does not easily shut the owner out.
 const ACCOUNT: u32 = 200;
+/// Links and tokens from one address. They cannot be guessed; this only keeps the database from being asked for ever.
+const TOKENS: u32 = 20;
 
 #[derive(Clone, Copy, Debug)]
 struct Count {
@@ -48,16 +52,72 @@ impl Default for SignIns {
 /// One attempt, counted.
 #[must_use]
 #[derive(Debug)]
-pub(crate) struct Attempt(Vec<Arc<Mutex<Count>>>);
+pub(crate) struct Attempt {
+    now: Timestamp,
+    taken: Vec<(String, Arc<Mutex<Count>>)>,
+}
 
 impl Attempt {
     /// It was right, and does not count.
     pub(crate) fn succeeded(self) {
-        for count in self.0 {
+        for (_, count) in self.taken {
             let mut count = count.lock();
             count.attempts = count.attempts.saturating_sub(1);
         }
     }
+
+    /// It was wrong: the other nodes learn of it, and this one of what they know.
+    pub(crate) async fn failed(self, gateway: &Gateway) {
+        let [(first, _), (second, _), (third, _)] = self.taken.as_slice() else { return };
+        let names = [first.as_str(), second.as_str(), third.as_str()];
+        match gateway.store.count_failures(names, stale(self.now), self.now).await {
+            Ok(counts) => {
+                for ((_, count), everywhere) in self.taken.iter().zip(counts) {
+                    count.lock().learn(everywhere);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "a wrong password or code is counted on this node alone"),
+        }
+    }
+
+    /// Ends an attempt with a code as it turned out. Where nothing turned out it stays counted on this node.
+    ///
+    /// # Errors
+    /// What is said of every wrong code; what came in between.
+    pub(crate) async fn end(self, gateway: &Gateway, right: Result<bool, Failure>) -> Result<(), Failure> {
+        match right {
+            Ok(true) => {
+                self.succeeded();
+                Ok(())
+            }
+            Ok(false) | Err(Failure::Invalid(_)) => {
+                self.failed(gateway).await;
+                Err(second_factor::wrong())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+impl Count {
+    /// Takes in what is counted on all nodes. Attempts that are under way here may not be in it yet.
+    fn learn(&mut self, everywhere: Failures) {
+        self.attempts = self.attempts.max(everywhere.attempts);
+        self.began = self.began.min(everywhere.began);
+    }
+}
+
+/// A count that began then or before is over.
+fn stale(now: Timestamp) -> Timestamp {
+    Timestamp::from_millis(now.millis().saturating_sub(WINDOW))
+}
+
+/// Forgets the counts in the database that are over.
+///
+/// # Errors
+/// The database.
+pub(crate) async fn forget(gateway: &Gateway) -> Result<(), StoreError> {
+    gateway.store.forget_failures(stale(gateway.now())).await
 }
 
 impl SignIns {
@@ -87,7 +147,7 @@ impl SignIns {
     /// # Errors
     /// [`Failure::TooManyAttempts`].
     pub(crate) fn passkey_attempt(&self, client: &str, now: Timestamp) -> Result<Attempt, Failure> {
-        self.take(&[(format!("a{}", place(client)), ADDRESS)], now)
+        self.take(vec![(format!("a{}", place(client)), ADDRESS)], now)
     }
 
     fn count(
@@ -99,20 +159,26 @@ impl SignIns {
     ) -> Result<Attempt, Failure> {
         let name = username.to_lowercase();
         let place = place(client);
-        self.take(
-            &[
-                (format!("b{place} {name}"), BOTH),
-                (format!("a{place}"), ADDRESS),
-                (format!("{kind}{name}"), of_account),
-            ],
-            now,
-        )
+        let limits = [
+            (format!("b{place} {name}"), BOTH),
+            (format!("a{place}"), ADDRESS),
+            (format!("{kind}{name}"), of_account),
+        ];
+        self.take(limits.into(), now)
     }
 
-    fn take(&self, limits: &[(String, u32)], now: Timestamp) -> Result<Attempt, Failure> {
-        let mut taken = Attempt(Vec::with_capacity(limits.len()));
+    /// Counts an attempt with the token of a link, by its address alone, on this node: there is no account that strangers
+    /// could shut out, and nothing that could be guessed.
+    ///
+    /// # Errors
+    /// [`Failure::TooManyAttempts`].
+    pub(crate) fn token_attempt(&self, client: &str, now: Timestamp) -> Result<Attempt, Failure> {
+        self.take(vec![(format!("t{}", place(client)), TOKENS)], now)
+    }
+
+    fn take(&self, limits: Vec<(String, u32)>, now: Timestamp) -> Result<Attempt, Failure> {
+        let mut taken = Attempt { now, taken: Vec::with_capacity(limits.len()) };
         for (key, most) in limits {
-            let most = *most;
             let fresh = || Ok(Arc::new(Mutex::new(Count { began: now, attempts: 0 })));
             let count = self
                 .counts
@@ -133,7 +199,7 @@ impl SignIns {
                 }
                 count.attempts += 1;
             }
-            taken.0.push(count);
+            taken.taken.push((key, count));
         }
         Ok(taken)
     }
@@ -193,5 +259,17 @@ mod tests {
         }
         assert!(limit.code_attempt("x", "10.9.9.9", at(0)).is_err());
         let _password: Attempt = limit.attempt("x", "10.9.9.9", at(0)).unwrap();
+    }
+
+    #[test]
+    fn links_are_limited_by_address_and_shut_nobody_else_out() {
+        let limit = SignIns::default();
+        for _ in 0..TOKENS {
+            let _wrong: Attempt = limit.token_attempt("192.0.2.1", at(0)).unwrap();
+        }
+        assert!(limit.token_attempt("192.0.2.1", at(14)).is_err());
+        let _stranger: Attempt = limit.token_attempt("192.0.2.2", at(0)).unwrap();
+        let _password: Attempt = limit.attempt("root", "192.0.2.1", at(0)).unwrap();
+        let _later: Attempt = limit.token_attempt("192.0.2.1", at(15)).unwrap();
     }
 }

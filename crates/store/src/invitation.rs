@@ -42,6 +42,20 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// Whether a token is that of an invitation that can be used.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn is_invitation(&self, token: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let mut on = self.read().await?;
+        let found = on.query(
+            "SELECT count(*) FROM invitation JOIN account ON account.id = invitation.account
+             WHERE digest = $1 AND expires > $2 AND disabled = 0",
+        );
+        let found = found.bind(self.vault().digest(token).as_slice()).bind(now.millis());
+        Ok(found.scalar::<i64>().await? > 0)
+    }
+
     /// Uses up an invitation and gives its account a password; its sessions end. `None` when it is none, or was used, or
     /// has ended; then nothing has changed.
     ///

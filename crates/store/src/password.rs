@@ -69,6 +69,17 @@ impl Store {
         Ok(Some(account))
     }
 
+    /// Whether a token is the set-up token, and can be used.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn is_setup_token(&self, token: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let mut on = self.read().await?;
+        let found = on.query("SELECT count(*) FROM setup_token WHERE digest = $1 AND expires > $2");
+        let found = found.bind(self.vault().digest(token).as_slice()).bind(now.millis());
+        Ok(found.scalar::<i64>().await? > 0)
+    }
+
     /// Whether a set-up token waits to be used.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ mod new;
 mod read;
 mod restore;
 mod transfer;
+#[cfg(test)]
+mod upgrade;
 
 use std::{io, path::PathBuf};
 

@@ -75,7 +75,7 @@ impl Location {
 }
 
 /// Reads the whole backup; how it begins.
-async fn check(backup: &Path) -> Result<Begin, ArchiveError> {
+pub(super) async fn check(backup: &Path) -> Result<Begin, ArchiveError> {
     let mut whole = Whole::default();
     Reader::open(backup)?.all(&mut whole).await?;
     let begin = whole.begin.ok_or_else(|| damaged("it does not say of which schema it is"))?;
@@ -103,7 +103,7 @@ impl Sink for Whole {
     }
 }
 
-async fn fill(new: &mut New<'_>, begin: &Begin, backup: &Path) -> Result<u64, ArchiveError> {
+pub(super) async fn fill(new: &mut New<'_>, begin: &Begin, backup: &Path) -> Result<u64, ArchiveError> {
     new.migrate(Some(begin.schema)).await?;
     let mut reader = Reader::open(backup)?;
     let mut loader = Loader::begin(new).await?;

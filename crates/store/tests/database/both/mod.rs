@@ -4,6 +4,7 @@ mod archive;
 mod audit;
 mod book;
 mod catalogue;
+mod claim;
 mod credential;
 mod identity;
 mod job;
