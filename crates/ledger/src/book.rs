@@ -2,33 +2,58 @@
 //!
 //! The ledger never sees SQL. `store` implements [`Book`]; every call is one transaction there.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use model::{
     id::{ChargeId, JournalId, LeaseId, PoolId},
     money::Units,
     usage::{UsageContext, UsageOutcome},
 };
+use tokio::sync::Notify;
 
-/// What the ledger asks of the database. No call is on the path of a warm request.
+/// What the ledger asks of the database. No call is on the path of a warm request. Whatever a node says of its leases is
+/// a total that only grows, so a call may be lost, late or told twice.
 pub trait Book: Send + Sync + 'static {
     /// Registers the journal under a new epoch, which fences an earlier life of it, and tells how far it is applied:
-    /// 0 when nothing is.
+    /// 0 when nothing is. Leases that stood in suspense are open again.
     ///
     /// # Errors
     /// [`BookError::Unavailable`].
-    fn open_journal(&self, journal: JournalId) -> impl Future<Output = Result<u64, BookError>> + Send;
+    fn open_journal(&self, journal: JournalId) -> impl Future<Output = Result<Registered, BookError>> + Send;
 
-    /// Opens the lease of `journal` on `pool`, or extends the one that is open, by all that is available.
+    /// Opens leases, or extends those that are open, by what [`crate::grant::size`] says, all in one transaction. One
+    /// answer for each question, in their order; `None` where there is no such pool. Where the need is not met and
+    /// other live nodes may have units that no hold has taken, it writes down that they are wanted.
     ///
     /// # Errors
-    /// [`BookError::UnknownPool`], [`BookError::Unavailable`].
+    /// [`BookError::Fenced`], [`BookError::Unavailable`].
     fn lease(
         &self,
-        journal: JournalId,
-        pool: PoolId,
-        need: Units,
-    ) -> impl Future<Output = Result<LeaseState, BookError>> + Send;
+        node: Node,
+        asks: &[Ask],
+    ) -> impl Future<Output = Result<Vec<Option<LeaseState>>, BookError>> + Send;
+
+    /// Takes back parts of open leases: what goes back is the difference to what was told before. What is not open any
+    /// more stays as it is.
+    ///
+    /// # Errors
+    /// [`BookError::Fenced`], [`BookError::Unavailable`].
+    fn give_back(&self, node: Node, parts: &[Part]) -> impl Future<Output = Result<(), BookError>> + Send;
+
+    /// Says that the node lives; learns which of its leases others want. A node that is silent for `dead_after`, by the
+    /// clock of the database, has its leases moved to suspense.
+    ///
+    /// # Errors
+    /// [`BookError::Fenced`], [`BookError::Unavailable`].
+    fn heartbeat(
+        &self,
+        node: Node,
+        dead_after: Duration,
+    ) -> impl Future<Output = Result<Vec<Wanted>, BookError>> + Send;
+
+    /// Tells `heard` whenever another node may want something of this one: then a heartbeat says what. It goes on until
+    /// it is dropped. Where the database cannot tell by itself nothing is told, and the next heartbeat is soon enough.
+    fn listen(&self, node: Node, heard: &Notify) -> impl Future<Output = ()> + Send;
 
     /// Moves a stretch of the journal into the book: usage records, leases and pools, in one transaction guarded by
     /// the journal's cursor.
@@ -37,22 +62,53 @@ pub trait Book: Send + Sync + 'static {
     /// [`BookError::Unavailable`]; then nothing or all of it happened, and the cursor tells which.
     fn apply(&self, batch: &Batch) -> impl Future<Output = Result<Applied, BookError>> + Send;
 
-    /// Closes these leases of `journal`, as far as they are open, and returns what remains of them. Only when no hold is
+    /// Closes these leases of the node, as far as they are open, and returns what remains of them. Only when no hold is
     /// open on them and all that was settled is applied. It may be told twice.
     ///
     /// # Errors
-    /// [`BookError::Unavailable`].
+    /// [`BookError::Fenced`], [`BookError::Unavailable`].
     fn return_leases(
         &self,
-        journal: JournalId,
+        node: Node,
         leases: &[Draw],
     ) -> impl Future<Output = Result<(), BookError>> + Send;
 
-    /// Closes every open lease of `journal` and returns what remains of them. Only when no hold is open on them.
+    /// Closes every open lease of the node and returns what remains of them. Only when no hold is open on them.
     ///
     /// # Errors
-    /// [`BookError::Unavailable`].
-    fn close_leases(&self, journal: JournalId) -> impl Future<Output = Result<(), BookError>> + Send;
+    /// [`BookError::Fenced`], [`BookError::Unavailable`].
+    fn close_leases(&self, node: Node) -> impl Future<Output = Result<(), BookError>> + Send;
+}
+
+/// One life of a journal, which is what a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// The journal.
+    pub journal: JournalId,
+    /// Which of its lives.
+    pub epoch: i64,
+}
+
+/// What the book knows of a journal that is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The life that begins now.
+    pub epoch: i64,
+    /// How far the journal is applied.
+    pub applied: u64,
+}
+
+/// What a node asks for of one pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The pool.
+    pub pool: PoolId,
+    /// What the request that lacks least lacks; less is of no use to anybody. 0 when nobody waits.
+    pub need: Units,
+    /// What all requests that wait lack together.
+    pub waiting: Units,
+    /// What the node would like beside: a few seconds of its recent spending, less what it has.
+    pub spending: Units,
 }
 
 /// A lease after it was opened or extended.
@@ -60,12 +116,47 @@ pub trait Book: Send + Sync + 'static {
 pub struct LeaseState {
     /// Its identity; `LeaseId(0)` for an unlimited pool, which is only counted.
     pub lease: LeaseId,
-    /// All that it was ever given, spent parts included. 0 for an unlimited pool.
+    /// All that it was ever given, spent and returned parts included: it only grows. 0 for an unlimited pool.
     pub amount: Units,
     /// Whether the pool has no limit.
     pub unlimited: bool,
     /// What is left in the pool for other leases.
     pub available: Units,
+    /// Whether other nodes live.
+    pub shared: bool,
+    /// What may still be had.
+    pub outlook: Outlook,
+}
+
+/// What may still be had of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// The need is met; there may be more.
+    Met,
+    /// It is not met, and others were asked for what they do not use: worth to ask again in a moment.
+    Recalled,
+    /// It is not met, and nobody has more to give.
+    Dry,
+}
+
+/// A lease that others want.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which one.
+    pub lease: Draw,
+    /// The newest wish, which the answer names.
+    pub wish: i64,
+}
+
+/// A part of an open lease that no hold has taken and that goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The lease.
+    pub lease: Draw,
+    /// All that ever went back of it: the book knows what of that is new.
+    pub returned: Units,
+    /// The newest wish that this answers.
+    pub wish: i64,
 }
 
 /// A stretch of a journal.
@@ -115,9 +206,9 @@ pub enum Applied {
 /// Why the book could not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BookError {
-    /// There is no such pool.
-    #[error("the book has no such pool")]
-    UnknownPool,
+    /// The journal has begun another life, or an operator has given it up: this one has nothing to say any more.
+    #[error("the database has given this journal to another process, or an operator has resolved its leases")]
+    Fenced,
     /// The database does not answer; the text is for the log.
     #[error("the book is unavailable: {0}")]
     Unavailable(String),
@@ -127,31 +218,54 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BookError>> + Send + 
 
 /// [`Book`] behind a pointer, so that whoever holds a ledger need not name the database.
 pub(crate) trait DynBook: Send + Sync {
-    fn dyn_open_journal(&self, journal: JournalId) -> Answer<'_, u64>;
-    fn dyn_lease(&self, journal: JournalId, pool: PoolId, need: Units) -> Answer<'_, LeaseState>;
+    fn dyn_open_journal(&self, journal: JournalId) -> Answer<'_, Registered>;
+    fn dyn_lease<'a>(&'a self, node: Node, asks: &'a [Ask]) -> Answer<'a, Vec<Option<LeaseState>>>;
+    fn dyn_give_back<'a>(&'a self, node: Node, parts: &'a [Part]) -> Answer<'a, ()>;
+    fn dyn_heartbeat(&self, node: Node, dead_after: Duration) -> Answer<'_, Vec<Wanted>>;
+    fn dyn_listen<'a>(
+        &'a self,
+        node: Node,
+        heard: &'a Notify,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
     fn dyn_apply<'a>(&'a self, batch: &'a Batch) -> Answer<'a, Applied>;
-    fn dyn_return_leases<'a>(&'a self, journal: JournalId, leases: &'a [Draw]) -> Answer<'a, ()>;
-    fn dyn_close_leases(&self, journal: JournalId) -> Answer<'_, ()>;
+    fn dyn_return_leases<'a>(&'a self, node: Node, leases: &'a [Draw]) -> Answer<'a, ()>;
+    fn dyn_close_leases(&self, node: Node) -> Answer<'_, ()>;
 }
 
 impl<B: Book> DynBook for B {
-    fn dyn_open_journal(&self, journal: JournalId) -> Answer<'_, u64> {
+    fn dyn_open_journal(&self, journal: JournalId) -> Answer<'_, Registered> {
         Box::pin(self.open_journal(journal))
     }
 
-    fn dyn_lease(&self, journal: JournalId, pool: PoolId, need: Units) -> Answer<'_, LeaseState> {
-        Box::pin(self.lease(journal, pool, need))
+    fn dyn_lease<'a>(&'a self, node: Node, asks: &'a [Ask]) -> Answer<'a, Vec<Option<LeaseState>>> {
+        Box::pin(self.lease(node, asks))
+    }
+
+    fn dyn_give_back<'a>(&'a self, node: Node, parts: &'a [Part]) -> Answer<'a, ()> {
+        Box::pin(self.give_back(node, parts))
+    }
+
+    fn dyn_heartbeat(&self, node: Node, dead_after: Duration) -> Answer<'_, Vec<Wanted>> {
+        Box::pin(self.heartbeat(node, dead_after))
+    }
+
+    fn dyn_listen<'a>(
+        &'a self,
+        node: Node,
+        heard: &'a Notify,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(self.listen(node, heard))
     }
 
     fn dyn_apply<'a>(&'a self, batch: &'a Batch) -> Answer<'a, Applied> {
         Box::pin(self.apply(batch))
     }
 
-    fn dyn_return_leases<'a>(&'a self, journal: JournalId, leases: &'a [Draw]) -> Answer<'a, ()> {
-        Box::pin(self.return_leases(journal, leases))
+    fn dyn_return_leases<'a>(&'a self, node: Node, leases: &'a [Draw]) -> Answer<'a, ()> {
+        Box::pin(self.return_leases(node, leases))
     }
 
-    fn dyn_close_leases(&self, journal: JournalId) -> Answer<'_, ()> {
-        Box::pin(self.close_leases(journal))
+    fn dyn_close_leases(&self, node: Node) -> Answer<'_, ()> {
+        Box::pin(self.close_leases(node))
     }
 }

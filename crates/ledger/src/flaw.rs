@@ -20,6 +20,10 @@ pub(crate) enum Flaw {
     ReturnHeld,
     /// Return the lease of a pool before its last charge is in the book.
     ReturnUnapplied,
+    /// Give back what holds have taken.
+    RecallHeld,
+    /// Go on with what was given back.
+    ReturnKept,
 }
 
 /// The faults of one run.

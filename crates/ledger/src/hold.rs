@@ -16,7 +16,7 @@ use crate::{
     journal::{Journal, NotTaken},
     ledger::Ledger,
     life::abandoned,
-    pool::Pool,
+    pool::{Permit, Pool},
     record::{Held, Record},
 };
 
@@ -40,6 +40,12 @@ impl<'a> Taken<'a> {
         let taken = pool.take(self.units);
         self.count += usize::from(taken);
         taken
+    }
+
+    /// Takes in what was taken from the next pool by somebody else.
+    pub(crate) fn redeem(&mut self, permit: Permit) {
+        permit.redeem();
+        self.count += 1;
     }
 
     pub(crate) fn keep(mut self) {

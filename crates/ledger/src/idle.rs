@@ -35,7 +35,7 @@ impl Ledger {
         let before = Timestamp::from_millis(self.clock.now().millis().saturating_sub(idle));
         let mut returned = 0;
         for idle in self.pools.idle(reached(), before, self.options.pools).chunks(TOGETHER) {
-            let _asking = self.asking.lock().await;
+            let _turn = self.turn.lock().await;
             let claimed = self.pools.claim(idle, reached());
             if claimed.is_empty() {
                 continue;
@@ -43,7 +43,7 @@ impl Ledger {
             // A pool without a limit has no lease.
             let leases: Vec<_> = claimed.iter().filter(|draw| draw.lease.0 != 0).copied().collect();
             if !leases.is_empty() {
-                self.book.dyn_return_leases(self.journal.id(), &leases).await?;
+                self.book.dyn_return_leases(self.node, &leases).await?;
             }
             self.pools.forget(&claimed);
             returned += claimed.len();

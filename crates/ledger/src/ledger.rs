@@ -19,23 +19,22 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    applier,
-    book::{Book, BookError, DynBook},
+    applier, asking,
+    book::{Book, DynBook, Node},
     disk::{Directory, Disk},
     error::{FatalError, FlushError, HoldError, OpenError},
     flaw::Flaws,
+    heart,
     hold::{Hold, OpenHold, Taken},
     idle,
     journal::{Journal, NotTaken},
     life::{Beginning, Life},
     options::Options,
-    pool::Pool,
+    pool::{Permit, Pool},
     pools::Pools,
     recovery, room,
+    wishes::{Answer, Waiting, Wishes},
 };
-
-/// For how long an empty pool is not asked about again, in milliseconds. An edit ends it at once.
-const DRY_MILLIS: i64 = 1_000;
 
 /// Figures for metrics.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,15 +61,20 @@ pub(crate) struct Reached {
 /// The ledger of one node.
 pub struct Ledger {
     pub(crate) journal: Arc<Journal>,
+    pub(crate) node: Node,
     pub(crate) book: Arc<dyn DynBook>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: Options,
     pub(crate) pools: Pools,
-    /// Who asks the book for a lease: one at a time, and the only one who puts pools in or takes
+    /// What is wanted of the book.
+    pub(crate) wishes: Wishes,
+    /// Who asks the book for leases or returns them: one at a time, and the only one who puts pools in or takes
     /// them out.
-    pub(crate) asking: tokio::sync::Mutex<()>,
+    pub(crate) turn: tokio::sync::Mutex<()>,
     /// How often [`Ledger::forget`] was called: an answer of the book that is older than an edit must not pass for new.
-    edits: AtomicU64,
+    pub(crate) edits: AtomicU64,
+    /// Told when the next heartbeat should not wait.
+    pub(crate) heart: Notify,
     pub(crate) hurry: Notify,
     /// Told when there are too many pools.
     pub(crate) crowded: Notify,
@@ -110,7 +114,8 @@ impl Ledger {
     ) -> Result<Arc<Self>, OpenError> {
         let fresh = || JournalId(uuid::Uuid::new_v4().as_u128());
         let id = recovery::identify(&*disk)?.unwrap_or_else(fresh);
-        let cursor = book.dyn_open_journal(id).await?;
+        let registered = book.dyn_open_journal(id).await?;
+        let (node, cursor) = (Node { journal: id, epoch: registered.epoch }, registered.applied);
         let beginning = Beginning {
             disk,
             journal: id,
@@ -127,12 +132,15 @@ impl Ledger {
         journal.prepare(nonce())?;
         let ledger = Arc::new(Self {
             journal: Arc::new(journal),
+            node,
             book,
             clock,
             options,
             pools: Pools::default(),
-            asking: tokio::sync::Mutex::default(),
+            wishes: Wishes::default(),
+            turn: tokio::sync::Mutex::default(),
             edits: AtomicU64::new(0),
+            heart: Notify::new(),
             hurry: Notify::new(),
             crowded: Notify::new(),
             reached: watch::Sender::new(Reached { seq: cursor, broken: None }),
@@ -142,11 +150,13 @@ impl Ledger {
         });
         let mut applier = applier::Applier::new(Arc::clone(&ledger), reader);
         applier.replay().await?;
-        ledger.book.dyn_close_leases(id).await?;
+        ledger.book.dyn_close_leases(node).await?;
         let journal = Arc::clone(&ledger.journal);
         let thread = std::thread::Builder::new().name("journal-sync".to_owned());
         *ledger.sync_thread.lock() = Some(thread.spawn(move || journal.run_sync())?);
         tokio::spawn(room::keep(Arc::clone(&ledger)));
+        tokio::spawn(asking::keep(Arc::clone(&ledger)));
+        tokio::spawn(heart::keep(Arc::clone(&ledger)));
         tokio::spawn(idle::keep(Arc::clone(&ledger)));
         tokio::spawn(applier.run());
         Ok(ledger)
@@ -168,7 +178,7 @@ impl Ledger {
         units: Units,
         context: UsageContext,
     ) -> Result<Hold, HoldError> {
-        let pools = self.pools(pools).await?;
+        let pools = self.pools(pools, units).await?;
         let taken = self.take_guarded(&pools, units).await?;
         let open = OpenHold::begin(&self.journal, pools.clone(), units, context.clone(), Flaws::default());
         match open {
@@ -186,9 +196,9 @@ impl Ledger {
     /// A pool is unknown or cannot be asked for.
     pub async fn affordable(&self, pools: [PoolId; 2], need: Units) -> Result<Units, HoldError> {
         let mut least = Units::MAX;
-        for pool in &self.pools(pools).await? {
-            if pool.left() < need {
-                self.grow(pool, need).await?;
+        for pool in &self.pools(pools, need).await? {
+            if pool.left() < need && pool.may_grow(self.clock.now()) {
+                drop(self.wait([(pool.id(), None)], need).await?);
             }
             least = least.min(pool.left());
         }
@@ -208,73 +218,60 @@ impl Ledger {
         let mut taken = Taken::none([first, second], units);
         for pool in pools {
             if taken.take(pool) {
+                if pool.runs_low() {
+                    self.wishes.refill(pool.id());
+                }
                 continue;
             }
-            self.grow(pool, units).await?;
-            if !taken.take(pool) {
-                return Err(HoldError::NotAffordable { pool: pool.id(), need: units, have: pool.left() });
+            match self.more(pool, units).await? {
+                Some(permit) => taken.redeem(permit),
+                None => {
+                    let have = pool.left();
+                    return Err(HoldError::NotAffordable { pool: pool.id(), need: units, have });
+                }
             }
         }
         Ok(taken)
     }
 
-    async fn pools(&self, ids: [PoolId; 2]) -> Result<[Arc<Pool>; 2], HoldError> {
-        let [first, second] = ids;
-        Ok([self.pool(first).await?, self.pool(second).await?])
-    }
-
-    async fn pool(&self, id: PoolId) -> Result<Arc<Pool>, HoldError> {
-        if let Some(pool) = self.pools.fresh(id) {
-            pool.touch(self.clock.now());
-            return Ok(pool);
-        }
-        // One first lease at a time: rare, and two of them must not make two pools.
-        let _asking = self.asking.lock().await;
-        if let Some(pool) = self.pools.fresh(id) {
-            return Ok(pool);
-        }
-        self.ask(id, Units::ZERO, 0).await
-    }
-
-    /// Asks the book for a lease and takes in the answer. Only for whoever has `asking`.
-    async fn ask(&self, id: PoolId, need: Units, dry_millis: i64) -> Result<Arc<Pool>, HoldError> {
-        let edits = self.edits.load(Ordering::SeqCst);
-        let state = self.book.dyn_lease(self.journal.id(), id, need).await.map_err(|error| match error {
-            BookError::UnknownPool => HoldError::UnknownPool(id),
-            BookError::Unavailable(what) => HoldError::Book(what),
-        })?;
-        // What the map has now, not what the caller holds: of one lease there must never be two pools.
-        let now = self.clock.now();
-        let pool = match self.pools.known(id).filter(|pool| pool.refresh(&state, now, dry_millis)) {
-            Some(pool) => {
-                pool.touch(now);
-                pool
-            }
-            None => {
-                let pool = Arc::new(Pool::new(id, &state, now));
-                if self.pools.put(Arc::clone(&pool)) > self.options.pools {
-                    self.crowded.notify_one();
-                }
-                pool
-            }
-        };
-        if self.edits.load(Ordering::SeqCst) != edits {
-            pool.mark_stale();
-        }
-        Ok(pool)
-    }
-
-    /// Asks the book for more, once for all who miss at the same moment.
-    async fn grow(&self, pool: &Arc<Pool>, need: Units) -> Result<(), HoldError> {
+    /// Units that the book gives for a request that misses them; once for all who miss at the same moment.
+    async fn more(&self, pool: &Arc<Pool>, units: Units) -> Result<Option<Permit>, HoldError> {
         if !pool.may_grow(self.clock.now()) {
-            return Ok(());
-        }
-        let _asking = self.asking.lock().await;
-        if pool.left() >= need || !pool.may_grow(self.clock.now()) {
-            return Ok(());
+            return Ok(None);
         }
         // If the lease was voided, the request in hand still sees the old pool and is refused; the next sees the new.
-        self.ask(pool.id(), need, DRY_MILLIS).await.map(drop)
+        let answers = self.wait([(pool.id(), Some(Arc::clone(pool)))], units).await?;
+        Ok(answers.into_iter().next().and_then(|answer| answer.permit))
+    }
+
+    /// The pools; whichever the book must be asked about first, it is asked at once, and for `need` units.
+    async fn pools(&self, ids: [PoolId; 2], need: Units) -> Result<[Arc<Pool>; 2], HoldError> {
+        let fresh = ids.map(|id| self.pools.fresh(id));
+        if let [Some(first), Some(second)] = fresh {
+            let now = self.clock.now();
+            first.touch(now);
+            second.touch(now);
+            return Ok([first, second]);
+        }
+        let [first, second] = &fresh;
+        let missing = ids.into_iter().zip([first, second]).filter(|(_, pool)| pool.is_none());
+        let mut answers = self.wait(missing.map(|(id, _)| (id, None)), need).await?.into_iter();
+        let [first, second] = fresh.map(|pool| pool.or_else(|| answers.next().map(|answer| answer.pool)));
+        first.zip(second).map(|(first, second)| [first, second]).ok_or(HoldError::NotAdmitting)
+    }
+
+    /// Waits for answers of the book.
+    async fn wait(
+        &self,
+        wanted: impl IntoIterator<Item = (PoolId, Option<Arc<Pool>>)>,
+        need: Units,
+    ) -> Result<Vec<Answer>, HoldError> {
+        let waiting: Vec<Waiting> = self.wishes.wait(wanted, need)?;
+        let mut answers = Vec::with_capacity(waiting.len());
+        for answer in waiting {
+            answers.push(answer.await.map_err(|_| HoldError::NotAdmitting)??);
+        }
+        Ok(answers)
     }
 
     /// Somebody has edited this pool: the book is asked before the next hold on it. Open holds settle as they were
@@ -354,10 +351,15 @@ impl Ledger {
         // Asked before the flush: what settles during it may not be in the book when the leases are returned.
         let idle = self.journal.open_holds() == 0;
         let mut closed = self.flush().await;
+        self.wishes.close();
         if closed.is_ok() && idle {
-            closed = self.book.dyn_close_leases(self.journal.id()).await.map_err(FlushError::from);
+            // A grant that is under way would open a lease that nobody closes.
+            let _turn = self.turn.lock().await;
+            closed = self.book.dyn_close_leases(self.node).await.map_err(FlushError::from);
         }
         self.stopping.store(true, Ordering::Release);
+        self.wishes.wake.notify_one();
+        self.heart.notify_one();
         self.hurry.notify_one();
         self.crowded.notify_one();
         self.journal.wants_room.notify_one();

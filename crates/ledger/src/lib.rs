@@ -3,14 +3,18 @@
 //! A request takes a [`Hold`] on the pools of its key and its account, and ends it with a settlement. Both are
 //! records in the journal of this node; the journal is moved into the [`Book`] — the database — behind the
 //! requests' back. The files, from the outside in: `ledger` (what others call), `hold` (one request), `pool` (one
-//! balance in memory), `pools` and `idle` (all of them, and how they go), `journal` (writing), `room` (ahead of it), `reader` and `applier` (into the book), `recovery` and
-//! `life` (after a crash), `record`, `segment`, `disk` (bytes).
+//! balance in memory), `pools` and `idle` (all of them, and how they go), `wishes`, `asking` and `grant` (more from the
+//! book), `heart` (what others want back), `journal` (writing), `room` (ahead of it), `reader` and `applier` (into the
+//! book), `recovery` and `life` (after a crash), `record`, `segment`, `disk` (bytes).
 
 mod applier;
+mod asking;
 mod book;
 mod disk;
 mod error;
 mod flaw;
+pub mod grant;
+mod heart;
 mod hold;
 mod idle;
 mod journal;
@@ -28,8 +32,11 @@ mod segment;
 mod simulation;
 #[cfg(test)]
 mod tests;
+mod wishes;
 
-pub use book::{Applied, Batch, Book, BookError, Charge, Draw, LeaseState};
+pub use book::{
+    Applied, Ask, Batch, Book, BookError, Charge, Draw, LeaseState, Node, Outlook, Part, Registered, Wanted,
+};
 pub use error::{FatalError, FlushError, HoldError, OpenError};
 pub use hold::Hold;
 pub use ledger::{Ledger, Stats};

@@ -19,6 +19,8 @@ pub struct Options {
     pub pool_idle: Duration,
     /// Pools in memory at most, but for those in use; the ones used longest ago go first.
     pub pools: usize,
+    /// How long another node may be silent until what it has leased is moved to suspense.
+    pub dead_after: Duration,
 }
 
 impl Options {
@@ -33,6 +35,7 @@ impl Options {
             flush_limit: Duration::from_secs(5),
             pool_idle: Duration::from_secs(600),
             pools: 100_000,
+            dead_after: Duration::from_secs(60),
         }
     }
 }

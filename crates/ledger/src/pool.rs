@@ -1,14 +1,25 @@
 //! A pool as this node sees it: what is left of its lease, spent and returned by compare-and-swap.
+//!
+//! What it keeps true: `given = returned + left + what holds have taken`. All that is told to the book and by it are totals
+//! that only grow, so an answer may be lost, late or told twice.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+};
 
 use model::{
     clock::Timestamp,
     id::{LeaseId, PoolId},
     money::Units,
 };
+use parking_lot::Mutex;
 
-use crate::book::{Draw, LeaseState};
+use crate::{
+    book::{Draw, LeaseState, Outlook},
+    flaw::{Flaw, Flaws},
+    grant::PART,
+};
 
 /// One lease of one pool. When the book replaces the lease, a new `Pool` replaces this one; holds that were taken
 /// here settle here.
@@ -18,9 +29,16 @@ pub(crate) struct Pool {
     lease: LeaseId,
     unlimited: bool,
     /// All that the lease was ever given.
-    amount: AtomicI64,
+    given: AtomicI64,
+    /// All of it that went back, or is on its way.
+    returned: AtomicI64,
     /// What no hold has taken. Never negative.
     left: AtomicI64,
+    /// Below this more is asked for before anybody has to wait.
+    low: AtomicI64,
+    /// Whether that was asked for.
+    refilling: AtomicBool,
+    pace: Mutex<Pace>,
     /// Whether somebody may have edited the pool: the book must be asked before the next hold.
     stale: AtomicBool,
     /// Until when it is useless to ask for more, in milliseconds: the last answer was "nothing".
@@ -31,22 +49,44 @@ pub(crate) struct Pool {
     settled: AtomicU64,
 }
 
+/// How fast it was spent lately. Only whoever asks the book looks at it.
+#[derive(Debug)]
+struct Pace {
+    at: Timestamp,
+    taken: i64,
+    per_second: i64,
+}
+
 /// How exactly the last use is known, in milliseconds: a busy pool is not written to for every request.
 const USED_GRAIN: i64 = 1_000;
+/// The least time that says something of the pace, in milliseconds.
+const PACE_MILLIS: i64 = 250;
+/// For how many seconds of recent spending a lease is asked for.
+const AHEAD: i64 = 5;
+/// For how long an empty pool is not asked about again, in milliseconds. An edit ends it at once.
+const DRY_MILLIS: i64 = 1_000;
+/// The same where other nodes may settle for less than they held.
+const DRY_SHARED_MILLIS: i64 = 250;
 
 impl Pool {
     pub(crate) fn new(id: PoolId, state: &LeaseState, now: Timestamp) -> Self {
-        Self {
+        let pool = Self {
             id,
             lease: state.lease,
             unlimited: state.unlimited,
-            amount: AtomicI64::new(state.amount.get()),
-            left: AtomicI64::new(state.amount.get()),
+            given: AtomicI64::new(0),
+            returned: AtomicI64::new(0),
+            left: AtomicI64::new(0),
+            low: AtomicI64::new(0),
+            refilling: AtomicBool::new(false),
+            pace: Mutex::new(Pace { at: now, taken: 0, per_second: 0 }),
             stale: AtomicBool::new(false),
             dry_until: AtomicI64::new(0),
             used: AtomicI64::new(now.millis()),
             settled: AtomicU64::new(0),
-        }
+        };
+        pool.refresh(state, now);
+        pool
     }
 
     pub(crate) const fn id(&self) -> PoolId {
@@ -72,7 +112,7 @@ impl Pool {
     pub(crate) fn give_back(&self, units: Units) {
         if !self.unlimited {
             let before = self.left.fetch_add(units.get(), Ordering::AcqRel);
-            debug_assert!(before >= 0 && before + units.get() <= self.amount.load(Ordering::Acquire));
+            debug_assert!(before >= 0 && before + units.get() <= self.given.load(Ordering::Acquire));
         }
     }
 
@@ -81,19 +121,56 @@ impl Pool {
         if self.unlimited { Units::MAX } else { Units::new(self.left.load(Ordering::Acquire)) }
     }
 
+    /// Whether more should be asked for now, told once.
+    pub(crate) fn runs_low(&self) -> bool {
+        self.left.load(Ordering::Relaxed) < self.low.load(Ordering::Relaxed)
+            && !self.refilling.swap(true, Ordering::AcqRel)
+    }
+
     /// Takes in the book's answer. `false` when the book has replaced the lease: this pool is then a thing of the past.
-    pub(crate) fn refresh(&self, state: &LeaseState, now: Timestamp, dry_millis: i64) -> bool {
+    pub(crate) fn refresh(&self, state: &LeaseState, now: Timestamp) -> bool {
         if state.unlimited != self.unlimited || state.lease != self.lease {
             return false;
         }
-        let before = self.amount.swap(state.amount.get(), Ordering::AcqRel);
-        let more = state.amount.get() - before;
-        self.left.fetch_add(more, Ordering::AcqRel);
-        if more == 0 {
-            self.dry_until.store(now.millis().saturating_add(dry_millis), Ordering::Release);
+        let before = self.given.fetch_max(state.amount.get(), Ordering::AcqRel);
+        let more = (state.amount.get() - before).max(0);
+        let left = self.left.fetch_add(more, Ordering::AcqRel).saturating_add(more);
+        let low = if state.shared { left.min(state.available.get() / PART) / 2 } else { 0 };
+        self.low.store(low, Ordering::Release);
+        self.refilling.store(false, Ordering::Release);
+        if state.outlook == Outlook::Dry {
+            let pause = if state.shared { DRY_SHARED_MILLIS } else { DRY_MILLIS };
+            self.dry_until.store(now.millis().saturating_add(pause), Ordering::Release);
         }
         self.stale.store(false, Ordering::Release);
         true
+    }
+
+    /// Takes everything out of use that no hold has taken: others want it. Returns all that ever went back, which the
+    /// book must be told until it answers.
+    pub(crate) fn give_up(&self, flaws: Flaws) -> Units {
+        let back = if flaws.has(Flaw::ReturnKept) {
+            self.left.load(Ordering::Acquire)
+        } else {
+            self.left.swap(0, Ordering::AcqRel)
+        };
+        let held = if flaws.has(Flaw::RecallHeld) { self.given.load(Ordering::Acquire) / 3 } else { 0 };
+        let returned = self.returned.fetch_add(back + held, Ordering::AcqRel);
+        Units::new(returned.saturating_add(back + held))
+    }
+
+    /// What a few seconds of recent spending ask for beside what is left.
+    pub(crate) fn spending(&self, now: Timestamp) -> Units {
+        let mut pace = self.pace.lock();
+        let left = self.left.load(Ordering::Acquire);
+        let kept = left.saturating_add(self.returned.load(Ordering::Acquire));
+        let taken = self.given.load(Ordering::Acquire).saturating_sub(kept);
+        let millis = now.millis_since(pace.at);
+        if millis >= PACE_MILLIS {
+            let more = taken.saturating_sub(pace.taken).max(0);
+            *pace = Pace { at: now, taken, per_second: more.saturating_mul(1_000) / millis };
+        }
+        Units::new(pace.per_second.saturating_mul(AHEAD).saturating_sub(left).max(0))
     }
 
     /// Whether the book may have more than it had a moment ago.
@@ -131,5 +208,30 @@ impl Pool {
 
     pub(crate) fn is_stale(&self) -> bool {
         self.stale.load(Ordering::Acquire)
+    }
+}
+
+/// Units that were taken from a pool for somebody who waited; dropped, they go back.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    pool: Arc<Pool>,
+    units: Units,
+}
+
+impl Permit {
+    /// Takes them, or nothing.
+    pub(crate) fn take(pool: &Arc<Pool>, units: Units) -> Option<Self> {
+        pool.take(units).then(|| Self { pool: Arc::clone(pool), units })
+    }
+
+    /// Whoever has waited has them now.
+    pub(crate) fn redeem(mut self) {
+        self.units = Units::ZERO;
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.pool.give_back(self.units);
     }
 }

@@ -13,11 +13,14 @@ use std::{
     },
 };
 
-use model::{clock::Timestamp, id::PoolId};
+use model::{
+    clock::Timestamp,
+    id::{LeaseId, PoolId},
+};
 use parking_lot::RwLock;
 
 use crate::{
-    book::Draw,
+    book::{Draw, Part, Wanted},
     flaw::{Flaw, Flaws},
     pool::Pool,
 };
@@ -117,6 +120,29 @@ impl Pools {
         if map.len() < map.capacity() / 4 {
             map.shrink_to_fit();
         }
+    }
+
+    /// Takes everything out of use that others want and no hold has taken, and adds it to what the book must be told.
+    /// Returns the leases that nobody knows here.
+    pub(crate) fn give_up(&self, wanted: &[Wanted], parts: &mut HashMap<LeaseId, Part>) -> Vec<Draw> {
+        let mut unknown = Vec::new();
+        for Wanted { lease, wish } in wanted.iter().copied() {
+            match self.known(lease.pool).filter(|pool| pool.draw() == lease) {
+                Some(pool) => {
+                    let returned = pool.give_up(self.flaws);
+                    parts.insert(lease.lease, Part { lease, returned, wish });
+                }
+                None => unknown.push(lease),
+            }
+        }
+        unknown
+    }
+
+    /// Those of `leases` that nobody knows here. Only for whoever asks the book.
+    pub(crate) fn unknown(&self, mut leases: Vec<Draw>) -> Vec<Draw> {
+        let map = self.map.read();
+        leases.retain(|lease| map.get(&lease.pool).is_none_or(|pool| pool.draw() != *lease));
+        leases
     }
 
     /// Whether nobody has a hold on it or is about to take one, and all that was settled is in the book.

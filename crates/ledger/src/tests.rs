@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use model::{
@@ -17,8 +18,11 @@ use model::{
     usage::{Provenance, Tokens, UsageContext, UsageOutcome},
 };
 
+use tokio::sync::Notify;
+
 use crate::{
-    Applied, Batch, Book, BookError, Draw, FatalError, FlushError, HoldError, LeaseState, Ledger, Options,
+    Applied, Ask, Batch, Book, BookError, Draw, FatalError, FlushError, HoldError, LeaseState, Ledger, Node,
+    Options, Outlook, Part, Registered, Wanted,
     disk::{Directory, Disk, Storage},
     flaw::Flaws,
     hold::OpenHold,
@@ -83,6 +87,8 @@ fn pool(id: i64, units: i64) -> Arc<Pool> {
         amount: Units::new(units),
         unlimited: false,
         available: Units::ZERO,
+        shared: false,
+        outlook: Outlook::Met,
     };
     Arc::new(Pool::new(PoolId(id), &state, Timestamp::from_millis(0)))
 }
@@ -214,18 +220,37 @@ impl Storage for UnsyncableFile {
     }
 }
 
+const UNLIMITED: LeaseState = LeaseState {
+    lease: LeaseId(0),
+    amount: Units::ZERO,
+    unlimited: true,
+    available: Units::ZERO,
+    shared: false,
+    outlook: Outlook::Met,
+};
+
 /// A book without limits that remembers what it was told.
 #[derive(Default)]
 struct Open(Mutex<(u64, Vec<(u64, i64)>)>);
 
 impl Book for Open {
-    async fn open_journal(&self, _: JournalId) -> Result<u64, BookError> {
-        Ok(self.0.lock().unwrap().0)
+    async fn open_journal(&self, _: JournalId) -> Result<Registered, BookError> {
+        Ok(Registered { epoch: 1, applied: self.0.lock().unwrap().0 })
     }
 
-    async fn lease(&self, _: JournalId, _: PoolId, _: Units) -> Result<LeaseState, BookError> {
-        Ok(LeaseState { lease: LeaseId(0), amount: Units::ZERO, unlimited: true, available: Units::ZERO })
+    async fn lease(&self, _: Node, asks: &[Ask]) -> Result<Vec<Option<LeaseState>>, BookError> {
+        Ok(asks.iter().map(|_| Some(UNLIMITED)).collect())
     }
+
+    async fn give_back(&self, _: Node, _: &[Part]) -> Result<(), BookError> {
+        Ok(())
+    }
+
+    async fn heartbeat(&self, _: Node, _: Duration) -> Result<Vec<Wanted>, BookError> {
+        Ok(Vec::new())
+    }
+
+    async fn listen(&self, _: Node, _: &Notify) {}
 
     async fn apply(&self, batch: &Batch) -> Result<Applied, BookError> {
         let mut told = self.0.lock().unwrap();
@@ -235,11 +260,11 @@ impl Book for Open {
         Ok(Applied::Now)
     }
 
-    async fn return_leases(&self, _: JournalId, _: &[Draw]) -> Result<(), BookError> {
+    async fn return_leases(&self, _: Node, _: &[Draw]) -> Result<(), BookError> {
         Ok(())
     }
 
-    async fn close_leases(&self, _: JournalId) -> Result<(), BookError> {
+    async fn close_leases(&self, _: Node) -> Result<(), BookError> {
         Ok(())
     }
 }

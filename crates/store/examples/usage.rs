@@ -146,7 +146,7 @@ fn processor_time() -> Outcome<u64> {
 
 async fn fill(store: &Store, (all, begin): (u64, i64), keys: &[(ApiKey, Draw)]) -> Outcome<()> {
     let mut numbers = Numbers(88_172_645_463_325_252);
-    let mut position = store.open_journal(JOURNAL).await?;
+    let mut position = store.open_journal(JOURNAL).await?.applied;
     let (mut seq, mut spent, mut slowest, mut last_tenth) =
         (0, Duration::ZERO, Duration::ZERO, Duration::ZERO);
     let mut busy = 0;

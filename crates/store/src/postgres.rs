@@ -1,11 +1,12 @@
 //! PostgreSQL: how it is reached, and how its schema is brought up to date.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{convert::Infallible, fmt, str::FromStr, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, Connection, PgConnection,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    AssertSqlSafe, Connection, PgConnection, Pool, Postgres,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
+use tokio::sync::Notify;
 
 use crate::{
     database::{Database, Pools},
@@ -71,8 +72,8 @@ impl FromStr for DatabaseUrl {
 pub struct PostgresServer {
     /// Where it is.
     pub url: DatabaseUrl,
-    /// The most connections of this process, at least 2: one writes, the others read. A proof takes one of those for
-    /// as long as it lasts.
+    /// The most connections of this process, at least 2, beside one that listens: one writes, the others read. A proof
+    /// takes one of those for as long as it lasts.
     pub connections: u32,
     /// How long a statement may take, and how long the server waits for the next one of a transaction.
     pub statement_timeout: Duration,
@@ -107,7 +108,8 @@ pub(crate) async fn open(server: &PostgresServer) -> Result<Database, StoreError
     POSTGRES.run(&mut connection).await?;
     connection.close().await?;
     let writer = server.pool(1).connect_lazy_with(server.url.0.as_ref().clone());
-    let reader = server.pool(server.connections.max(2) - 1).connect_lazy_with(server.url.0.as_ref().clone());
+    // One of them listens, for as long as a ledger is open.
+    let reader = server.pool(server.connections.max(2)).connect_lazy_with(server.url.0.as_ref().clone());
     Ok(Database::Postgres(Pools { writer, reader }, server.statement_timeout.saturating_add(GRACE)))
 }
 
@@ -120,6 +122,41 @@ pub(crate) async fn open_to_read(url: &DatabaseUrl) -> Result<PgConnection, Stor
 /// A connection of its own that may take its time.
 pub(crate) async fn open_alone(url: &DatabaseUrl) -> Result<PgConnection, StoreError> {
     Ok(within(ACQUIRE, PgConnection::connect_with(&url.0)).await?)
+}
+
+/// Where nodes tell each other that something is wanted.
+const CHANNEL: &str = "apsis_wish";
+/// Between two tries to listen.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Tells everybody who listens.
+pub(crate) async fn notify(store: &Store, who: &str) -> Result<(), StoreError> {
+    store.read().await?.query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(who).execute().await?;
+    Ok(())
+}
+
+/// Passes on what others tell, for as long as it is not dropped.
+pub(crate) async fn listen(pool: &Pool<Postgres>, who: &str, heard: &Notify) {
+    let mut said = false;
+    loop {
+        let Err(error) = pass_on(pool, who, heard).await;
+        if !said {
+            tracing::info!(%error, "the database does not tell what other nodes want; it is asked every second");
+            said = true;
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn pass_on(pool: &Pool<Postgres>, who: &str, heard: &Notify) -> Result<Infallible, sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(CHANNEL).await?;
+    loop {
+        // After a connection that was lost something may have been missed.
+        if listener.try_recv().await?.is_none_or(|told| told.payload() != who) {
+            heard.notify_one();
+        }
+    }
 }
 
 impl Store {

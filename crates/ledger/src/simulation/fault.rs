@@ -16,10 +16,24 @@ pub(super) enum Fault {
     AnswerEarly,
     /// A pool is forgotten although the book did not say that it has its lease back.
     ReturnUnanswered,
+    /// The book takes a total that it is told twice for two parts.
+    ReturnsAdded,
+    /// What a silent node has leased goes to whoever asks next.
+    DeadToAvailable,
+    /// What a lost disk has leased is given back by itself.
+    LossReturned,
+    /// What a silent node has leased is given back while it goes on.
+    ReturnedWhileAlive,
+    /// A node on an empty disk takes itself for the one before.
+    SameIdentity,
+    /// A grant that was answered before a crash is taken in after it.
+    LateAnswerKept,
+    /// A lease that is not known yet, because its grant is being answered, is closed.
+    UnknownClosed,
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::Ledger(Flaw::SettleUnwritten),
         Self::Ledger(Flaw::SyncFailureIgnored),
         Self::Ledger(Flaw::CarrySkipped),
@@ -28,10 +42,19 @@ impl Fault {
         Self::Ledger(Flaw::OrphansForgotten),
         Self::Ledger(Flaw::ReturnHeld),
         Self::Ledger(Flaw::ReturnUnapplied),
+        Self::Ledger(Flaw::RecallHeld),
+        Self::Ledger(Flaw::ReturnKept),
         Self::ApplyUnsynced,
         Self::BookForgets,
         Self::VoidLeaseKept,
         Self::AnswerEarly,
         Self::ReturnUnanswered,
+        Self::ReturnsAdded,
+        Self::DeadToAvailable,
+        Self::LossReturned,
+        Self::ReturnedWhileAlive,
+        Self::SameIdentity,
+        Self::LateAnswerKept,
+        Self::UnknownClosed,
     ];
 }

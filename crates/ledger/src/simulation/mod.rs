@@ -1,12 +1,16 @@
-//! A seeded simulation of the ledger: crashes at any step, torn and lost writes, failing syncs, full disks, lost
-//! replies of the book, edits of quotas and pools that go for want of use, against the invariants. The same journal, reader, recovery, pools and
-//! holds run as in production; disk and book are models.
+//! A seeded simulation of the ledger: one to three nodes with one book; crashes at any step, torn and lost writes, failing
+//! syncs, full disks and lost ones, messages to and from the book that are lost, late or told twice, recalled leases,
+//! nodes that are silent and go on, operators who resolve what they left, edits of quotas and pools that go for want of
+//! use, against the invariants. The same journal, reader, recovery, pools and holds run as in production; disk and book
+//! are models.
 //!
 //! Each deliberately broken variant of the protocol must be caught, or the simulation proves nothing.
 
 mod book;
 mod disk;
 mod fault;
+mod mail;
+mod node;
 mod verdict;
 mod world;
 

@@ -1,39 +1,18 @@
 //! One run: a seed decides every step, and the invariants are asked after each.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
-};
+use std::collections::BTreeMap;
 
 use model::{
-    clock::Timestamp,
-    id::{AccountId, ChannelId, ChargeId, JournalId, KeyId, LeaseId, PoolId, PriceId},
+    id::{ChargeId, JournalId, PoolId},
     money::Units,
-    price::Ratio,
-    usage::{Provenance, Tokens, UsageContext, UsageOutcome},
 };
 
-use super::{book::SimBook, disk::SimDisk, fault::Fault};
-use crate::{
-    Applied, Batch,
-    disk::Disk,
-    flaw::{Flaw, Flaws},
-    hold::OpenHold,
-    journal::Journal,
-    life::{self, Beginning, Life},
-    pool::Pool,
-    pools::Pools,
-    reader::Reader,
-    record::Record,
-};
+use super::{book::SimBook, fault::Fault, node::SimNode};
+use crate::flaw::Flaws;
 
-const JOURNAL: JournalId = JournalId(7);
-const KEYS: [PoolId; 2] = [PoolId(1), PoolId(2)];
+pub(super) const KEYS: [PoolId; 2] = [PoolId(1), PoolId(2)];
 pub(super) const ACCOUNT: PoolId = PoolId(3);
 const STEPS: u64 = 100;
-/// Small, so that a run goes through many segments.
-const SEGMENT: u64 = 2048;
 
 /// A small generator (splitmix64): a run is its seed.
 pub(super) struct Random(u64);
@@ -54,74 +33,69 @@ pub(super) struct Truth {
     pub(super) key: PoolId,
     pub(super) begun: u64,
     pub(super) delivered: i64,
+    /// What of it a request that was left owes; the rest is the operator's loss.
+    pub(super) due: Option<i64>,
     /// What the caller saw at the end, and whether the power stayed on since.
     pub(super) seen: Option<(i64, bool)>,
 }
 
-pub(super) struct Request {
-    pub(super) hold: OpenHold,
-    pub(super) delivered: i64,
-    pub(super) noted: Option<UsageOutcome>,
-}
-
-pub(super) struct World {
+/// What all nodes have in common.
+pub(super) struct Shared {
     pub(super) random: Random,
     pub(super) fault: Option<Fault>,
     pub(super) flaws: Flaws,
-    pub(super) disk: SimDisk,
     pub(super) book: SimBook,
-    pub(super) journal: Arc<Journal>,
-    pub(super) reader: Reader,
-    pub(super) pools: Pools,
-    /// How far the node knows the book to be.
-    pub(super) reached: u64,
-    pub(super) requests: Vec<Request>,
-    pub(super) pending: Option<Batch>,
-    pub(super) truths: BTreeMap<u64, Truth>,
+    pub(super) truths: BTreeMap<ChargeId, Truth>,
     pub(super) edits: BTreeMap<PoolId, (u64, i64)>,
-    pub(super) written: u64,
+    pub(super) several: bool,
+    /// Journals that nobody will ever read again.
+    pub(super) lost: Vec<JournalId>,
+    pub(super) journals: u128,
     pub(super) step: u64,
-    pub(super) calm: bool,
 }
 
-fn context() -> UsageContext {
-    UsageContext {
-        request_id: "r".to_owned(),
-        account: AccountId(1),
-        key: KeyId(1),
-        key_name: String::new(),
-        group: "default".to_owned(),
-        channel: ChannelId(1),
-        attempt: 1,
-        model: "m".to_owned(),
-        upstream_model: "m".to_owned(),
-        door: "/".to_owned(),
-        stream: true,
-        price: PriceId(1),
-        ratio: Ratio::ONE,
-        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        started: Timestamp::from_millis(0),
+impl Shared {
+    pub(super) fn new_journal(&mut self) -> JournalId {
+        self.journals += 1;
+        JournalId(self.journals)
+    }
+
+    /// I3: what was delivered since the last edit, and what anybody may still have, is never more than that gave. What
+    /// nobody had noted when a request was left or its process died is not looked for.
+    fn check_delivered(&self) -> Result<(), String> {
+        let mut delivered: BTreeMap<PoolId, i64> = BTreeMap::new();
+        for (id, truth) in &self.truths {
+            let charged = self.book.charges.get(id).copied();
+            let owed = charged.or(truth.due).unwrap_or(truth.delivered);
+            for pool in [truth.key, ACCOUNT] {
+                if truth.begun >= self.edits[&pool].0 {
+                    *delivered.entry(pool).or_default() += owed;
+                }
+            }
+        }
+        for (pool, delivered) in delivered {
+            let (units, available) = (self.edits[&pool].1, self.book.pools[&pool].available);
+            if delivered + available > units {
+                return Err(format!(
+                    "pool {pool}: {delivered} delivered and {available} to have, of {units}"
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
-pub(super) fn outcome(units: i64) -> UsageOutcome {
-    UsageOutcome {
-        tokens: Tokens::default(),
-        provenance: Provenance::Reported,
-        units: Units::new(units),
-        overrun: Units::ZERO,
-        status: 200,
-        error: None,
-        first_byte_ms: None,
-        ended: Timestamp::from_millis(0),
-    }
+pub(super) struct World {
+    pub(super) shared: Shared,
+    pub(super) nodes: Vec<SimNode>,
+    calm: bool,
 }
 
 impl World {
     /// Runs one schedule; an error says which promise was broken.
     pub(super) fn run(seed: u64, fault: Option<Fault>) -> Result<(), String> {
         let mut book = SimBook::default();
-        book.forgetful = fault == Some(Fault::BookForgets);
+        book.fault = fault;
         let mut edits = BTreeMap::new();
         for (pool, units) in [(KEYS[0], 60), (KEYS[1], 40), (ACCOUNT, 80)] {
             book.grant(pool, units);
@@ -131,265 +105,94 @@ impl World {
             Some(Fault::Ledger(flaw)) => Some(flaw),
             _ => None,
         });
-        let disk = SimDisk::default();
-        let life = begin(&disk, 0, flaws, seed as u32)?;
-        let mut world = Self {
+        let count = [1, 1, 2, 3][(seed / 4 % 4) as usize];
+        let mut shared = Shared {
             random: Random(seed),
             fault,
             flaws,
-            disk,
             book,
-            journal: Arc::new(life.journal),
-            reader: life.reader,
-            pools: Pools::with_flaws(flaws),
-            reached: 0,
-            requests: Vec::new(),
-            pending: None,
             truths: BTreeMap::new(),
             edits,
-            written: 0,
+            several: count > 1,
+            lost: Vec::new(),
+            journals: 0,
             step: 0,
-            calm: seed.is_multiple_of(4),
         };
+        let nodes = (0..count).map(|_| SimNode::begin(&mut shared)).collect::<Result<_, _>>()?;
+        let mut world = Self { shared, nodes, calm: seed.is_multiple_of(4) };
         for step in 1..=STEPS {
-            world.step = step;
+            world.shared.step = step;
+            world.shared.book.now = step;
             world.act()?;
-            world.book.check()?;
+            world.shared.book.check()?;
+            world.shared.check_delivered()?;
         }
         world.finish()
     }
 
     fn act(&mut self) -> Result<(), String> {
-        match self.random.below(84) {
-            0..=19 => self.begin_request(),
-            20..=31 => self.journal.sync(),
-            32..=41 => self.deliver(),
-            42..=53 => self.end_request(),
-            54..=62 => self.apply()?,
-            63..=72 => self.housekeeping()?,
+        let count = self.nodes.len() as u64;
+        let index = self.shared.random.below(count) as usize;
+        let Self { shared, nodes, calm } = self;
+        let node = &mut nodes[index];
+        match shared.random.below(if shared.several { 108 } else { 85 }) {
+            0..=19 => node.begin_request(shared)?,
+            20..=31 => node.journal.sync(),
+            32..=41 => node.deliver(shared),
+            42..=53 => node.end_request(shared),
+            54..=62 => node.apply(shared)?,
+            63..=72 => node.housekeeping(shared)?,
             73..=74 => self.edit(),
-            75..=76 => self.abandon_request(),
-            77 => self.disk.set_sync_fails(self.random.below(4) == 0),
-            78..=81 => self.return_idle(),
+            75..=76 => node.abandon_request(shared),
+            77 => {
+                let fails = shared.random.below(4) == 0;
+                node.disk.set_sync_fails(fails);
+            }
+            78..=81 => node.return_idle(shared)?,
             // Long lives go through many segments.
-            82.. if self.calm => {}
-            82 => self.crash(false)?,
-            _ => self.crash(true)?,
-        }
-        Ok(())
-    }
-
-    /// Now: one second a step, so that every pool has an age.
-    const fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.step as i64 * 1_000)
-    }
-
-    fn pool(&mut self, id: PoolId) -> Arc<Pool> {
-        let now = self.now();
-        if let Some(pool) = self.pools.fresh(id) {
-            pool.touch(now);
-            return pool;
-        }
-        let state = self.book.lease(id);
-        if let Some(pool) = self.pools.known(id).filter(|pool| pool.refresh(&state, now, 0)) {
-            return pool;
-        }
-        let pool = Arc::new(Pool::new(id, &state, now));
-        self.pools.put(Arc::clone(&pool));
-        pool
-    }
-
-    /// Pools go that were not used for a while, or that are too many.
-    fn return_idle(&mut self) {
-        let before = Timestamp::from_millis(self.now().millis() - self.random.below(9) as i64 * 1_000);
-        let idle = self.pools.idle(self.reached, before, self.random.below(4) as usize);
-        let claimed = self.pools.claim(&idle, self.reached);
-        let leases: Vec<LeaseId> = claimed.iter().map(|draw| draw.lease).collect();
-        let answered = match self.random.below(5) {
-            // The book does not answer.
-            0 => false,
-            // The book did it, and its answer is lost.
-            1 => {
-                self.book.return_leases(&leases);
-                false
-            }
-            _ => {
-                self.book.return_leases(&leases);
-                true
-            }
-        };
-        if answered || self.fault == Some(Fault::ReturnUnanswered) {
-            self.pools.forget(&claimed);
-        }
-    }
-
-    fn begin_request(&mut self) {
-        let key = KEYS[self.random.below(2) as usize];
-        let units = Units::new(self.random.below(15) as i64);
-        let pools = [self.pool(key), self.pool(ACCOUNT)];
-        if !pools[0].take(units) {
-            return;
-        }
-        if !pools[1].take(units) {
-            return pools[0].give_back(units);
-        }
-        match OpenHold::begin(&self.journal, pools.clone(), units, context(), self.flaws) {
-            Ok(hold) => {
-                let truth = Truth { key, begun: self.step, delivered: 0, seen: None };
-                self.truths.insert(hold.seq(), truth);
-                self.requests.push(Request { hold, delivered: 0, noted: None });
-            }
-            Err(_) => pools.iter().for_each(|pool| pool.give_back(units)),
-        }
-    }
-
-    /// A request whose answer may leave.
-    fn pick(&mut self) -> Option<usize> {
-        let count = self.requests.len() as u64;
-        let index = (count > 0).then(|| self.random.below(count) as usize)?;
-        let durable = self.requests[index].hold.seq() <= self.journal.durable();
-        (durable || self.fault == Some(Fault::AnswerEarly)).then_some(index)
-    }
-
-    fn deliver(&mut self) {
-        let Some(index) = self.pick() else { return };
-        let request = &mut self.requests[index];
-        let left = request.hold.units().get() - request.delivered;
-        request.delivered += self.random.below(left as u64 + 1) as i64;
-        let truth = self.truths.get_mut(&request.hold.seq()).unwrap();
-        truth.delivered = request.delivered;
-        if self.random.below(2) == 0 {
-            let noted = outcome(request.delivered);
-            let record = Record::Progress { hold: request.hold.seq(), outcome: noted.clone() };
-            if self.journal.remark(&record).is_ok() {
-                request.noted = Some(noted);
-            }
-        }
-    }
-
-    fn end_request(&mut self) {
-        let Some(index) = self.pick() else { return };
-        let mut request = self.requests.swap_remove(index);
-        // Sometimes the upstream claims more than was held; it delivered the whole hold then.
-        let lie = self.random.below(4) == 0;
-        let held = request.hold.units().get();
-        let (delivered, claimed) =
-            if lie { (held, held + 9) } else { (request.delivered, request.delivered) };
-        let truth = self.truths.get_mut(&request.hold.seq()).unwrap();
-        truth.delivered = delivered;
-        if request.hold.settle(outcome(claimed)).is_ok() {
-            self.written = self.journal.last();
-            truth.seen = Some((delivered, true));
-        }
-    }
-
-    fn abandon_request(&mut self) {
-        let Some(index) = self.pick() else { return };
-        let mut request = self.requests.swap_remove(index);
-        if !self.flaws.has(Flaw::DropUnsettled) {
-            let ended = life::abandoned(request.noted.take(), Timestamp::from_millis(0), "abandoned");
-            if request.hold.settle(ended).is_ok() {
-                self.written = self.journal.last();
-            }
-        }
-    }
-
-    fn apply(&mut self) -> Result<(), String> {
-        let limit = match self.fault {
-            Some(Fault::ApplyUnsynced) => self.written.max(self.journal.durable()),
-            _ => self.journal.durable(),
-        };
-        let batch = match self.pending.take() {
-            Some(batch) => batch,
-            None => match self.reader.batch(limit, 12).map_err(|error| error.to_string())? {
-                Some(batch) => batch,
-                None => return Ok(()),
-            },
-        };
-        match self.random.below(5) {
-            // The book does not answer.
-            0 => self.pending = Some(batch),
-            // The book did it, and its answer is lost.
-            1 => {
-                self.book.apply(&batch)?;
-                self.pending = Some(batch);
-            }
-            _ => match self.book.apply(&batch)? {
-                Applied::Already(cursor) if cursor != batch.to => return Err("the cursor jumped".to_owned()),
-                _ => {
-                    self.reader.set_applied(batch.to);
-                    self.reached = batch.to;
-                }
-            },
-        }
-        Ok(())
-    }
-
-    fn housekeeping(&mut self) -> Result<(), String> {
-        self.disk.set_full(self.random.below(5) == 0);
-        // A full disk is no fault: holds are refused until there is room.
-        drop(self.journal.prepare(self.step as u32 ^ 0x5eed));
-        if self.pending.is_none() {
-            life::tidy(&self.journal, &mut self.reader, self.flaws).map_err(|error| error.to_string())?;
+            82..=84 if *calm => {}
+            82 => node.crash(false, shared)?,
+            83 => node.crash(true, shared)?,
+            84 => node.lose_disk(shared)?,
+            85..=96 => node.beat(shared)?,
+            97..=99 => node.deliver_mail(shared)?,
+            100..=102 => node.fall_silent(shared),
+            _ => self.operate(),
         }
         Ok(())
     }
 
     fn edit(&mut self) {
-        let pool = [KEYS[0], KEYS[1], ACCOUNT][self.random.below(3) as usize];
-        let units = self.random.below(60) as i64;
-        self.book.edit(pool, units);
-        self.edits.insert(pool, (self.step, units));
-        if self.fault != Some(Fault::VoidLeaseKept) {
-            self.pools.mark_stale(pool);
+        let Self { shared, nodes, .. } = self;
+        let pool = [KEYS[0], KEYS[1], ACCOUNT][shared.random.below(3) as usize];
+        let units = shared.random.below(60) as i64;
+        shared.book.edit(pool, units);
+        shared.edits.insert(pool, (shared.step, units));
+        if shared.fault != Some(Fault::VoidLeaseKept) {
+            nodes.iter().for_each(|node| node.pools.mark_stale(pool));
         }
     }
 
-    /// The process dies, and with the power also what was not synced.
-    pub(super) fn crash(&mut self, power: bool) -> Result<(), String> {
-        let durable = self.journal.durable();
-        self.requests.clear();
-        self.disk.set_sync_fails(false);
-        self.disk.set_full(false);
-        if power {
-            self.disk.power_cut(&mut self.random);
-            for truth in self.truths.values_mut() {
-                truth.seen = truth.seen.map(|(units, _)| (units, false));
-            }
+    /// An operator decides about one that is silent, or whose disk is lost.
+    fn operate(&mut self) {
+        let shared = &mut self.shared;
+        let silent = shared.book.journals.iter().filter(|(_, entry)| !entry.live).map(|(id, _)| *id);
+        let silent: Vec<JournalId> = silent.collect();
+        if silent.is_empty() {
+            return;
         }
-        let life = begin(&self.disk, self.book.cursor, self.flaws, self.step as u32 ^ 0xabcd)?;
-        if life.journal.last() < durable {
-            return Err("durable records are gone".to_owned());
-        }
-        (self.journal, self.reader) = (Arc::new(life.journal), life.reader);
-        self.pending = None;
-        let limit = self.journal.durable();
-        while !self.reader.has_read(limit) {
-            if let Some(batch) = self.reader.batch(limit, 12).map_err(|error| error.to_string())? {
-                self.book.apply(&batch)?;
-                self.reader.set_applied(batch.to);
-            }
-        }
-        self.book.close_leases();
-        self.pools = Pools::with_flaws(self.flaws);
-        self.reached = limit;
-        self.written = self.journal.last();
-        // What was never durable has never been: its position will be given again.
-        let charges = &self.book.charges;
-        self.truths.retain(|seq, truth| {
-            *seq <= durable || truth.delivered > 0 || charges.contains_key(&charge(*seq))
-        });
-        Ok(())
+        let journal = silent[shared.random.below(silent.len() as u64) as usize];
+        let lost = shared.lost.contains(&journal);
+        let charge = match shared.fault {
+            Some(Fault::LossReturned) => !lost,
+            Some(Fault::ReturnedWhileAlive) => lost,
+            _ => true,
+        };
+        shared.book.resolve(journal, charge);
     }
-}
 
-pub(super) const fn charge(seq: u64) -> ChargeId {
-    ChargeId { journal: JOURNAL, seq }
-}
-
-fn begin(disk: &SimDisk, cursor: u64, flaws: Flaws, nonce: u32) -> Result<Life, String> {
-    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    let now = Timestamp::from_millis(0);
-    let beginning = Beginning { disk, journal: JOURNAL, cursor, segment_bytes: SEGMENT, nonce, now, flaws };
-    Life::begin(beginning).map_err(|error| error.to_string())
+    pub(super) fn remaining(&self, pool: PoolId) -> Units {
+        let balance = self.shared.book.pools[&pool];
+        Units::new(balance.granted - balance.used - balance.suspense)
+    }
 }

@@ -6,15 +6,18 @@ use std::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
-use ledger::{Applied, Batch, Book, BookError, Draw, LeaseState};
+use ledger::{
+    Applied, Ask, Batch, Book, BookError, Draw, LeaseState, Node, Outlook, Part, Registered, Wanted,
+};
 use model::{
     id::{ChargeId, JournalId, LeaseId, PoolId},
     money::Units,
     usage::UsageOutcome,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::fixture::{ACCOUNT, KEY};
 
@@ -54,11 +57,19 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    pub(crate) fn lease(&mut self, journal: JournalId, pool: PoolId) -> Result<LeaseState, BookError> {
-        let balance = self.pools.get_mut(&pool).ok_or(BookError::UnknownPool)?;
+    pub(crate) fn lease(&mut self, journal: JournalId, ask: &Ask) -> Option<LeaseState> {
+        let pool = ask.pool;
+        let balance = self.pools.get_mut(&pool)?;
+        let mut state = LeaseState {
+            lease: LeaseId(0),
+            amount: Units::ZERO,
+            unlimited: balance.unlimited,
+            available: Units::new(balance.available),
+            shared: false,
+            outlook: Outlook::Met,
+        };
         if balance.unlimited {
-            let available = Units::new(balance.available);
-            return Ok(LeaseState { lease: LeaseId(0), amount: Units::ZERO, unlimited: true, available });
+            return Some(state);
         }
         let more = std::mem::take(&mut balance.available);
         balance.leased += more;
@@ -69,8 +80,11 @@ impl Rows {
         let empty = Lease { pool, journal, amount: 0, spent: 0, state: State::Open };
         let lease = self.leases.entry(id).or_insert(empty);
         lease.amount += more;
-        let amount = Units::new(lease.amount);
-        Ok(LeaseState { lease: id, amount, unlimited: false, available: Units::ZERO })
+        (state.lease, state.amount, state.available) = (id, Units::new(lease.amount), Units::ZERO);
+        if more < ask.need.get() {
+            state.outlook = Outlook::Dry;
+        }
+        Some(state)
     }
 
     pub(crate) fn apply(&mut self, batch: &Batch) -> Applied {
@@ -228,19 +242,30 @@ impl TestBook {
 }
 
 impl Book for TestBook {
-    async fn open_journal(&self, journal: JournalId) -> Result<u64, BookError> {
+    async fn open_journal(&self, journal: JournalId) -> Result<Registered, BookError> {
         self.here()?;
-        let cursor = *self.rows().cursors.entry(journal).or_default();
-        self.answer(cursor)
+        let applied = *self.rows().cursors.entry(journal).or_default();
+        self.answer(Registered { epoch: 1, applied })
     }
 
-    async fn lease(&self, journal: JournalId, pool: PoolId, _: Units) -> Result<LeaseState, BookError> {
+    async fn lease(&self, node: Node, asks: &[Ask]) -> Result<Vec<Option<LeaseState>>, BookError> {
         self.here()?;
-        let state = self.rows().lease(journal, pool)?;
+        let states = asks.iter().map(|ask| self.rows().lease(node.journal, ask)).collect();
         self.leased.send_modify(|count| *count += 1);
         self.gate.subscribe().wait_for(|open| *open).await.unwrap();
-        self.answer(state)
+        self.answer(states)
     }
+
+    async fn give_back(&self, _: Node, _: &[Part]) -> Result<(), BookError> {
+        unreachable!("nothing is ever wanted")
+    }
+
+    async fn heartbeat(&self, _: Node, _: Duration) -> Result<Vec<Wanted>, BookError> {
+        // There is no other node, and no test waits for a beat.
+        Ok(Vec::new())
+    }
+
+    async fn listen(&self, _: Node, _: &Notify) {}
 
     async fn apply(&self, batch: &Batch) -> Result<Applied, BookError> {
         self.here()?;
@@ -248,15 +273,15 @@ impl Book for TestBook {
         self.answer(applied)
     }
 
-    async fn return_leases(&self, journal: JournalId, leases: &[Draw]) -> Result<(), BookError> {
+    async fn return_leases(&self, node: Node, leases: &[Draw]) -> Result<(), BookError> {
         self.here()?;
-        self.rows().close_leases(journal, Some(leases));
+        self.rows().close_leases(node.journal, Some(leases));
         self.answer(())
     }
 
-    async fn close_leases(&self, journal: JournalId) -> Result<(), BookError> {
+    async fn close_leases(&self, node: Node) -> Result<(), BookError> {
         self.here()?;
-        self.rows().close_leases(journal, None);
+        self.rows().close_leases(node.journal, None);
         self.answer(())
     }
 }

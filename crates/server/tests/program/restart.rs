@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ledger::{Applied, Batch, Book, BookError, Draw, LeaseState, Ledger, Options};
+use ledger::{
+    Applied, Ask, Batch, Book, BookError, Draw, LeaseState, Ledger, Node, Options, Part, Registered, Wanted,
+};
 use model::{
     clock::{Clock, SystemClock, Timestamp},
     id::{ChannelId, JournalId, PoolId, PriceId},
@@ -17,6 +19,7 @@ use model::{
     usage::{Provenance, Tokens, UsageContext, UsageOutcome},
 };
 use store::{KeyView, MasterKey, Page, Store};
+use tokio::sync::Notify;
 
 use crate::process::{Server, printed};
 
@@ -28,24 +31,36 @@ const SEGMENT: u64 = 8 << 20;
 struct NoCharges(Store);
 
 impl Book for NoCharges {
-    async fn open_journal(&self, journal: JournalId) -> Result<u64, BookError> {
+    async fn open_journal(&self, journal: JournalId) -> Result<Registered, BookError> {
         self.0.open_journal(journal).await
     }
 
-    async fn lease(&self, journal: JournalId, pool: PoolId, need: Units) -> Result<LeaseState, BookError> {
-        self.0.lease(journal, pool, need).await
+    async fn lease(&self, node: Node, asks: &[Ask]) -> Result<Vec<Option<LeaseState>>, BookError> {
+        self.0.lease(node, asks).await
+    }
+
+    async fn give_back(&self, node: Node, parts: &[Part]) -> Result<(), BookError> {
+        self.0.give_back(node, parts).await
+    }
+
+    async fn heartbeat(&self, node: Node, dead_after: Duration) -> Result<Vec<Wanted>, BookError> {
+        self.0.heartbeat(node, dead_after).await
+    }
+
+    async fn listen(&self, node: Node, heard: &Notify) {
+        self.0.listen(node, heard).await;
     }
 
     async fn apply(&self, _: &Batch) -> Result<Applied, BookError> {
         Err(BookError::Unavailable("the database is full".to_owned()))
     }
 
-    async fn return_leases(&self, journal: JournalId, leases: &[Draw]) -> Result<(), BookError> {
-        self.0.return_leases(journal, leases).await
+    async fn return_leases(&self, node: Node, leases: &[Draw]) -> Result<(), BookError> {
+        self.0.return_leases(node, leases).await
     }
 
-    async fn close_leases(&self, journal: JournalId) -> Result<(), BookError> {
-        self.0.close_leases(journal).await
+    async fn close_leases(&self, node: Node) -> Result<(), BookError> {
+        self.0.close_leases(node).await
     }
 }
 

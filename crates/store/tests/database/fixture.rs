@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, net::IpAddr, path::PathBuf};
 
-use ledger::{Batch, Charge, Draw};
+use ledger::{Ask, Batch, Book, Charge, Draw, LeaseState, Node};
 use model::{
     clock::Timestamp,
     credential::{Class, Credential},
@@ -237,6 +237,27 @@ pub(crate) fn charge(seq: u64, key: &ApiKey, draws: [(PoolId, LeaseId); 2], unit
             ended: at(1_000 + i64::try_from(seq).unwrap()),
         },
     }
+}
+
+/// The first life of a journal.
+pub(crate) const fn node(journal: JournalId) -> Node {
+    Node { journal, epoch: 1 }
+}
+
+/// What the first life of `journal` is told when it asks for `need` units; `None` where there is no such pool.
+pub(crate) async fn try_lease(
+    store: &Store,
+    journal: JournalId,
+    pool: PoolId,
+    need: i64,
+) -> Option<LeaseState> {
+    let (need, spending) = (Units::new(need), Units::ZERO);
+    let ask = Ask { pool, need, waiting: need, spending };
+    store.lease(node(journal), &[ask]).await.unwrap()[0]
+}
+
+pub(crate) async fn lease(store: &Store, journal: JournalId, pool: PoolId, need: i64) -> LeaseState {
+    try_lease(store, journal, pool, need).await.unwrap()
 }
 
 /// A batch that moves the cursor of [`JOURNAL`].

@@ -10,7 +10,7 @@ use model::{
 };
 use store::{Job, JobEnd, JobFilter, JobState, KeyChange, NewJob, Page, Told, UsageFilter};
 
-use crate::fixture::{Fixture, JOURNAL, at, batch, charge};
+use crate::fixture::{self, Fixture, JOURNAL, at, batch, charge};
 
 const PAGE: Page = Page { number: 1, size: 10 };
 
@@ -26,10 +26,10 @@ async fn begin() -> Begun {
     let fixture = super::open().await;
     let account = fixture.account("ada", Some(1_000)).await;
     let key = fixture.key(account.id, 1, 100, Settings::default()).await.key;
-    assert_eq!(fixture.store.open_journal(JOURNAL).await, Ok(0));
+    assert_eq!(fixture.store.open_journal(JOURNAL).await.unwrap().applied, 0);
     let mut draws = Vec::new();
     for pool in [key.pool, account.pool] {
-        let lease = fixture.store.lease(JOURNAL, pool, Units::new(1)).await.unwrap().lease;
+        let lease = fixture::lease(&fixture.store, JOURNAL, pool, 1).await.lease;
         draws.push(Draw { pool, lease });
     }
     let draws = draws.try_into().unwrap();
@@ -108,7 +108,7 @@ async fn a_job_is_held_once_and_charged_once() {
     let draws = begun.draws.map(|draw| (draw.pool, draw.lease));
     let applied = begun.fixture.store.apply(&batch(0, 10, vec![charge(2, &begun.key, draws, 5)])).await;
     assert_eq!(applied, Ok(Applied::Now));
-    begun.fixture.store.close_leases(JOURNAL).await.unwrap();
+    begun.fixture.store.close_leases(fixture::node(JOURNAL)).await.unwrap();
     assert_eq!(begun.pools().await, [[100, 5, 0, 40, 55], [1_000, 5, 0, 40, 955]]);
 
     assert!(begun.end(&job, 30, JobState::Completed).await);

@@ -9,6 +9,7 @@ mod credential;
 mod identity;
 mod job;
 mod key_list;
+mod nodes;
 mod passkey;
 mod routing;
 mod schema;

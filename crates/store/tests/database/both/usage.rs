@@ -32,7 +32,7 @@ pub(super) async fn apply(fixture: &Fixture, charges: Vec<Charge>) {
 }
 
 pub(super) async fn apply_to(store: &Store, charges: Vec<Charge>) {
-    let from = store.open_journal(JOURNAL).await.unwrap();
+    let from = store.open_journal(JOURNAL).await.unwrap().applied;
     assert_eq!(store.apply(&batch(from, from + 1, charges)).await, Ok(Applied::Now));
 }
 

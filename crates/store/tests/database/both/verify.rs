@@ -1,11 +1,10 @@
 //! The proof that the books add up must notice every way in which they do not.
 
-use crate::fixture::{Fixture, JOURNAL, batch, charge};
+use crate::fixture::{self, Fixture, JOURNAL, batch, charge};
 use ledger::{Applied, Book};
 use model::{
     id::{LeaseId, PoolId},
     key::Settings,
-    money::Units,
 };
 use sqlx::AssertSqlSafe;
 
@@ -16,9 +15,9 @@ async fn found_after(damage: &str) -> Vec<String> {
     let account = fixture.account("ada", Some(1_000)).await;
     let key = fixture.key(account.id, 1, 100, Settings::default()).await.key;
     fixture.store.open_journal(JOURNAL).await.unwrap();
-    let leased = |pool| fixture.store.lease(JOURNAL, pool, Units::new(1));
+    let leased = |pool| fixture::lease(&fixture.store, JOURNAL, pool, 1);
     let draws = [key.pool, account.pool];
-    let leases = [leased(key.pool).await.unwrap().lease, leased(account.pool).await.unwrap().lease];
+    let leases = [leased(key.pool).await.lease, leased(account.pool).await.lease];
     let charge = charge(1, &key, [(draws[0], leases[0]), (draws[1], leases[1])], 30);
     assert_eq!(fixture.store.apply(&batch(0, 10, vec![charge])).await, Ok(Applied::Now));
     fixture.assert_sound().await;

@@ -1,0 +1,75 @@
+//! The heartbeat: says that this node lives, and gives back what others want and no hold has taken.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use model::id::LeaseId;
+
+use crate::{
+    book::{BookError, Part},
+    ledger::Ledger,
+};
+
+/// From one beat to the next, unless the book calls sooner.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// Runs until the ledger is closed.
+pub(crate) async fn keep(ledger: Arc<Ledger>) {
+    // What the book has not confirmed yet. It is told again: the units are out of use here already.
+    let mut parts = HashMap::new();
+    let mut listening = ledger.book.dyn_listen(ledger.node, &ledger.heart);
+    let mut hears = true;
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            () = ledger.heart.notified() => {}
+            () = &mut listening, if hears => hears = false,
+            () = tokio::time::sleep(BEAT) => {}
+        }
+        if ledger.stopping.load(Ordering::Acquire) {
+            return;
+        }
+        match ledger.beat(&mut parts).await {
+            Ok(()) if failing => tracing::info!("the database hears this node again"),
+            Ok(()) => {}
+            Err(BookError::Fenced) => return ledger.give_up(BookError::Fenced.to_string()),
+            Err(error) if !failing => {
+                tracing::warn!(%error, "the database does not hear that this node lives");
+                failing = true;
+                continue;
+            }
+            Err(_) => continue,
+        }
+        failing = false;
+    }
+}
+
+impl Ledger {
+    async fn beat(&self, parts: &mut HashMap<LeaseId, Part>) -> Result<(), BookError> {
+        let wanted = self.book.dyn_heartbeat(self.node, self.options.dead_after).await?;
+        let unknown = self.pools.give_up(&wanted, parts);
+        if !parts.is_empty() {
+            let told: Vec<Part> = parts.values().copied().collect();
+            self.book.dyn_give_back(self.node, &told).await?;
+            parts.clear();
+        }
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        // Leases whose grant was never heard of: nothing was ever taken from them. An answer that is about to be taken
+        // in would say otherwise, so it is waited for.
+        let _turn = self.turn.lock().await;
+        let unknown = self.pools.unknown(unknown);
+        self.book.dyn_return_leases(self.node, &unknown).await
+    }
+
+    /// Nothing of this journal counts any more: the process must end and begin anew.
+    fn give_up(&self, what: String) {
+        tracing::error!(what, "this node stops");
+        self.journal.close();
+        self.reached.send_modify(|reached| reached.broken = Some(what));
+    }
+}

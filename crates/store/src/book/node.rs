@@ -1,0 +1,185 @@
+//! Who is there: nodes that are heard of, and those that are silent for long.
+//!
+//! All times are the database's, and they decide about liveness alone: what a silent node has leased is kept for it, in
+//! suspense, until its journal comes back or an operator decides.
+
+use std::time::Duration;
+
+use ledger::{Node, Registered, Wanted};
+use model::id::JournalId;
+
+use super::{Refused, wish};
+use crate::{
+    database::{Database, Tx},
+    sql::Run,
+    store::{Store, StoreError},
+};
+
+/// How long after its last word a node is taken for alive, in milliseconds.
+pub(crate) const ALIVE: i64 = 5_000;
+
+/// A node that has just been heard of.
+pub(super) struct Heard {
+    /// Its row.
+    pub(super) journal: i64,
+    /// How many other nodes are alive.
+    pub(super) others: i64,
+}
+
+/// Notes that the node is alive. What stood in suspense for it is open again.
+pub(super) async fn hear(tx: &mut Tx, node: Node) -> Result<Heard, Refused> {
+    let found: Option<(i64, i64, i64)> = tx
+        .query(
+            "UPDATE journal SET seen = (SELECT millis FROM clock) WHERE name = $1 AND epoch = $2
+             RETURNING id, suspended, (SELECT count(*) FROM journal AS other, clock
+                WHERE other.id <> journal.id AND other.seen > clock.millis - $3)",
+        )
+        .bind(node.journal.to_string())
+        .bind(node.epoch)
+        .bind(ALIVE)
+        .fetch_optional()
+        .await?;
+    let Some((journal, suspended, others)) = found else { return Err(Refused::Fenced) };
+    if suspended != 0 {
+        revive(tx, journal).await?;
+    }
+    Ok(Heard { journal, others })
+}
+
+/// Opens again what stood in suspense for a node. Of two leases of one pool, which an older version of the program may
+/// have made, the older stays there until the node closes all that it has.
+async fn revive(tx: &mut Tx, journal: i64) -> Result<(), StoreError> {
+    let revived: Vec<(i64, i64)> = tx
+        .query(
+            "UPDATE lease SET state = 'open' WHERE id IN (
+                SELECT max(id) FROM lease WHERE journal = $1 AND state IN ('open', 'suspense') GROUP BY pool
+             ) AND state = 'suspense' RETURNING pool, amount - spent",
+        )
+        .bind(journal)
+        .fetch_all()
+        .await?;
+    for (pool, rest) in &revived {
+        tx.query("UPDATE pool SET suspense = suspense - $2, leased = leased + $2 WHERE id = $1")
+            .bind(*pool)
+            .bind(*rest)
+            .execute()
+            .await?;
+    }
+    tx.query("UPDATE journal SET suspended = 0 WHERE id = $1").bind(journal).execute().await?;
+    if !revived.is_empty() {
+        tracing::info!(journal, leases = revived.len(), "a node that was silent is back");
+    }
+    Ok(())
+}
+
+impl Store {
+    pub(super) async fn register(&self, journal: JournalId) -> Result<Registered, StoreError> {
+        let mut tx = self.write().await?;
+        let (id, epoch, applied, suspended): (i64, i64, i64, i64) = tx
+            .query(
+                "INSERT INTO journal (name, epoch, applied, seen) VALUES ($1, 1, 0, (SELECT millis FROM clock))
+             ON CONFLICT (name) DO UPDATE SET epoch = journal.epoch + 1, seen = excluded.seen
+             RETURNING id, epoch, applied, suspended",
+            )
+            .bind(journal.to_string())
+            .fetch_one()
+            .await?;
+        if suspended != 0 {
+            revive(&mut tx, id).await?;
+        }
+        tx.commit().await?;
+        Ok(Registered { epoch, applied: applied.unsigned_abs() })
+    }
+
+    pub(super) async fn beat(&self, node: Node, dead_after: Duration) -> Result<Vec<Wanted>, Refused> {
+        let dead_after = i64::try_from(dead_after.as_millis()).unwrap_or(i64::MAX / 2);
+        // One statement, which need not wait for its turn to write: it moves no units.
+        let beat = match self.database() {
+            Database::Sqlite(_) => {
+                let mut tx = self.write().await?;
+                let beat = pulse(&mut tx, node, dead_after).await?;
+                tx.commit().await?;
+                beat
+            }
+            Database::Postgres(..) => pulse(&mut self.read().await?, node, dead_after).await?,
+        };
+        if beat.suspended || beat.silent > 0 {
+            self.bury(node, dead_after).await?;
+        }
+        if beat.wishes == 0 {
+            return Ok(Vec::new());
+        }
+        wish::of_others(&mut self.read().await?, beat.journal).await
+    }
+
+    /// Moves to suspense what nodes have leased that are silent for long.
+    async fn bury(&self, node: Node, dead_after: i64) -> Result<(), Refused> {
+        let mut tx = self.write().await?;
+        hear(&mut tx, node).await?;
+        let silent: Vec<(i64, String)> = tx
+            .query(
+                "UPDATE journal SET suspended = (SELECT millis FROM clock)
+                 WHERE suspended = 0 AND seen > 0 AND seen < (SELECT millis FROM clock) - $1 RETURNING id, name",
+            )
+            .bind(dead_after)
+            .fetch_all()
+            .await?;
+        for (journal, name) in silent {
+            suspend(&mut tx, journal, &name).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+async fn suspend(tx: &mut Tx, journal: i64, name: &str) -> Result<(), StoreError> {
+    tx.query(
+        "UPDATE pool SET leased = leased - rest.units, suspense = suspense + rest.units
+         FROM (SELECT pool, amount - spent AS units FROM lease WHERE journal = $1 AND state = 'open') AS rest
+         WHERE rest.pool = pool.id",
+    )
+    .bind(journal)
+    .execute()
+    .await?;
+    let leases = tx
+        .query("UPDATE lease SET state = 'suspense' WHERE journal = $1 AND state = 'open'")
+        .bind(journal)
+        .execute()
+        .await?;
+    if leases > 0 {
+        tracing::warn!(
+            journal = name,
+            leases,
+            "a node is silent: what it has leased is in suspense until it is back"
+        );
+    }
+    Ok(())
+}
+
+/// What a heartbeat learns at once.
+struct Pulse {
+    journal: i64,
+    suspended: bool,
+    /// Wishes of others, whatever they are about.
+    wishes: i64,
+    /// Other nodes that are silent for long.
+    silent: i64,
+}
+
+async fn pulse(on: &mut impl Run, node: Node, dead_after: i64) -> Result<Pulse, Refused> {
+    let found: Option<(i64, i64, i64, i64)> = on
+        .query(
+            "UPDATE journal SET seen = (SELECT millis FROM clock) WHERE name = $1 AND epoch = $2
+             RETURNING id, suspended,
+                (SELECT count(*) FROM wish, clock WHERE wish.journal <> journal.id AND wish.until > clock.millis),
+                (SELECT count(*) FROM journal AS other, clock WHERE other.id <> journal.id AND other.suspended = 0
+                    AND other.seen > 0 AND other.seen < clock.millis - $3)",
+        )
+        .bind(node.journal.to_string())
+        .bind(node.epoch)
+        .bind(dead_after)
+        .fetch_optional()
+        .await?;
+    let Some((journal, suspended, wishes, silent)) = found else { return Err(Refused::Fenced) };
+    Ok(Pulse { journal, suspended: suspended != 0, wishes, silent })
+}
