@@ -173,6 +173,7 @@ pub(crate) fn journal(config: &Config, dir: &DataDir) -> anyhow::Result<Options>
         apply_every: config.time("journal.apply_every")?,
         apply_records: config.get("journal.apply_records")?,
         flush_limit: config.time("journal.flush_limit")?,
+        dead_after: config.time("ledger.dead_after")?,
         ..Options::new(dir.path.join("journal"))
     })
 }

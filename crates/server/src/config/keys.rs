@@ -84,6 +84,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("journal.apply_records", "4096", Kind::Count),
     key("journal.flush_limit", "5s", Kind::Time),
     key("ledger.verify_every", "3600s", Kind::Time),
+    key("ledger.dead_after", "60s", Kind::Time),
     key("usage.keep_days", "90", Kind::Count),
     key("usage.keep_records", "20000000", Kind::Count),
     key("usage.keep_bytes", "8589934592", Kind::Count),

@@ -253,7 +253,7 @@ pub(crate) async fn try_lease(
 ) -> Option<LeaseState> {
     let (need, spending) = (Units::new(need), Units::ZERO);
     let ask = Ask { pool, need, waiting: need, spending };
-    store.lease(node(journal), &[ask]).await.unwrap()[0]
+    store.lease(node(journal), &[ask]).await.unwrap().into_iter().next().flatten()
 }
 
 pub(crate) async fn lease(store: &Store, journal: JournalId, pool: PoolId, need: i64) -> LeaseState {
