@@ -62,7 +62,7 @@ pub(crate) struct Got {
 
 /// What is in it.
 pub(crate) enum Content {
-    Whole(Bytes, Seen),
+    Whole(Bytes, Box<Seen>),
     /// Nobody was asked: nothing is learnt of the channel, and nothing was used.
     Known(Bytes),
     Stream(UpstreamBody, Passage),
@@ -162,7 +162,7 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
         return Err(UpstreamFailure::Malformed.into());
     }
     let seen = Seen { used, ..seen(request, &read) };
-    Ok(Got { status, headers, content: Content::Whole(whole, seen), terms })
+    Ok(Got { status, headers, content: Content::Whole(whole, Box::new(seen)), terms })
 }
 
 /// What a whole answer says of its cost.

@@ -212,7 +212,7 @@ where
     bill.served = terms;
     let body = match content {
         Content::Whole(whole, read) => {
-            bill.settle(hold, read, status.as_u16()).await;
+            bill.settle(hold, *read, status.as_u16()).await;
             AnswerBody(Inner::Whole(Full::new(whole)))
         }
         Content::Known(whole) => {

@@ -182,7 +182,7 @@ impl SignIns {
             let fresh = || Ok(Arc::new(Mutex::new(Count { began: now, attempts: 0 })));
             let count = self
                 .counts
-                .get_or_insert_with(key, fresh)
+                .get_or_insert_with(&key, fresh)
                 .unwrap_or_else(|never: std::convert::Infallible| match never {});
             {
                 let mut count = count.lock();

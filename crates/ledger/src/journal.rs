@@ -205,6 +205,7 @@ impl Journal {
         held: Held,
         progress: Option<UsageOutcome>,
     ) -> Result<(), NotTaken> {
+        let progress = progress.map(Box::new);
         let body = record::body(&Record::Carry { hold, held, progress }).map_err(|_| NotTaken::Full)?;
         let mut tail = self.tail.lock();
         if tail.open.contains(&hold) {

@@ -125,6 +125,7 @@ impl Reader {
             }
             Record::Carry { hold, held, progress } => {
                 self.carried.remove(&hold);
+                let progress = progress.map(|outcome| *outcome);
                 self.open.insert(hold, OpenHold { segment, held, progress });
             }
             Record::Retarget { hold, context } => {

@@ -42,7 +42,7 @@ pub(crate) enum Record {
     /// The end of a hold.
     Settle { hold: u64, outcome: UsageOutcome },
     /// A hold that is still open, written again so that its old segment can go.
-    Carry { hold: u64, held: Held, progress: Option<UsageOutcome> },
+    Carry { hold: u64, held: Held, progress: Option<Box<UsageOutcome>> },
     /// The end of a hold without a charge: the book keeps what it held.
     HandOver { hold: u64 },
 }

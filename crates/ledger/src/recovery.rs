@@ -119,7 +119,9 @@ fn read_segment(
         found.last = next.seq;
         match record {
             Record::Hold(_) => drop(found.open.insert(next.seq, None)),
-            Record::Carry { hold, progress, .. } => drop(found.open.insert(hold, progress)),
+            Record::Carry { hold, progress, .. } => {
+                found.open.insert(hold, progress.map(|outcome| *outcome));
+            }
             Record::Progress { hold, outcome } => {
                 found.open.entry(hold).and_modify(|progress| *progress = Some(outcome));
             }

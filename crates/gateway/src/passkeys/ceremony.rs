@@ -164,8 +164,11 @@ impl<'a> AuthenticatorStatement<'a> {
     }
 }
 
-/// A credential's id and key, and what stands behind them.
-fn attested(bytes: &[u8]) -> Result<((&[u8], &[u8]), &[u8]), Refused> {
+/// A credential's id and key.
+type Attested<'a> = (&'a [u8], &'a [u8]);
+
+/// Finds them, and what stands behind them.
+fn attested(bytes: &[u8]) -> Result<(Attested<'_>, &[u8]), Refused> {
     // Sixteen bytes name the authenticator's model.
     let (_, rest) = split::<16>(bytes)?;
     let (length, rest) = split::<2>(rest)?;

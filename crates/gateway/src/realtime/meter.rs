@@ -234,6 +234,8 @@ pub(super) const fn sum(a: Tokens, b: Tokens) -> Tokens {
             output_image: x.output_image.saturating_add(y.output_image),
             seconds: x.seconds.saturating_add(y.seconds),
             images: x.images.saturating_add(y.images),
+            // A session has no tools of the provider and no terms.
+            ..x
         },
     }
 }

@@ -13,7 +13,7 @@ use ledger::{
 };
 use model::{
     clock::{Clock, SystemClock, Timestamp},
-    id::{ChannelId, JournalId, PoolId, PriceId},
+    id::{ChannelId, JournalId, PriceId},
     money::Units,
     price::Ratio,
     usage::{Provenance, Tokens, UsageContext, UsageOutcome},
