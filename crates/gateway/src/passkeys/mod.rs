@@ -123,7 +123,10 @@ pub async fn prove(
     let attempt = gateway.sign_ins.attempt(&caller.account.username, &session.client, gateway.now())?;
     let hash = gateway.store.password_hash(caller.account.id).await.map_err(lost)?;
     let fits = gateway.passwords.fits(password, hash.clone()).await?;
-    let Some(hash) = hash.filter(|_| fits) else { return Err(wrong()) };
+    let Some(hash) = hash.filter(|_| fits) else {
+        attempt.failed(gateway).await;
+        return Err(wrong());
+    };
     attempt.succeeded();
     match gateway.store.session_proved(session.id, &hash, gateway.now()).await.map_err(lost)? {
         true => Ok(()),
