@@ -5,21 +5,9 @@
 use std::time::Duration;
 
 use crate::{
-    sql::{Engine, Run},
+    sql::Run,
     store::{Store, StoreError},
 };
-
-macro_rules! claim {
-    ($now:literal) => {
-        concat!(
-            "INSERT INTO claim (work, holder, until) VALUES ($1, $2, $3 + ",
-            $now,
-            ") ON CONFLICT (work) DO UPDATE SET holder = excluded.holder, until = excluded.until
-               WHERE claim.holder = excluded.holder OR claim.until <= ",
-            $now
-        )
-    };
-}
 
 impl Store {
     /// Claims `work` for `holder` from now on, by the database's clock, which is the same for all nodes. `false` while
@@ -29,13 +17,18 @@ impl Store {
     /// The database.
     pub async fn claim(&self, work: &str, holder: &str, lasts: Duration) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
-        // What a database calls the time has no common words.
-        let text = match tx.engine() {
-            Engine::Sqlite => claim!("CAST(unixepoch('subsec') * 1000 AS BIGINT)"),
-            Engine::Postgres => claim!("CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"),
-        };
         let lasts = i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX / 2);
-        let claimed = tx.query(text).bind(work).bind(holder).bind(lasts).execute().await?;
+        let claimed = tx
+            .query(
+                "INSERT INTO claim (work, holder, until) VALUES ($1, $2, $3 + (SELECT millis FROM clock))
+                 ON CONFLICT (work) DO UPDATE SET holder = excluded.holder, until = excluded.until
+                 WHERE claim.holder = excluded.holder OR claim.until <= (SELECT millis FROM clock)",
+            )
+            .bind(work)
+            .bind(holder)
+            .bind(lasts)
+            .execute()
+            .await?;
         tx.commit().await?;
         Ok(claimed > 0)
     }

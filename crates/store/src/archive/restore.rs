@@ -3,7 +3,8 @@
 //! A backup is older than what happened after it, and what happened is in journals that do not come along. So whatever
 //! a node had leased when the backup was made may be spent by now. It goes into suspense, where it is neither
 //! spent nor can be, until an operator decides; returning it would be giving it twice. And no journal of before may go on
-//! with the restored books: its records name leases, pools and keys under numbers that are given anew.
+//! with the restored books: its records name leases, pools and keys under numbers that are given anew. So nothing is left
+//! under its name that it could open again.
 
 use std::path::Path;
 
@@ -20,6 +21,9 @@ use crate::{
 
 /// Beyond every position of a journal: one that comes to a book that says so lacks what it says, and is refused.
 const BEYOND_EVERY_JOURNAL: i64 = 1 << 62;
+
+/// The journal that has what was leased under other names; there is no file of it.
+const RESTORED: &str = "restored";
 
 /// What becomes of units that nodes had leased when the backup was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +69,8 @@ impl Location {
             let made = begin.made();
             let rows = fill(new, &begin, backup).await?;
             vault::opens(new, master).await?;
-            let (leases, units) = settle_leases(new, leases).await?;
             new.migrate(None).await?;
+            let (leases, units) = settle_leases(new, leases).await?;
             let found = if prove { verify::find(new).await? } else { Vec::new() };
             Ok(Restored { made, rows, leases, units, found })
         })
@@ -114,27 +118,45 @@ pub(super) async fn fill(new: &mut New<'_>, begin: &Begin, backup: &Path) -> Res
     Ok(loader.rows())
 }
 
-/// Ends the leases of nodes, and shuts out their journals. Leases of jobs are in suspense already, and settle as ever.
+/// Puts everything that nodes had leased, also those that were silent, under a name that no journal has, and shuts out the
+/// journals. Leases of jobs settle as ever. Returns how many leases those are, and their units.
 async fn settle_leases(on: &mut impl Run, leases: OpenLeases) -> Result<(u64, i64), ArchiveError> {
-    let (count, units): (i64, i64) = on
-        .query("SELECT count(*), CAST(coalesce(sum(amount - spent), 0) AS BIGINT) FROM lease WHERE state = 'open'")
-        .fetch_one()
+    let journal: i64 = on
+        .query(
+            "INSERT INTO journal (name, epoch, applied) VALUES ($1, 1, 0)
+             ON CONFLICT (name) DO UPDATE SET epoch = journal.epoch + 1 RETURNING id",
+        )
+        .bind(RESTORED)
+        .scalar()
         .await?;
-    let [pools, ended] = match leases {
-        OpenLeases::Suspense => [
-            "UPDATE pool SET suspense = suspense + leased, leased = 0 WHERE leased <> 0",
-            "UPDATE lease SET state = 'suspense' WHERE state = 'open'",
-        ],
-        OpenLeases::Returned => [
-            "UPDATE pool SET available = available + leased, leased = 0 WHERE leased <> 0",
-            "UPDATE lease SET state = 'closed' WHERE state = 'open'",
-        ],
-    };
-    on.query(pools).execute().await?;
-    on.query(ended).execute().await?;
-    on.query("UPDATE journal SET applied = $1 WHERE name <> 'jobs'")
+    // What jobs hold is in suspense and not leased.
+    on.query("UPDATE pool SET suspense = suspense + leased, leased = 0 WHERE leased <> 0").execute().await?;
+    let moved = on.query(
+        "UPDATE lease SET state = 'suspense', journal = $1 WHERE state IN ('open', 'suspense')
+            AND journal IN (SELECT id FROM journal WHERE name <> 'jobs') RETURNING amount - spent",
+    );
+    let moved: Vec<i64> = moved.bind(journal).scalars().await?;
+    if leases == OpenLeases::Returned {
+        give_back(on, journal).await?;
+    }
+    on.query("UPDATE journal SET applied = $1, seen = 0, suspended = 0 WHERE name NOT IN ('jobs', $2)")
         .bind(BEYOND_EVERY_JOURNAL)
+        .bind(RESTORED)
         .execute()
         .await?;
-    Ok((count.unsigned_abs(), units))
+    on.query("DELETE FROM wish").execute().await?;
+    Ok((moved.len() as u64, moved.iter().sum()))
+}
+
+async fn give_back(on: &mut impl Run, journal: i64) -> Result<(), ArchiveError> {
+    for text in [
+        "UPDATE pool SET suspense = suspense - rest.units, available = available + rest.units
+         FROM (SELECT pool, CAST(sum(amount - spent) AS BIGINT) AS units FROM lease
+            WHERE journal = $1 AND state = 'suspense' GROUP BY pool) AS rest
+         WHERE rest.pool = pool.id",
+        "UPDATE lease SET state = 'closed' WHERE journal = $1 AND state = 'suspense'",
+    ] {
+        on.query(text).bind(journal).execute().await?;
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ledger::Book;
+use ledger::{Ask, Book, Node};
 use model::{
     credential::Class,
     id::{JournalId, PoolId},
@@ -13,7 +13,7 @@ use store::{ArchiveError, Location, MasterKey, OpenLeases, Store, StoreError};
 use tempfile::TempDir;
 
 use crate::{
-    fixture::{Fixture, JOURNAL, at, batch, charge, credential},
+    fixture::{Fixture, JOURNAL, at, batch, charge, credential, lease, node},
     server::Database,
 };
 
@@ -35,7 +35,7 @@ async fn scene() -> Scene {
     fixture.store.open_journal(JOURNAL).await.unwrap();
     let mut draws = Vec::new();
     for pool in [key.pool, account.pool] {
-        draws.push((pool, fixture.store.lease(JOURNAL, pool, Units::new(1)).await.unwrap().lease));
+        draws.push((pool, lease(&fixture.store, JOURNAL, pool, 1).await.lease));
     }
     let charged = charge(1, &key, draws.try_into().unwrap(), 30);
     fixture.store.apply(&batch(0, 10, vec![charged])).await.unwrap();
@@ -64,15 +64,20 @@ impl Scene {
     }
 }
 
-/// What another node gets of the key's and the account's quota.
-async fn to_be_had(store: &Store, scene: &Scene) -> [i64; 2] {
-    store.open_journal(JournalId(8)).await.unwrap();
-    let mut units = [0; 2];
-    for (pool, units) in [scene.key.pool, scene.balance].into_iter().zip(&mut units) {
-        *units = store.lease(JournalId(8), pool, Units::new(1)).await.unwrap().amount.get();
-    }
-    store.close_leases(JournalId(8)).await.unwrap();
-    units
+/// What a node gets of the key's and the account's quota.
+async fn to_be_had(store: &Store, scene: &Scene, journal: JournalId) -> [i64; 2] {
+    let node = Node { journal, epoch: store.open_journal(journal).await.unwrap().epoch };
+    let one = Units::new(1);
+    let asks = [scene.key.pool, scene.balance].map(|pool| Ask {
+        pool,
+        need: one,
+        waiting: one,
+        spending: Units::ZERO,
+    });
+    let given = store.lease(node, &asks).await.unwrap();
+    store.close_leases(node).await.unwrap();
+    let units: Vec<i64> = given.into_iter().map(|lease| lease.unwrap().amount.get()).collect();
+    units.try_into().unwrap()
 }
 
 #[tokio::test]
@@ -84,7 +89,8 @@ async fn a_backup_comes_back_in_either_database_and_gives_nothing_twice() {
         assert_eq!((restored.leases, restored.units, restored.made), (2, 70 + 970, at(5)));
         assert_eq!(restored.found, []);
         let store = place.open(&scene.fixture.master).await.unwrap();
-        assert_eq!(to_be_had(&store, &scene).await, [0, 0], "what was leased may be spent");
+        let new = JournalId(8);
+        assert_eq!(to_be_had(&store, &scene, new).await, [0, 0], "what was leased may be spent");
         // The secrets are there, and a number that was given is not given again.
         let view = store.key(scene.key.account, scene.key.id).await.unwrap().unwrap();
         assert_eq!(view.secret.as_str(), credential(Class::ApiKey, 1).expose());
@@ -100,7 +106,9 @@ async fn a_backup_comes_back_in_either_database_and_gives_nothing_twice() {
             .unwrap();
         assert!(next.key.id.0 > scene.key.id.0 + 1, "{:?}", next.key.id);
         // The node's journal of before goes further than nothing that the book says.
-        assert!(store.open_journal(JOURNAL).await.unwrap() > 1 << 60);
+        assert!(store.open_journal(JOURNAL).await.unwrap().applied > 1 << 60);
+        assert_eq!(to_be_had(&store, &scene, JOURNAL).await, [0, 0], "and gets nothing back");
+        assert_eq!(store.verify().await.unwrap(), []);
         store.close().await;
         assert!(matches!(scene.restore(&place, OpenLeases::Suspense).await, Err(ArchiveError::NotEmpty(_))));
     }
@@ -113,7 +121,7 @@ async fn leases_are_returned_where_an_operator_says_so() {
     for place in scene.places() {
         assert_eq!(scene.restore(&place, OpenLeases::Returned).await.unwrap().found, []);
         let store = place.open(&scene.fixture.master).await.unwrap();
-        assert_eq!(to_be_had(&store, &scene).await, [70, 970]);
+        assert_eq!(to_be_had(&store, &scene, JournalId(8)).await, [70, 970]);
         store.close().await;
     }
 }
@@ -200,14 +208,14 @@ async fn a_backup_has_no_secret_in_it_and_is_its_owners_alone() {
 #[tokio::test]
 async fn everything_is_copied_into_either_database_and_books_that_are_wrong_are_not() {
     let scene = scene().await;
-    scene.fixture.store.close_leases(JOURNAL).await.unwrap();
+    scene.fixture.store.close_leases(node(JOURNAL)).await.unwrap();
     for place in scene.places() {
         let moved = scene.fixture.location().copy_to(&place).await.unwrap();
         assert!(moved.rows > 10, "{moved:?}");
         let store = place.open(&scene.fixture.master).await.unwrap();
         assert_eq!(store.verify().await.unwrap(), []);
-        assert_eq!(to_be_had(&store, &scene).await, [70, 970]);
-        assert_eq!(store.open_journal(JOURNAL).await, Ok(10), "the journal goes on");
+        assert_eq!(to_be_had(&store, &scene, JOURNAL).await, [70, 970]);
+        assert_eq!(store.open_journal(JOURNAL).await.unwrap().applied, 10, "the journal goes on");
         store.close().await;
         assert!(matches!(scene.fixture.location().copy_to(&place).await, Err(ArchiveError::NotEmpty(_))));
     }

@@ -58,6 +58,8 @@ impl Begun {
                 per_call: Units::ZERO,
                 per_second: UnitsPerMillion(10_000_000),
                 per_image: UnitsPerMillion(0),
+                tools: Vec::new(),
+                terms: Vec::new(),
             },
             credential: CredentialId(2),
             upstream: "theirs".to_owned(),
