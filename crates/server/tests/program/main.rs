@@ -6,6 +6,7 @@ mod copies;
 mod crash;
 mod full;
 mod jobs;
+mod leases;
 mod nodes;
 mod postgres;
 mod process;
