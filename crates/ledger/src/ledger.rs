@@ -197,10 +197,14 @@ impl Ledger {
     pub async fn affordable(&self, pools: [PoolId; 2], need: Units) -> Result<Units, HoldError> {
         let mut least = Units::MAX;
         for pool in &self.pools(pools, need).await? {
-            if pool.left() < need && pool.may_grow(self.clock.now()) {
-                drop(self.wait([(pool.id(), None)], need).await?);
+            let mut left = pool.left();
+            if left < need && pool.may_grow(self.clock.now()) {
+                let answers = self.wait([(pool.id(), None)], need).await?;
+                // Others may have taken it again: then the hold waits for more, in its turn.
+                let enough = answers.iter().any(|answer| answer.enough);
+                left = if enough { need.max(pool.left()) } else { pool.left() };
             }
-            least = least.min(pool.left());
+            least = least.min(left);
         }
         Ok(least)
     }

@@ -35,6 +35,8 @@ pub(crate) struct Answer {
     pub(crate) pool: Arc<Pool>,
     /// The units, where somebody waited to take them and there are enough.
     pub(crate) permit: Option<Permit>,
+    /// Whether there were enough for whoever only looked. Others may have been quicker since.
+    pub(crate) enough: bool,
 }
 
 pub(crate) type Waiting = oneshot::Receiver<Result<Answer, HoldError>>;
@@ -54,17 +56,17 @@ impl Waiter {
         drop(self.sender.send(answer));
     }
 
-    fn end_without(self, pool: &Arc<Pool>) {
-        self.end(Ok(Answer { pool: Arc::clone(pool), permit: None }));
+    fn end_with(self, pool: &Arc<Pool>, permit: Option<Permit>, enough: bool) {
+        self.end(Ok(Answer { pool: Arc::clone(pool), permit, enough }));
     }
 
     /// Ends the wait if the pool has enough now, or is no longer the one to take from.
     fn serve(self, pool: &Arc<Pool>) -> Option<Self> {
         match &self.from {
-            None if pool.left() >= self.need => self.end_without(pool),
-            Some(from) if !Arc::ptr_eq(from, pool) => self.end_without(pool),
+            None if pool.left() >= self.need => self.end_with(pool, None, true),
+            Some(from) if !Arc::ptr_eq(from, pool) => self.end_with(pool, None, false),
             Some(_) => match Permit::take(pool, self.need) {
-                Some(permit) => self.end(Ok(Answer { pool: Arc::clone(pool), permit: Some(permit) })),
+                Some(permit) => self.end_with(pool, Some(permit), true),
                 None => return Some(self),
             },
             None => return Some(self),
@@ -115,7 +117,7 @@ impl Wish {
         self.at = None;
         match outlook {
             Outlook::Met => self.waiters = waiters,
-            Outlook::Dry => waiters.into_iter().for_each(|waiter| waiter.end_without(pool)),
+            Outlook::Dry => waiters.into_iter().for_each(|waiter| waiter.end_with(pool, None, false)),
             Outlook::Recalled => {
                 self.at = Some(now + self.pause);
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -123,7 +125,7 @@ impl Wish {
                     if now < *waiter.until.get_or_insert(now + PATIENCE) {
                         self.waiters.push(waiter);
                     } else {
-                        waiter.end_without(pool);
+                        waiter.end_with(pool, None, false);
                     }
                 }
             }

@@ -121,7 +121,10 @@ async fn a_thousand_of_three_thousand_requests_succeed_on_three_servers() {
     let statuses = cluster.ask(AFFORDED * SERVERS).join_all().await;
     let late = cluster.drain().await;
     let succeeded = count(&statuses, 200);
-    assert_eq!((succeeded, late), (AFFORDED, 0), "{} were refused", count(&statuses, 403));
+    let mut others = statuses.clone();
+    others.sort_unstable();
+    others.dedup();
+    assert_eq!((succeeded, late), (AFFORDED, 0), "{others:?}");
     assert_eq!(cluster.end(), AFFORDED as i64 * WORDS);
 }
 
