@@ -32,7 +32,7 @@ pub(crate) const ALL: Page = Page { number: 1, size: 1_000_000 };
 pub(crate) async fn run(config: &Config, command: Admin) -> anyhow::Result<ExitCode> {
     match command {
         Admin::Key(Key::RotateMaster) => return rotate(config).await,
-        Admin::Ledger(Ledger::Verify) => return verify(config).await,
+        Admin::Ledger(Ledger::Verify) => return crate::books::verify(config).await,
         Admin::Migrate(command) => return crate::migrate::run(config, &command).await,
         Admin::Backup(command) => return copies::backup(config, command).await,
         Admin::Restore(command) => return copies::restore(config, command).await,
@@ -43,11 +43,8 @@ pub(crate) async fn run(config: &Config, command: Admin) -> anyhow::Result<ExitC
     let now = SystemClock.now();
     let mut out = io::stdout().lock();
     let code = match command {
-        Admin::Ledger(Ledger::Verify)
-        | Admin::Migrate(_)
-        | Admin::Backup(_)
-        | Admin::Restore(_)
-        | Admin::Move => DONE,
+        Admin::Ledger(command) => crate::books::run(&store, command, now, &mut out).await?,
+        Admin::Migrate(_) | Admin::Backup(_) | Admin::Restore(_) | Admin::Move => DONE,
         Admin::Key(command) => keys(&store, command, now, &mut out).await?,
         Admin::Account(command) => accounts(&store, command, now, &mut out).await?,
         Admin::Pat(command) => tokens(&store, command, now, &mut out).await?,
@@ -63,24 +60,6 @@ pub(crate) async fn run(config: &Config, command: Admin) -> anyhow::Result<ExitC
 }
 
 pub(crate) const DONE: ExitCode = ExitCode::SUCCESS;
-
-/// Opens the database for reading alone: a proof changes nothing, and needs no secret.
-async fn verify(config: &Config) -> anyhow::Result<ExitCode> {
-    let database = DataDir::database(config)?;
-    let found = database.verify().await.with_context(|| format!("cannot read {database}"))?;
-    let mut out = io::stdout().lock();
-    for difference in &found {
-        match difference.pool {
-            Some(pool) => writeln!(out, "pool {pool}: {}", difference.what)?,
-            None => writeln!(out, "{}", difference.what)?,
-        }
-    }
-    if found.is_empty() {
-        writeln!(out, "the ledger adds up")?;
-        return Ok(DONE);
-    }
-    Ok(ExitCode::FAILURE)
-}
 
 async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
     if config.secret("master_key")?.is_some() {

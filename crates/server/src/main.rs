@@ -1,6 +1,7 @@
 //! The program: command line, configuration, telemetry, start and stop.
 
 mod admin;
+mod books;
 mod catalogue;
 mod channel;
 mod cli;

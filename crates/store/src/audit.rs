@@ -56,9 +56,10 @@ pub struct AuditRecord {
     pub at: Timestamp,
     /// Who.
     pub actor: Actor,
-    /// What was done: `create`, `update`, `delete`, `refuse`, `reveal`.
+    /// What was done: `create`, `update`, `delete`, `refuse`, `reveal`, `resolve`.
     pub action: String,
-    /// The kind of thing: `account`, `api_key`, `channel`, `credential`, `group`, `invitation`, `model`, `passkey`, `password`, `price`, `second_factor`.
+    /// The kind of thing: `account`, `api_key`, `channel`, `credential`, `group`, `invitation`, `model`, `passkey`, `password`, `price`, `second_factor`,
+    /// `suspense`.
     pub object: String,
     /// Which one.
     pub object_id: String,

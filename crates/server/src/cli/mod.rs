@@ -95,7 +95,7 @@ pub(crate) enum Admin {
     Route(Route),
     /// Who changed what, newest first, tab separated.
     Audit {
-        /// Only this kind of thing: account, api_key, channel, credential, group, model, password or price.
+        /// Only this kind of thing: account, api_key, channel, credential, group, model, password, price or suspense.
         #[arg(long)]
         object: Option<String>,
         /// The most lines.
@@ -162,6 +162,28 @@ pub(crate) enum Leases {
 pub(crate) enum Ledger {
     /// Prove that pools, leases and charges add up; exit 1 if they do not.
     Verify,
+    /// List what silent servers have leased and may have spent, tab separated. It goes back by itself when such a server
+    /// is back with its journal.
+    Suspense,
+    /// Decide about all that stands in suspense for a journal that is lost for good, and shut that journal out. Refused
+    /// while its server is alive.
+    Resolve {
+        /// The journal, as `ledger suspense` names it.
+        journal: String,
+        #[command(flatten)]
+        decision: Decision,
+    },
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Decision {
+    /// All of it counts as spent: nobody gets more than was paid for.
+    #[arg(long)]
+    pub(crate) charge: bool,
+    /// All of it goes back to its keys and accounts: what the server spent of it is free.
+    #[arg(long = "return")]
+    pub(crate) give_back: bool,
 }
 
 #[derive(Subcommand)]

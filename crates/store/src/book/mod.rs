@@ -24,6 +24,7 @@ use crate::{
     usage::{self, Learned, Tally},
 };
 use draw::{draw, touch};
+pub(crate) use node::ALIVE;
 
 /// What is wrong with charges whose sum is no number.
 pub(crate) const TOO_MANY: &str = "charges that cannot be added up";

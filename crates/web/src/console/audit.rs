@@ -15,7 +15,7 @@ use super::{
 use crate::routes::AppState;
 
 /// The kinds of things that are recorded.
-const OBJECTS: [&str; 10] = [
+const OBJECTS: [&str; 11] = [
     "account",
     "api_key",
     "channel",
@@ -26,6 +26,7 @@ const OBJECTS: [&str; 10] = [
     "password",
     "price",
     "second_factor",
+    "suspense",
 ];
 
 struct Line {
@@ -42,7 +43,7 @@ struct Line {
 struct ListPage {
     f: Frame,
     object: String,
-    objects: [&'static str; 10],
+    objects: [&'static str; 11],
     lines: Vec<Line>,
     pager: Pager,
 }

@@ -8,7 +8,7 @@ use model::{
     key::{ApiKey, Settings, Status},
     money::Units,
 };
-use store::KeyChange;
+use store::{AuditFilter, Decision, KeyChange, Page};
 
 use crate::fixture::{self, Fixture, at, batch, charge, lease, node};
 
@@ -199,4 +199,41 @@ async fn parts_of_what_was_edited_change_nothing() {
     give_back(&fixture, ONE, key.pool, &held, 60).await;
     assert_eq!(fixture.pool(key.pool).await, [40, 0, 0, 0, 40]);
     assert_ne!(fixture::lease(&fixture.store, ONE, key.pool, 1).await.lease, held.lease);
+}
+
+#[tokio::test]
+async fn an_operator_decides_about_a_journal_that_is_lost() {
+    for (decision, granted, remains) in [(Decision::Charge, 60, 40), (Decision::Return, 100, 80)] {
+        let (fixture, key, balance) = begin(&[ONE, OTHER]).await;
+        let held = lease(&fixture.store, ONE, key.pool, 60).await;
+        spend(&fixture, ONE, &key, (held.lease, balance), 1, 20).await;
+        assert_eq!(fixture.store.suspense().await.unwrap(), []);
+        let name = ONE.to_string();
+        let resolve = async |name: &str| fixture.store.resolve_suspense(name, decision, at(3)).await;
+        let alive = resolve(&name).await.unwrap_err();
+        assert!(alive.to_string().contains("is alive"), "{alive}");
+        silence(&fixture, ONE).await;
+        let nothing = resolve(&name).await.unwrap_err();
+        assert!(nothing.to_string().contains("nothing stands in suspense"), "{nothing}");
+        fixture.store.heartbeat(node(OTHER), Duration::from_secs(60)).await.unwrap();
+        let [row] = &fixture.store.suspense().await.unwrap()[..] else { panic!("one pool") };
+        assert_eq!((row.journal.as_str(), row.alive, row.pool), (name.as_str(), false, key.pool));
+        assert_eq!((row.account, row.key, row.units), (Some(key.account), Some(key.id), Units::new(40)));
+        assert!(row.since.is_some());
+
+        assert_eq!(resolve(&name).await.unwrap(), Units::new(40));
+        assert_eq!(fixture.pool(key.pool).await, [granted, 20, 0, 0, remains]);
+        assert!(resolve(&name).await.is_err(), "once");
+        assert!(resolve("jobs").await.unwrap_err().to_string().contains("there is no journal jobs"));
+        assert_eq!(fixture.store.suspense().await.unwrap(), []);
+        let filter = AuditFilter { object: Some("suspense".to_owned()), ..AuditFilter::default() };
+        let page = Page { number: 1, size: 10 };
+        let (records, _) = fixture.store.audit_records(&filter, page).await.unwrap();
+        assert_eq!((records.len(), records[0].object_id.as_str()), (1, name.as_str()));
+
+        // It was not dead: it has nothing to say any more, and what it spent takes nothing from anybody.
+        assert_eq!(fixture.store.heartbeat(node(ONE), LONG).await, Err(BookError::Fenced));
+        spend(&fixture, ONE, &key, (held.lease, balance), 2, 15).await;
+        assert_eq!(fixture.pool(key.pool).await, [granted + 15, 35, 0, 0, remains]);
+    }
 }
