@@ -90,7 +90,7 @@ impl Store {
             .await?
             .query(
                 "SELECT journal.name, journal.suspended,
-                    CASE WHEN journal.seen > clock.millis - $1 THEN 1 ELSE 0 END AS alive, lease.pool,
+                    CAST(CASE WHEN journal.seen > clock.millis - $1 THEN 1 ELSE 0 END AS BIGINT) AS alive, lease.pool,
                     coalesce(account.id, api_key.account) AS account, api_key.id AS api_key,
                     lease.amount - lease.spent AS units
                  FROM clock, lease JOIN journal ON journal.id = lease.journal
@@ -161,7 +161,7 @@ impl Store {
 async fn dead(tx: &mut Tx, journal: &str) -> Result<i64, StoreError> {
     let found: Option<(i64, i64)> = tx
         .query(
-            "SELECT id, CASE WHEN seen > millis - $2 THEN 1 ELSE 0 END FROM journal, clock
+            "SELECT id, CAST(CASE WHEN seen > millis - $2 THEN 1 ELSE 0 END AS BIGINT) FROM journal, clock
              WHERE name = $1 AND name <> 'jobs'",
         )
         .bind(journal)
