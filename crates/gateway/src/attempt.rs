@@ -35,6 +35,7 @@ const TIER: &str = "x-gemini-service-tier";
 pub(crate) struct Request<'a> {
     pub(crate) entrance: &'a Entrance,
     pub(crate) headers: &'a HeaderMap,
+    /// The body, where it is no form.
     pub(crate) body: &'a Bytes,
     pub(crate) scan: &'a Scan,
     /// What is known of the model.
@@ -43,7 +44,7 @@ pub(crate) struct Request<'a> {
     pub(crate) limit: Option<u64>,
     /// The model's largest output.
     pub(crate) max_output: u64,
-    /// The form that the body is, if it is one.
+    /// The form that was sent instead, if one was.
     pub(crate) form: Option<&'a Form>,
     /// How large it is.
     pub(crate) measured: Measured,

@@ -42,41 +42,41 @@ pub(crate) async fn of_caller<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
+    must_fit(headers, limit)?;
+    collect(body, limit, patience).await.map_err(|cut| refusal(cut, limit))
+}
+
+/// Refuses a body that says that it is larger than `limit`.
+///
+/// # Errors
+/// [`Refusal::RequestTooLarge`].
+pub(crate) fn must_fit(headers: &HeaderMap, limit: u64) -> Result<(), Refusal> {
     let told =
         headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if told.is_some_and(|length| length > limit) {
-        return Err(Refusal::RequestTooLarge(limit));
-    }
-    collect(body, limit, patience).await.map_err(|error| match error {
+    if told.is_some_and(|length| length > limit) { Err(Refusal::RequestTooLarge(limit)) } else { Ok(()) }
+}
+
+/// What a caller hears whose body could not be read.
+pub(crate) fn refusal(cut: Cut, limit: u64) -> Refusal {
+    match cut {
         Cut::TooLarge => Refusal::RequestTooLarge(limit),
         Cut::Slow => Refusal::RequestTimeout,
         Cut::Broken => Refusal::InvalidRequest("the request body broke off".to_owned()),
-    })
+    }
 }
 
 /// Reads a body of at most `limit` bytes.
 ///
 /// # Errors
 /// [`Cut`].
-pub(crate) async fn collect<B>(mut body: B, limit: u64, patience: Patience) -> Result<Bytes, Cut>
+pub(crate) async fn collect<B>(body: B, limit: u64, patience: Patience) -> Result<Bytes, Cut>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    let end = Instant::now() + patience.whole;
-    loop {
-        let wait = (Instant::now() + patience.idle).min(end);
-        let frame = match tokio::time::timeout_at(wait, Pin::new(&mut body).frame()).await {
-            Err(_) => return Err(Cut::Slow),
-            Ok(None) => break,
-            Ok(Some(Err(_))) => return Err(Cut::Broken),
-            Ok(Some(Ok(frame))) => frame,
-        };
-        let Ok(data) = frame.into_data() else { continue };
-        if (first.len() + rest.len() + data.len()) as u64 > limit {
-            return Err(Cut::TooLarge);
-        }
+    let mut reading = Reading::new(body, limit, patience);
+    while let Some(data) = reading.next().await? {
         // Most bodies come in one piece and are not copied.
         if first.is_empty() && rest.is_empty() {
             first = data;
@@ -88,4 +88,41 @@ where
         }
     }
     Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+/// A body that is read part by part.
+pub(crate) struct Reading<B> {
+    body: B,
+    left: u64,
+    patience: Patience,
+    end: Instant,
+}
+
+impl<B> Reading<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    /// Begins to read a body of at most `limit` bytes.
+    pub(crate) fn new(body: B, limit: u64, patience: Patience) -> Self {
+        Self { body, left: limit, patience, end: Instant::now() + patience.whole }
+    }
+
+    /// The next part; `None` at the end.
+    ///
+    /// # Errors
+    /// [`Cut`].
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Cut> {
+        loop {
+            let wait = (Instant::now() + self.patience.idle).min(self.end);
+            let frame = match tokio::time::timeout_at(wait, Pin::new(&mut self.body).frame()).await {
+                Err(_) => return Err(Cut::Slow),
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(_))) => return Err(Cut::Broken),
+                Ok(Some(Ok(frame))) => frame,
+            };
+            let Ok(data) = frame.into_data() else { continue };
+            self.left = self.left.checked_sub(data.len() as u64).ok_or(Cut::TooLarge)?;
+            return Ok(Some(data));
+        }
+    }
 }

@@ -135,8 +135,14 @@ where
     entry.note(|facts| (facts.account, facts.key) = (Some(known.account.id), Some(known.key.id)));
     let settings = &gateway.settings;
     let patience = Patience { idle: settings.body_idle, whole: settings.body };
-    let body = body::of_caller(&headers, body, settings.body_limit, patience).await?;
-    let form = form_of(door, &headers, &body)?;
+    let (body, form) = match door.takes_forms() {
+        false => (body::of_caller(&headers, body, settings.body_limit, patience).await?, None),
+        true => {
+            let spool = settings.spool.as_deref();
+            let form = Form::receive(&headers, body, settings.body_limit, patience, spool).await?;
+            (Bytes::new(), Some(form))
+        }
+    };
     let scan = read(&entrance, &body, form.as_ref())?;
     entry.note(|facts| (facts.model, facts.stream) = (Some(scan.model.clone()), scan.stream));
     let way = admission::way(gateway, &known, door, &scan.model)?;
@@ -232,18 +238,6 @@ where
         }
     };
     Ok(Answer { status, headers, body })
-}
-
-/// The form of a request, where the door takes one.
-fn form_of(door: Door, headers: &HeaderMap, body: &Bytes) -> Result<Option<Form>, Refusal> {
-    if !door.takes_forms() {
-        return Ok(None);
-    }
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.to_ascii_lowercase().starts_with("multipart/form-data") {
-        return Err(Refusal::InvalidRequest("the request body must be multipart/form-data".to_owned()));
-    }
-    Form::read(kind, body).map(Some)
 }
 
 fn read(entrance: &Entrance, body: &[u8], form: Option<&Form>) -> Result<Scan, Refusal> {

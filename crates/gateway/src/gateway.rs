@@ -1,6 +1,6 @@
 //! The gateway: its parts, and how it learns what others have changed.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use ledger::Ledger;
@@ -37,6 +37,8 @@ const COUNTING: usize = 2;
 pub struct Settings {
     /// Largest body of a model request, in bytes.
     pub body_limit: u64,
+    /// Where large files of forms lie while their request lasts; in memory without it.
+    pub spool: Option<PathBuf>,
     /// Longest pause between two parts of a request body.
     pub body_idle: Duration,
     /// Longest time for a whole request body.
@@ -79,6 +81,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             body_limit: 32 << 20,
+            spool: None,
             body_idle: Duration::from_secs(30),
             body: Duration::from_secs(600),
             connect: Duration::from_secs(5),

@@ -46,6 +46,7 @@ pub mod second_factor;
 mod sent;
 pub mod sessions;
 mod sign_in_limit;
+mod spool;
 pub mod system;
 pub mod tokens;
 pub mod top_ups;

@@ -18,6 +18,7 @@ use wire::{
 use crate::{
     attempt::Request,
     door::Door,
+    form::Payload,
     provider::{Speech, Style},
     routing::Channel,
     upstream::Outgoing,
@@ -37,7 +38,7 @@ const DROPPED: &str = "x-apsis-dropped";
 pub(crate) struct Sent {
     /// Behind the base URL, with its query.
     pub(crate) path: String,
-    pub(crate) body: Bytes,
+    pub(crate) body: Payload,
     /// Of which kind it is.
     kind: HeaderValue,
     /// How the upstream speaks, where that is not how the caller speaks.
@@ -83,7 +84,13 @@ pub(crate) fn say(request: &Request<'_>, channel: &Channel) -> Result<Said, Refu
                 }));
             }
             let body = hosted(request, channel, path, edit(body, scan, edits), true)?;
-            Ok(Said::Sent(Sent { path: path_of(path), body, kind: JSON, from: None, dropped: Vec::new() }))
+            Ok(Said::Sent(Sent {
+                path: path_of(path),
+                body: body.into(),
+                kind: JSON,
+                from: None,
+                dropped: Vec::new(),
+            }))
         }
         Some(Speech::Converted(dialect, path)) => {
             let caller = entrance.door.dialect().unwrap_or(Dialect::Chat);
@@ -98,7 +105,8 @@ pub(crate) fn say(request: &Request<'_>, channel: &Channel) -> Result<Said, Refu
                 .map_err(|error| Refusal::InvalidRequest(error.to_string()))?;
             let body = hosted(request, channel, path, converted.body, false)?;
             let path = path_of(path, model, dialect == Dialect::Google && scan.stream);
-            Ok(Said::Sent(Sent { path, body, kind: JSON, from: Some(dialect), dropped: converted.dropped }))
+            let (body, dropped) = (body.into(), converted.dropped);
+            Ok(Said::Sent(Sent { path, body, kind: JSON, from: Some(dialect), dropped }))
         }
         Some(Speech::Counted) => Ok(Said::Known(count(request))),
         None => Err(Refusal::Internal),

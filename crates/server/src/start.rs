@@ -119,6 +119,9 @@ async fn start(config: &Config, dir: &DataDir, demo: bool, tracker: &TaskTracker
         .await
         .with_context(|| format!("cannot open the journal in {}", dir.path.join("journal").display()))?;
     let mut settings = settings(config)?;
+    let spool = dir.path.join("spool");
+    std::fs::create_dir_all(&spool).with_context(|| format!("cannot make {}", spool.display()))?;
+    settings.spool = Some(spool);
     if demo.is_some() {
         settings.dial = settings.dial.with_loopback();
     }
@@ -182,6 +185,7 @@ pub(crate) fn journal(config: &Config, dir: &DataDir) -> anyhow::Result<Options>
 pub(crate) fn settings(config: &Config) -> anyhow::Result<Settings> {
     Ok(Settings {
         body_limit: config.get("limits.model_body")?,
+        spool: None,
         body_idle: config.time("timeouts.body_idle")?,
         body: config.time("timeouts.body")?,
         connect: config.time("timeouts.connect")?,

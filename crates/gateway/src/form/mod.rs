@@ -1,73 +1,122 @@
 //! Forms with files: `multipart/form-data`.
+//!
+//! A form is taken apart as it comes in: texts are kept, files go into a spool, so a request has never more than a little of
+//! them in memory. It is written anew, from what was read and nothing else, so that nobody reads another form in it; and as
+//! often as there are channels to try.
 
-use std::{collections::HashMap, ops::Range};
+mod head;
+mod payload;
+mod read;
 
-use bytes::{Bytes, BytesMut};
-use http::HeaderValue;
-use memchr::memmem;
+use std::path::Path;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
+use hyper::body::Body;
 use model::refusal::Refusal;
 use wire::request::Scan;
 
+pub(crate) use self::payload::{Payload, PayloadBody};
+use self::{
+    head::{Head, malformed},
+    read::Reader,
+};
+use crate::{
+    body::{self, Patience, Reading},
+    spool::{Piece, Spool, Writer},
+};
+
 /// Most answers to one request.
 const MOST_CHOICES: u64 = 128;
-/// Most fields of a form.
-const MOST_FIELDS: usize = 64;
 
-/// A form, as ranges of the body that it came in.
+/// A form that has come in.
 pub(crate) struct Form {
-    body: Bytes,
     /// What stands between two fields where the form is written again: nobody could have written it into a field.
     boundary: String,
     fields: Vec<Field>,
+    files: Spool,
 }
 
 struct Field {
-    name: String,
-    file: Option<String>,
-    kind: Option<String>,
-    content: Range<usize>,
+    head: Head,
+    content: Content,
 }
 
-fn malformed() -> Refusal {
-    Refusal::InvalidRequest("the request body is not the form that its head says".to_owned())
+enum Content {
+    Text(Bytes),
+    /// A place in the spool, and its first bytes.
+    File {
+        at: u64,
+        length: u64,
+        beginning: Bytes,
+    },
+}
+
+/// A file of a form.
+pub(crate) struct File<'a> {
+    /// Its first bytes.
+    pub(crate) beginning: &'a [u8],
+    /// How many there are.
+    pub(crate) length: u64,
+}
+
+/// Whether a request says that it is a form.
+pub(crate) fn is_said(headers: &HeaderMap) -> bool {
+    kind(headers).to_ascii_lowercase().starts_with("multipart/form-data")
+}
+
+fn kind(headers: &HeaderMap) -> &str {
+    headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default()
 }
 
 impl Form {
-    /// Takes a body of this `Content-Type` apart.
+    /// Takes a body apart as it comes in. Files that are large go into `directory`.
+    ///
+    /// # Errors
+    /// The refusal that the caller gets.
+    pub(crate) async fn receive<B>(
+        headers: &HeaderMap,
+        body: B,
+        limit: u64,
+        patience: Patience,
+        directory: Option<&Path>,
+    ) -> Result<Self, Refusal>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        if !is_said(headers) {
+            return Err(Refusal::InvalidRequest("the request body must be multipart/form-data".to_owned()));
+        }
+        let mut reader = Reader::new(kind(headers))?;
+        body::must_fit(headers, limit)?;
+        let mut reading = Reading::new(body, limit, patience);
+        let mut spool = Writer::new(directory);
+        let away = |error: std::io::Error| {
+            tracing::error!(%error, "a file of a form cannot be kept");
+            Refusal::Unavailable
+        };
+        while let Some(bytes) = reading.next().await.map_err(|cut| body::refusal(cut, limit))? {
+            reader.push(&bytes, &mut spool)?;
+            spool.relieve().await.map_err(away)?;
+        }
+        Self::of(reader, spool.finish().await.map_err(away)?)
+    }
+
+    /// Takes a body of this `Content-Type` apart that has come in.
     ///
     /// # Errors
     /// It is not framed as its head says.
     pub(crate) fn read(kind: &str, body: &Bytes) -> Result<Self, Refusal> {
-        let boundary = parameters(kind)?.remove("boundary").unwrap_or_default();
-        if !(1..=70).contains(&boundary.len()) {
-            return Err(malformed());
-        }
-        let mark = format!("\r\n--{boundary}");
-        let finder = memmem::Finder::new(mark.as_bytes());
-        let first = format!("--{boundary}");
-        if !body.starts_with(first.as_bytes()) {
-            return Err(malformed());
-        }
-        let mut at = first.len();
-        let mut fields = Vec::new();
-        loop {
-            let rest = body.get(at..).unwrap_or_default();
-            if rest.starts_with(b"--") {
-                break;
-            }
-            if !rest.starts_with(b"\r\n") || fields.len() >= MOST_FIELDS {
-                return Err(malformed());
-            }
-            let head_end = memmem::find(rest, b"\r\n\r\n").ok_or_else(malformed)?;
-            let (head, start) = (at + 2..at + head_end, at + head_end + 4);
-            let length = finder.find(body.get(start..).unwrap_or_default()).ok_or_else(malformed)?;
-            fields.push(Field::read(body, head, start..start + length)?);
-            at = start + length + mark.len();
-        }
+        let (mut reader, mut spool) = (Reader::new(kind)?, Writer::new(None));
+        reader.push(body, &mut spool)?;
+        Self::of(reader, Spool::Memory(spool.in_memory()))
+    }
+
+    fn of(reader: Reader, files: Spool) -> Result<Self, Refusal> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|_| Refusal::Internal)?;
         let boundary = format!("apsis-{:032x}", u128::from_le_bytes(random));
-        Ok(Self { body: body.clone(), boundary, fields })
+        Ok(Self { boundary, fields: reader.finish()?, files })
     }
 
     /// The text of a field that may stand once.
@@ -75,32 +124,40 @@ impl Form {
     /// # Errors
     /// It stands twice, or is a file, or no text.
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Refusal> {
-        let mut found = self.fields.iter().filter(|field| field.name == name);
+        let wrong = || Refusal::InvalidRequest(format!("{name} must be one text"));
+        let mut found = self.fields.iter().filter(|field| field.head.name == name);
         let Some(field) = found.next() else { return Ok(None) };
-        if found.next().is_some() || field.file.is_some() {
-            return Err(Refusal::InvalidRequest(format!("{name} must be one text")));
+        let Content::Text(text) = &field.content else { return Err(wrong()) };
+        if found.next().is_some() {
+            return Err(wrong());
         }
-        let content = self.body.get(field.content.clone()).unwrap_or_default();
-        let text = std::str::from_utf8(content)
-            .map_err(|_| Refusal::InvalidRequest(format!("{name} must be one text")))?;
+        let text = std::str::from_utf8(text).map_err(|_| wrong())?;
         Ok(Some(text.trim().to_owned()))
     }
 
     /// The names of its fields.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.fields.iter().map(|field| field.name.as_str())
+        self.fields.iter().map(|field| field.head.name.as_str())
     }
 
-    /// The files, by the name of their field and with their content.
-    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let files = self.fields.iter().filter(|field| field.file.is_some());
-        files.map(|field| (field.name.as_str(), self.of(&field.content)))
+    /// The files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = File<'_>> {
+        self.fields.iter().filter_map(|field| match &field.content {
+            Content::File { length, beginning, .. } => Some(File { beginning, length: *length }),
+            Content::Text(_) => None,
+        })
     }
 
-    /// Its bytes without those of its files.
-    pub(crate) fn text_bytes(&self) -> u64 {
-        let files: usize = self.files().map(|(_, content)| content.len()).sum();
-        self.body.len().saturating_sub(files) as u64
+    /// Its bytes without those of its files: no text in it is longer.
+    fn text_bytes(&self) -> u64 {
+        let of = |field: &Field| {
+            let Head { name, file, kind } = &field.head;
+            let told =
+                name.len() + file.as_ref().map_or(0, String::len) + kind.as_ref().map_or(0, String::len);
+            let text = if let Content::Text(text) = &field.content { text.len() } else { 0 };
+            (told + text + 64) as u64
+        };
+        self.fields.iter().map(of).sum()
     }
 
     /// What the gateway must know of it.
@@ -136,89 +193,33 @@ impl Form {
         HeaderValue::from_str(&kind).map_err(|_| malformed())
     }
 
-    fn of(&self, range: &Range<usize>) -> &[u8] {
-        self.body.get(range.clone()).unwrap_or_default()
-    }
-
-    /// The form with these texts in their fields, whether it had them or not. It is written anew, from what was read and
-    /// nothing else, so that nobody reads another form in it.
-    pub(crate) fn with(&self, texts: &[(&str, &str)]) -> Bytes {
-        let longer: usize = texts.iter().map(|(name, text)| name.len() + text.len() + 160).sum();
-        let mut out = BytesMut::with_capacity(self.body.len() + longer + 64 * self.fields.len());
-        let mut write = |name: &str, file: Option<&str>, kind: Option<&str>, content: &[u8]| {
+    /// The form with these texts in their fields, whether it had them or not.
+    pub(crate) fn with(&self, texts: &[(&str, &str)]) -> Payload {
+        let mut pieces = Vec::with_capacity(3 * self.fields.len() + 1);
+        let mut write = |name: &str, file: Option<&str>, kind: Option<&str>, content: Piece| {
             let file = file.map(|file| format!("; filename=\"{file}\"")).unwrap_or_default();
             let kind = kind.map(|kind| format!("\r\nContent-Type: {kind}")).unwrap_or_default();
             let head = format!(
                 "--{}\r\nContent-Disposition: form-data; name=\"{name}\"{file}{kind}\r\n\r\n",
                 self.boundary
             );
-            for piece in [head.as_bytes(), content, b"\r\n"] {
-                out.extend_from_slice(piece);
-            }
+            pieces.extend([Piece::Bytes(head.into()), content, Piece::Bytes(Bytes::from_static(b"\r\n"))]);
         };
-        for field in &self.fields {
-            let text = texts.iter().find(|(name, _)| *name == field.name);
-            let content = text.map_or_else(|| self.of(&field.content), |(_, text)| text.as_bytes());
-            write(&field.name, field.file.as_deref(), field.kind.as_deref(), content);
-        }
-        let has = |name: &str| self.fields.iter().any(|field| field.name == name);
-        for (name, text) in texts.iter().filter(|(name, _)| !has(name)) {
-            write(name, None, None, text.as_bytes());
-        }
-        out.extend_from_slice(format!("--{}--\r\n", self.boundary).as_bytes());
-        out.freeze()
-    }
-}
-
-impl Field {
-    fn read(body: &Bytes, head: Range<usize>, content: Range<usize>) -> Result<Self, Refusal> {
-        let text = std::str::from_utf8(body.get(head).unwrap_or_default()).map_err(|_| malformed())?;
-        let (mut disposition, mut kind) = (None, None);
-        for line in text.split("\r\n") {
-            let (name, value) = line.split_once(':').ok_or_else(malformed)?;
-            let kept = match name.trim().to_ascii_lowercase().as_str() {
-                "content-disposition" => &mut disposition,
-                "content-type" => &mut kind,
-                _ => continue,
+        let bytes = |text: &str| Piece::Bytes(Bytes::copy_from_slice(text.as_bytes()));
+        for Field { head, content } in &self.fields {
+            let text = texts.iter().find(|(name, _)| *name == head.name);
+            let content = match (text, content) {
+                (Some((_, text)), _) => bytes(text),
+                (None, Content::Text(text)) => Piece::Bytes(text.clone()),
+                (None, Content::File { at, length, .. }) => self.files.piece(*at, *length),
             };
-            // Of two, others could take the other one.
-            if kept.replace(value.trim().to_owned()).is_some() {
-                return Err(malformed());
-            }
+            write(&head.name, head.file.as_deref(), head.kind.as_deref(), content);
         }
-        let mut told = parameters(&disposition.ok_or_else(malformed)?)?;
-        let name = told.remove("name").ok_or_else(malformed)?;
-        Ok(Self { name, file: told.remove("filename"), kind, content })
-    }
-}
-
-/// The parameters of a header, with or without quotes. What could be read in two ways is refused: one that stands twice or is
-/// written in an extended form, escapes, and characters that no name needs.
-fn parameters(value: &str) -> Result<HashMap<String, String>, Refusal> {
-    let mut found = HashMap::new();
-    if value.chars().any(|character| character.is_control() || character == '\\') {
-        return Err(malformed());
-    }
-    let mut rest = value.split_once(';').map_or("", |(_, rest)| rest).trim();
-    while !rest.is_empty() {
-        let (name, behind) = rest.split_once('=').ok_or_else(malformed)?;
-        let behind = behind.trim_start();
-        let (text, next) = match behind.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').ok_or_else(malformed)?,
-            None => behind.split_at(behind.find(';').unwrap_or(behind.len())),
-        };
-        let name = name.trim().to_ascii_lowercase();
-        // Beside its plain form a file's name may have an extended one, which nobody here needs.
-        if name.ends_with('*') && name != "filename*" || found.insert(name, text.trim().to_owned()).is_some()
-        {
-            return Err(malformed());
+        let has = |name: &str| self.fields.iter().any(|field| field.head.name == name);
+        for (name, text) in texts.iter().filter(|(name, _)| !has(name)) {
+            write(name, None, None, bytes(text));
         }
-        let next = next.trim_start();
-        rest = match next.strip_prefix(';') {
-            Some(next) => next.trim_start(),
-            None if next.is_empty() => next,
-            None => return Err(malformed()),
-        };
+        pieces.push(Piece::Bytes(format!("--{}--\r\n", self.boundary).into()));
+        Payload::of(pieces)
     }
-    Ok(found)
 }

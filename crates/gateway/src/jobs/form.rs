@@ -6,7 +6,10 @@ use model::refusal::Refusal;
 use serde_json::{Map, Value};
 
 use super::said::asked_seconds;
-use crate::{exchange::MAX_MODEL, form::Form};
+use crate::{
+    exchange::MAX_MODEL,
+    form::{Form, Payload},
+};
 
 /// What is made when the caller does not say for how long. It is written into the request, so that the upstream makes what
 /// is held.
@@ -55,7 +58,7 @@ impl Asked {
     }
 
     /// The request as an upstream gets it, under its own name of the model, and of which kind it is.
-    pub(super) fn said(&self, model: &str) -> Result<(HeaderValue, Bytes), Refusal> {
+    pub(super) fn said(&self, model: &str) -> Result<(HeaderValue, Payload), Refusal> {
         match &self.shape {
             Shape::Json(members) => {
                 let mut members = members.clone();
@@ -65,7 +68,7 @@ impl Asked {
                     *seconds = SECONDS.into();
                 }
                 let body = Bytes::from(Value::Object(members).to_string());
-                Ok((HeaderValue::from_static("application/json"), body))
+                Ok((HeaderValue::from_static("application/json"), body.into()))
             }
             Shape::Form(form) => {
                 let seconds = form.text("seconds")?.unwrap_or_else(|| SECONDS.to_owned());
@@ -164,9 +167,9 @@ mod tests {
         let asked = of("application/json", r#"{"prompt": "p", "model": "m"}"#).unwrap();
         assert_eq!((asked.model.as_str(), asked.seconds), ("m", 4));
         let (_, body) = asked.said("theirs").unwrap();
-        assert_eq!(body, r#"{"prompt":"p","model":"theirs","seconds":"4"}"#);
+        assert_eq!(body.whole().unwrap(), r#"{"prompt":"p","model":"theirs","seconds":"4"}"#);
         let asked = of("application/json", r#"{"model": "m", "seconds": 12}"#).unwrap();
-        assert_eq!(asked.said("m").unwrap().1, r#"{"model":"m","seconds":12}"#);
+        assert_eq!(asked.said("m").unwrap().1.whole().unwrap(), r#"{"model":"m","seconds":12}"#);
         assert_eq!(asked.seconds, 12);
     }
 
@@ -175,7 +178,7 @@ mod tests {
         let asked = of("multipart/form-data; boundary=x", FORM).unwrap();
         assert_eq!((asked.model.as_str(), asked.seconds), ("m", 4));
         let (kind, body) = asked.said("theirs").unwrap();
-        let text = String::from_utf8(body.to_vec()).unwrap();
+        let text = String::from_utf8(body.whole().unwrap().to_vec()).unwrap();
         let again = of(kind.to_str().unwrap(), &text).unwrap();
         assert_eq!((again.model.as_str(), again.seconds), ("theirs", 4));
         assert!(

@@ -117,7 +117,7 @@ where
     let order = Order { call, price: &way.price, model: &model, seconds };
     let hold = order.hold(gateway, order.context(&channel, &stage.group, stage.ratio, 1)).await?;
     let body = Bytes::from(Value::Object(members).to_string());
-    let content = Some((HeaderValue::from_static("application/json"), body));
+    let content = Some((HeaderValue::from_static("application/json"), body.into()));
     let at = path(&channel, Some((&earlier.upstream, "/remix")));
     let sent = match at {
         Some(at) => {

@@ -22,7 +22,7 @@ const BACK: [HeaderName; 4] = [
 ];
 
 /// The headers that go to the upstream.
-pub(super) fn onward(channel: &Channel, caller: &HeaderMap, native: bool, length: usize) -> HeaderMap {
+pub(super) fn onward(channel: &Channel, caller: &HeaderMap, native: bool, length: u64) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     for name in ONWARD.into_iter().chain(OF_DIALECTS.into_iter().filter(|_| native)) {

@@ -20,6 +20,7 @@ use ureq_proto::{
 };
 
 use super::{pool::Pool, stream::Stream, target::Origin};
+use crate::form::Payload;
 
 /// Largest head of an answer, and largest line between two chunks of it, in bytes.
 const HEAD: usize = 64 << 10;
@@ -66,7 +67,7 @@ impl Connection {
     pub(super) async fn send(
         mut self,
         request: Request<()>,
-        body: &Bytes,
+        body: &Payload,
         home: Home,
     ) -> Result<Response<Http1Body>, Broken> {
         let size: usize =
@@ -80,7 +81,9 @@ impl Connection {
         head.truncate(written);
         let mut call = match call.proceed()? {
             Some(SendRequestResult::SendBody(mut sending)) => {
-                sending.consume_direct_write(body.len())?;
+                sending.consume_direct_write(
+                    usize::try_from(body.len()).map_err(|_| broken(io::ErrorKind::InvalidInput))?,
+                )?;
                 sending.proceed()
             }
             Some(SendRequestResult::RecvResponse(receiving)) => Some(receiving),
@@ -128,12 +131,22 @@ impl Connection {
         Ok(response.map(|()| Http1Body(body)))
     }
 
-    async fn write(&mut self, mut head: Vec<u8>, body: &Bytes) -> io::Result<()> {
-        if body.len() <= JOINED {
-            head.extend_from_slice(body);
-            self.stream.write_all(&head).await?;
-        } else {
-            self.stream.write_all_buf(&mut Buf::chain(head.as_slice(), body.clone())).await?;
+    async fn write(&mut self, mut head: Vec<u8>, body: &Payload) -> io::Result<()> {
+        match body {
+            Payload::Whole(body) if body.len() <= JOINED => {
+                head.extend_from_slice(body);
+                self.stream.write_all(&head).await?;
+            }
+            Payload::Whole(body) => {
+                self.stream.write_all_buf(&mut Buf::chain(head.as_slice(), body.clone())).await?;
+            }
+            Payload::Pieces(_) => {
+                self.stream.write_all(&head).await?;
+                let mut parts = body.parts();
+                while let Some(part) = parts.next().await? {
+                    self.stream.write_all(&part).await?;
+                }
+            }
         }
         self.stream.flush().await
     }

@@ -51,6 +51,7 @@ use self::{
 };
 use crate::{
     body::{self, Cut, Patience},
+    form::Payload,
     gateway::Settings,
     routing::{Channel, UpstreamFailure, retry_after as rest},
 };
@@ -115,11 +116,14 @@ impl Upstream {
         let mut headers: HeaderMap = fixed
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
-        let body = content.map_or_else(Bytes::new, |(kind, body)| {
-            headers.insert(header::CONTENT_TYPE, kind);
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-            body
-        });
+        let body = content.map_or_else(
+            || Payload::from(Bytes::new()),
+            |(kind, body)| {
+                headers.insert(header::CONTENT_TYPE, kind);
+                headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+                body
+            },
+        );
         self.send_in_time(channel, Sending { method, path, headers, body }, limit).await
     }
 
@@ -148,9 +152,11 @@ impl Upstream {
         match &channel.secret {
             Secret::None => {}
             Secret::Header(name, value) => drop(headers.insert(name.clone(), value.clone())),
-            Secret::AccessKey(key) => key
-                .sign(&channel.target, method, path, headers, body, self.clock.now())
-                .map_err(|reason| NoAnswer::Credential(reason.to_owned()))?,
+            Secret::AccessKey(key) => {
+                let cannot = |reason: &str| NoAnswer::Credential(reason.to_owned());
+                let whole = body.whole().ok_or_else(|| cannot("only what is in memory can be signed"))?;
+                key.sign(&channel.target, method, path, headers, &whole, self.clock.now()).map_err(cannot)?;
+            }
             Secret::Unusable(reason) => return Err(NoAnswer::Credential((*reason).to_owned())),
             Secret::ServiceAccount(account) => {
                 let given = self.token(channel, account).await?;
@@ -199,7 +205,7 @@ impl Upstream {
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         headers.insert(header::CONTENT_TYPE, form);
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(asked.len()));
-        let sending = Sending { method: Method::POST, path, headers, body: asked };
+        let sending = Sending { method: Method::POST, path, headers, body: asked.into() };
         let answer = self.send_for_ever(&account.endpoint, sending).await;
         let (head, body) = answer?.into_parts();
         let patience = Patience { idle: TOKEN, whole: TOKEN };
@@ -294,7 +300,7 @@ impl Upstream {
 pub(crate) struct Outgoing<'a> {
     /// Behind the base URL, with its query.
     pub(crate) path: &'a str,
-    pub(crate) body: Bytes,
+    pub(crate) body: Payload,
     /// Of which kind it is.
     pub(crate) kind: HeaderValue,
     /// Whether it is in the caller's own dialect.
@@ -307,7 +313,7 @@ pub(crate) struct Ask<'a> {
     /// Behind the base URL, with its query.
     pub(crate) path: &'a str,
     /// The body, and of which kind it is.
-    pub(crate) content: Option<(HeaderValue, Bytes)>,
+    pub(crate) content: Option<(HeaderValue, Payload)>,
 }
 
 /// A request as it goes out.
@@ -316,7 +322,7 @@ struct Sending {
     method: Method,
     path: PathAndQuery,
     headers: HeaderMap,
-    body: Bytes,
+    body: Payload,
 }
 
 impl Sending {

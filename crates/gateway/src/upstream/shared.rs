@@ -12,13 +12,12 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{Request, Response, Uri};
-use http_body_util::Full;
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use super::{Sending, chain, stream::Stream, target::Target};
+use crate::form::PayloadBody;
 
 /// Bytes of one answer that may be on their way to a caller who does not read them.
 const STREAM_WINDOW: u32 = 256 << 10;
@@ -29,7 +28,7 @@ const CONNECTION_WINDOW: u32 = 256 << 20;
 /// A share of a connection. Each request has one until its answer has been read; the pool has one more.
 #[derive(Clone)]
 pub(super) struct Shared {
-    sender: http2::SendRequest<Full<Bytes>>,
+    sender: http2::SendRequest<PayloadBody>,
     /// Requests that the upstream takes at a time.
     most: Arc<AtomicUsize>,
     shares: Arc<()>,
@@ -95,7 +94,7 @@ impl Shared {
         let uri =
             Uri::builder().scheme(target.scheme()).authority(target.authority.clone()).path_and_query(path);
         let no_address = |error| Unanswered { closed: false, error: io::Error::other(error) };
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(body.body());
         *request.method_mut() = method;
         *request.uri_mut() = uri.build().map_err(no_address)?;
         *request.headers_mut() = headers;

@@ -160,6 +160,7 @@ impl App {
         let root = store.create_root("setup", now()).await.unwrap().unwrap();
         let mut settings = Settings::default();
         settings.dial = settings.dial.with_loopback();
+        settings.spool = Some(dir.path().to_owned());
         adjust(&mut settings);
         let tracker = TaskTracker::new();
         let parts = Parts { store: store.clone(), ledger: Arc::clone(&ledger), clock, settings };

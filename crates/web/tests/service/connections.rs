@@ -14,7 +14,7 @@ use crate::app::{App, question};
 use crate::realtime::Talk;
 
 /// A certificate authority of our own in PEM, and what a server needs that it has certified.
-fn certified(alpn: &[&str]) -> (String, Arc<ServerConfig>) {
+pub(crate) fn certified(alpn: &[&str]) -> (String, Arc<ServerConfig>) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();

@@ -19,6 +19,7 @@ mod edges;
 mod exactness;
 mod failures;
 mod forbidden;
+mod forms;
 mod jobs;
 mod keys;
 mod logs;
