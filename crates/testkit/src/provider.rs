@@ -39,7 +39,7 @@ use crate::{
     google, images, messages, moderations, realtime, rerank, responses,
     service_account::{self, Tokens},
     sigv4,
-    vendor::Vendor,
+    vendor::{self, Vendor},
     videos::Jobs,
 };
 
@@ -294,7 +294,7 @@ impl Exchange {
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let in_flight = InFlight::new(&state);
     let (mut parts, body) = request.into_parts();
-    through_gateway(&mut parts);
+    vendor::through_gateway(&mut parts);
     let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
     let query = parts.uri.query().unwrap_or_default();
     if state.recording.load(Ordering::Acquire) {
@@ -348,24 +348,6 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         Ok(place) => enter(place, parts, exchange, form.as_ref(), &state.jobs),
         Err(vendor) => unknown(vendor),
     })
-}
-
-/// The paths of all vendors below `/gateway` are those of a gateway, which takes one kind of credential for all of them.
-fn through_gateway(parts: &mut Parts) {
-    let Some(rest) = parts.uri.path_and_query().and_then(|path| path.as_str().strip_prefix("/gateway"))
-    else {
-        return;
-    };
-    let Ok(uri) = rest.parse() else { return };
-    parts.uri = uri;
-    let bearer = parts
-        .headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    if let Some(key) = bearer.and_then(|key| HeaderValue::from_str(key).ok()) {
-        parts.headers.insert("x-api-key", key.clone());
-        parts.headers.insert("x-goog-api-key", key);
-    }
 }
 
 fn enter(place: Place, parts: Parts, exchange: Exchange, form: Option<&Form>, jobs: &Jobs) -> Response<Body> {

@@ -1,6 +1,6 @@
 //! Whose paths these are: the credential that each vendor wants, and how it refuses.
 
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts};
 
 use crate::{
     Script,
@@ -101,5 +101,23 @@ impl Vendor {
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
         Some(bytes(status, "application/json", body))
+    }
+}
+
+/// The paths of all vendors below `/gateway` are those of a gateway, which takes one kind of credential for all of them.
+pub(crate) fn through_gateway(parts: &mut Parts) {
+    let Some(rest) = parts.uri.path_and_query().and_then(|path| path.as_str().strip_prefix("/gateway"))
+    else {
+        return;
+    };
+    let Ok(uri) = rest.parse() else { return };
+    parts.uri = uri;
+    let bearer = parts
+        .headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    if let Some(key) = bearer.and_then(|key| HeaderValue::from_str(key).ok()) {
+        parts.headers.insert("x-api-key", key.clone());
+        parts.headers.insert("x-goog-api-key", key);
     }
 }

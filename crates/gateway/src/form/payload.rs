@@ -57,10 +57,11 @@ impl Payload {
 
     /// Its parts, one after the other.
     pub(crate) fn parts(&self) -> Parts {
-        match self {
-            Self::Whole(bytes) => Parts(vec![Piece::Bytes(bytes.clone())].into_iter(), None),
-            Self::Pieces(pieces) => Parts(pieces.to_vec().into_iter(), None),
-        }
+        let pieces = match self {
+            Self::Whole(bytes) => Arc::from([Piece::Bytes(bytes.clone())]),
+            Self::Pieces(pieces) => Arc::clone(pieces),
+        };
+        Parts { pieces, next: 0, piece: None }
     }
 
     /// As the body of a request.
@@ -79,7 +80,12 @@ impl Payload {
 }
 
 /// The parts of a payload.
-pub(crate) struct Parts(std::vec::IntoIter<Piece>, Option<Piece>);
+pub(crate) struct Parts {
+    pieces: Arc<[Piece]>,
+    next: usize,
+    /// What is left of the piece before.
+    piece: Option<Piece>,
+}
 
 impl Parts {
     /// The next one; `None` at the end.
@@ -88,13 +94,14 @@ impl Parts {
     /// The file cannot be read.
     pub(crate) async fn next(&mut self) -> io::Result<Option<Bytes>> {
         loop {
-            if let Some(piece) = &mut self.1
+            if let Some(piece) = &mut self.piece
                 && let Some(bytes) = piece.take().await?
             {
                 return Ok(Some(bytes));
             }
-            self.1 = self.0.next();
-            if self.1.is_none() {
+            self.piece = self.pieces.get(self.next).cloned();
+            self.next += 1;
+            if self.piece.is_none() {
                 return Ok(None);
             }
         }

@@ -3,8 +3,10 @@
 use std::{net::IpAddr, sync::Arc};
 
 use http::HeaderMap;
+use ledger::Hold;
 use model::{clock::Timestamp, refusal::Refusal};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use store::ModelPrice;
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use wire::{realtime::Format, request::Scan};
@@ -125,26 +127,31 @@ async fn tell(gateway: &Arc<Gateway>, question: Question) -> Result<Accepted, Re
         return Err(bill.refuse(hold, Refusal::Unavailable));
     }
     bill.first_byte();
-    let price = &way.price;
-    // Reasoning is charged but not seen while it passes, so it cannot be followed in steps.
-    let step = if price.reasoning { price.max_output } else { gateway.settings.stream_step.max(2) };
-    let meter = Meter::new(bill.tariff.clone(), price.image_tokens.unwrap_or(IMAGE));
     let payer = Payer {
         gateway: Arc::clone(gateway),
-        known: Arc::clone(&known),
+        known,
         snapshot: way.snapshot,
         context: hold.context().clone(),
     };
-    let books = Books {
+    let books = books(payer, &way.price, bill, hold);
+    Ok(Accepted { headers: handshake.granted(), session: Session { books, upstream, config } })
+}
+
+/// The books of a session that begins.
+fn books(payer: Payer, price: &ModelPrice, bill: Bill, hold: Hold) -> Books {
+    // Reasoning is charged but not seen while it passes, so it cannot be followed in steps.
+    let steps = payer.gateway.settings.stream_step.max(2);
+    let step = if price.reasoning { price.max_output } else { steps };
+    let meter = Meter::new(bill.tariff.clone(), price.image_tokens.unwrap_or(IMAGE));
+    Books {
+        account: Account::new(bill, Arc::clone(&payer.known), hold),
         payer,
-        account: Account::new(bill, known, hold),
         meter,
         input: Format::LEAST,
         ear: None,
         step: step.min(price.max_output).max(1),
         quiet: watch::Sender::new(true),
-    };
-    Ok(Accepted { headers: handshake.granted(), session: Session { books, upstream, config } })
+    }
 }
 
 /// How large messages may be.

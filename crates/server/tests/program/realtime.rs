@@ -24,7 +24,7 @@ async fn until(socket: &mut WebSocketStream<TcpStream>, kind: &str) -> Value {
     loop {
         let Some(Ok(Message::Text(text))) = socket.next().await else { panic!("it ended before {kind}") };
         let event: Value = serde_json::from_str(&text).unwrap();
-        if event["type"] == kind {
+        if event.get("type").is_some_and(|found| found == kind) {
             return event;
         }
     }
