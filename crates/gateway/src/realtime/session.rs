@@ -11,7 +11,7 @@ use parking_lot::Mutex as Cell;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{Mutex, watch},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_tungstenite::{
     WebSocketStream,
@@ -31,6 +31,8 @@ use super::{
 };
 use crate::{gateway::Settings, upstream::Socket};
 
+/// How long the last words of an upstream are waited for that takes nothing more.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long the other side is waited for after a goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -84,7 +86,6 @@ impl Session {
         };
         let late = Instant::now() + room.settings.answer;
         let end = tokio::select! {
-            biased;
             end = room.down(&mut from_upstream) => end,
             end = room.up(&mut from_caller, &mut to_upstream) => end,
             () = room.idle() => End::Idle,
@@ -151,7 +152,11 @@ where
             };
             match timeout(self.settings.idle, to.send(message)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(_)) => return End::Broke(Refusal::UpstreamError),
+                Ok(Err(_)) => {
+                    // It has closed, and what it said at last is about to be read.
+                    sleep(LAST_WORDS).await;
+                    return End::Broke(Refusal::UpstreamError);
+                }
                 Err(_) => return End::Broke(Refusal::UpstreamTimeout),
             }
         }
