@@ -33,7 +33,7 @@ use crate::{
     key_cache::Known,
     measure,
     pieces::Pieces,
-    relay::Relay,
+    relay::{self, Relay},
     routing::{Attempt, Attempts, Next, UpstreamFailure},
 };
 
@@ -75,7 +75,7 @@ pub struct AnswerBody(Inner);
 
 enum Inner {
     Whole(Full<Bytes>),
-    Stream(Box<Relay>),
+    Stream(Option<Box<Relay>>),
 }
 
 impl Body for AnswerBody {
@@ -91,14 +91,15 @@ impl Body for AnswerBody {
                 let Poll::Ready(frame) = Pin::new(body).poll_frame(context) else { return Poll::Pending };
                 Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})))
             }
-            Inner::Stream(relay) => Pin::new(&mut **relay).poll_frame(context),
+            Inner::Stream(Some(relay)) => Pin::new(&mut **relay).poll_frame(context),
+            Inner::Stream(None) => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Inner::Whole(body) => body.is_end_stream(),
-            Inner::Stream(relay) => relay.is_end_stream(),
+            Inner::Stream(relay) => relay.as_ref().is_none_or(|relay| relay.is_end_stream()),
         }
     }
 
@@ -106,6 +107,16 @@ impl Body for AnswerBody {
         match &self.0 {
             Inner::Whole(body) => body.size_hint(),
             Inner::Stream(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        if let Inner::Stream(relay) = &mut self.0
+            && let Some(relay) = relay.take()
+        {
+            relay::left(relay);
         }
     }
 }
@@ -234,7 +245,7 @@ where
             let (held, most) = if door.limits_output() { (output, most) } else { (u64::MAX, u64::MAX) };
             let upstream = (upstream, Pieces::of(&passage));
             let relay = Relay::new(bill, hold, upstream, passage, held, most);
-            AnswerBody(Inner::Stream(Box::new(relay)))
+            AnswerBody(Inner::Stream(Some(Box::new(relay))))
         }
     };
     Ok(Answer { status, headers, body })

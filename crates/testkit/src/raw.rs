@@ -23,6 +23,8 @@ pub enum Act {
     Endless(Bytes, Duration),
     /// Says nothing more, until the other side closes.
     Stall,
+    /// Says nothing until [`Raw::release`].
+    Wait,
     /// Resets the connection.
     Reset,
     /// Closes the connection in order.
@@ -43,6 +45,7 @@ struct State {
     accepted: watch::Sender<usize>,
     open: watch::Sender<usize>,
     requests: watch::Sender<usize>,
+    released: watch::Sender<bool>,
 }
 
 /// A running provider that plays the same acts on each connection, from the first again when they are over. It ends when it
@@ -70,7 +73,7 @@ impl Raw {
         let address = listener.local_addr()?;
         let (accepted, open, requests) =
             (watch::Sender::new(0), watch::Sender::new(0), watch::Sender::new(0));
-        let state = Arc::new(State { acts, accepted, open, requests });
+        let state = Arc::new(State { acts, accepted, open, requests, released: watch::Sender::new(false) });
         let task = tokio::spawn(accept(listener, Arc::clone(&state)));
         Ok(Self { address, state, task })
     }
@@ -85,6 +88,11 @@ impl Raw {
     #[must_use]
     pub fn accepted(&self) -> watch::Receiver<usize> {
         self.state.accepted.subscribe()
+    }
+
+    /// Goes on wherever it waits, from now on.
+    pub fn release(&self) {
+        self.state.released.send_replace(true);
     }
 
     /// How many connections are open.
@@ -153,6 +161,15 @@ async fn play(mut stream: TcpStream, state: &State) -> io::Result<()> {
             Act::Stall => loop {
                 more(&mut stream, &mut kept).await?;
             },
+            Act::Wait => {
+                let mut released = state.released.subscribe();
+                tokio::select! {
+                    waited = released.wait_for(|released| *released) => {
+                        waited.map_err(io::Error::other)?;
+                    }
+                    gone = async { loop { more(&mut stream, &mut kept).await? } } => return gone,
+                }
+            }
             Act::Reset => return stream.set_zero_linger(),
             Act::Close => return stream.shutdown().await,
         }

@@ -1,7 +1,8 @@
 //! What is charged where it is not the tokens of an answer, and that every record explains itself.
 
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use testkit::Script;
+use testkit::{Act, Raw, Script};
 
 use crate::app::{App, Reply};
 
@@ -324,4 +325,63 @@ async fn tools_and_terms_are_held_and_limited() {
         "at twice the price half is affordable: {limited}"
     );
     app.verified().await;
+}
+
+/// What follows a finished answer is what it used, reasoning included; a caller cannot save it by leaving before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_leaves_behind_the_last_word_pays_for_what_was_thought() {
+    for (finished, units) in [(true, 3 + 90), (false, 3)] {
+        let app = App::start().await;
+        let event = |data: Value| format!("data: {data}\n\n");
+        let chunk = |delta: Value, end: Value| {
+            event(json!({"id": "c", "choices": [{"index": 0, "delta": delta, "finish_reason": end}]}))
+        };
+        let mut text = chunk(json!({"content": "twelve bytes"}), Value::Null);
+        if finished {
+            text += &chunk(json!({}), "stop".into());
+        }
+        let usage =
+            event(json!({"id": "c", "choices": [], "usage": {"prompt_tokens": 0, "completion_tokens": 93,
+            "completion_tokens_details": {"reasoning_tokens": 90}, "total_tokens": 93}}));
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+        let acts = [
+            Act::Request,
+            Act::send(head),
+            Act::send(text),
+            Act::Wait,
+            Act::send(usage),
+            Act::send("data: [DONE]\n\n"),
+        ];
+        let raw = Raw::start([acts.as_slice(), &[Act::Close]].concat()).await.unwrap();
+        let body =
+            json!({"name": "raw", "base_url": raw.url(), "key": "sk-upstream-secret", "models": ["thinker"]});
+        let made = app.manage("POST", "/api/channel/", Some(body)).await;
+        assert_eq!(made.json()["success"], true, "{}", made.text());
+        app.price("thinker", 0, 1_000_000, 0).await;
+        let body = json!({"model": "thinker", "stream": true, "messages": []}).to_string();
+        let response = app.send("POST", "/v1/chat/completions", &[("x-api-key", &app.key)], body).await;
+        let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+        let mut answer = response.into_body();
+        let last = if finished { "\"stop\"" } else { "twelve" };
+        let mut got = String::new();
+        while !got.contains(last) {
+            got += &String::from_utf8_lossy(&answer.frame().await.unwrap().unwrap().into_data().unwrap());
+        }
+        drop(answer);
+        if !finished {
+            // The upstream's work ends at once.
+            raw.open().wait_for(|open| *open == 0).await.unwrap();
+        }
+        raw.release();
+        let path = format!("/api/log/self?request_id={id}");
+        let record = loop {
+            let found = app.manage("GET", &path, None).await.json();
+            if found["data"]["total"] == 1 {
+                break found["data"]["items"][0].clone();
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!((&record["quota"], &record["status"]), (&json!(units), &json!(499)), "{record}");
+        app.verified().await;
+    }
 }

@@ -1,6 +1,9 @@
 //! What is known of models, lists of models, and prices to come.
 
-use model::{id::PriceId, price::ListedRates};
+use model::{
+    id::PriceId,
+    price::{ListedRates, Ratio, Term, TermRatio, Tool, ToolRate, UnitsPerMillion},
+};
 use store::{Imported, Leaps, Listing, ModelFacts, NewPrice, Page, StoreError};
 
 use crate::fixture::at;
@@ -104,6 +107,8 @@ async fn a_price_keeps_what_its_columns_do_not_say() {
         per_second: 12,
         per_image: 13,
         image_tokens: Some(14),
+        tools: vec![ToolRate { tool: Tool::WebSearch, rate: UnitsPerMillion(15) }],
+        terms: vec![TermRatio { term: Term::Priority, ratio: Ratio(2_000_000) }],
         ..price("a", 0)
     };
     let id = fixture.store.put_price(&new, Leaps::Confirmed, at(1)).await.unwrap();

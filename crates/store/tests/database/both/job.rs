@@ -52,14 +52,8 @@ impl Begun {
             seconds: 4,
             context: charge.context,
             price: Price {
-                id: PriceId(1),
-                rates: Rates::default(),
-                tiers: Vec::new(),
-                per_call: Units::ZERO,
                 per_second: UnitsPerMillion(10_000_000),
-                per_image: UnitsPerMillion(0),
-                tools: Vec::new(),
-                terms: Vec::new(),
+                ..Price::listed(PriceId(1), Rates::default())
             },
             credential: CredentialId(2),
             upstream: "theirs".to_owned(),

@@ -7,7 +7,7 @@ use model::{
     id::ChannelId,
     key::Settings,
     money::Units,
-    price::{ListedRates, Ratio, UnitsPerMillion},
+    price::{ListedRates, Ratio, Term, TermRatio, Tool, ToolRate, UnitsPerMillion},
 };
 use store::{AccountChange, Group, Kind, Leaps, NewChannel, NewPrice, StoreError};
 use zeroize::Zeroizing;
@@ -314,6 +314,8 @@ async fn a_price_keeps_its_numbers() {
 async fn a_price_that_cannot_be_is_refused() {
     let fixture = super::open().await;
     let beyond = Units::MAX.get() + 1;
+    let tool = |rate| ToolRate { tool: Tool::WebSearch, rate: UnitsPerMillion(rate) };
+    let term = |ratio| TermRatio { term: Term::Flex, ratio: Ratio(ratio) };
     let refused = [
         NewPrice { rates: ListedRates::of(-1, 1), ..price("gpt", 1) },
         NewPrice {
@@ -328,6 +330,11 @@ async fn a_price_that_cannot_be_is_refused() {
         NewPrice { per_second: -1, ..price("gpt", 1) },
         NewPrice { per_image: beyond, ..price("gpt", 1) },
         NewPrice { image_tokens: Some(0), ..price("gpt", 1) },
+        NewPrice { tools: vec![tool(-1)], ..price("gpt", 1) },
+        NewPrice { tools: vec![tool(1), tool(1)], ..price("gpt", 1) },
+        NewPrice { terms: vec![term(-1)], ..price("gpt", 1) },
+        NewPrice { terms: vec![term(100_000_001)], ..price("gpt", 1) },
+        NewPrice { terms: vec![term(1), term(1)], ..price("gpt", 1) },
         NewPrice { tiers: vec![(0, ListedRates::of(1, 1))], ..price("gpt", 1) },
         NewPrice { tiers: vec![(1, ListedRates::of(1, -1))], ..price("gpt", 1) },
         NewPrice { tiers: vec![(2, ListedRates::of(1, 1)), (2, ListedRates::of(1, 1))], ..price("gpt", 1) },

@@ -3,6 +3,8 @@
 //! A stream is passed event by event: what is delivered stays below what is held, the settlement is written before
 //! the last byte leaves, and a caller that goes away ends the upstream's work at once because the body is dropped.
 
+mod left;
+
 use std::{
     future::Future,
     io,
@@ -21,6 +23,8 @@ use model::{
 use tokio::time::{Instant, Sleep};
 use wire::{openai::usage::Reported, passage::Passage};
 
+pub(crate) use self::left::left;
+use self::left::{CLOSED, LEFT};
 use crate::{
     bill::{Bill, Seen, beyond},
     pieces::Pieces,
@@ -64,6 +68,8 @@ pub(crate) struct Relay {
     ended: bool,
     /// Whether the answer has no words to say that it broke off: then its framing has to say it.
     torn: bool,
+    /// Whether the caller has left.
+    left: bool,
 }
 
 impl Relay {
@@ -97,6 +103,7 @@ impl Relay {
             deadline,
             ended: false,
             torn: false,
+            left: false,
         }
     }
 
@@ -149,7 +156,7 @@ impl Relay {
     fn note_progress(&mut self) {
         let now = self.bill.gateway.now();
         if self.hold.as_ref().is_some_and(|hold| hold.wants_progress(now)) {
-            let outcome = self.outcome(499);
+            let outcome = self.outcome(LEFT);
             if let Some(hold) = &mut self.hold {
                 hold.progress(outcome);
             }
@@ -184,7 +191,7 @@ impl Relay {
             }
             return;
         }
-        hold.progress(self.outcome(499));
+        hold.progress(self.outcome(LEFT));
         let raising = async move {
             let raised = hold.raise(Units::new(by.max(0))).await;
             (hold, raised)
@@ -204,8 +211,11 @@ impl Relay {
         self.settle(self.outcome(200));
     }
 
-    fn settle(&mut self, outcome: UsageOutcome) {
+    fn settle(&mut self, mut outcome: UsageOutcome) {
         self.upstream = None;
+        if self.left {
+            (outcome.status, outcome.error) = (LEFT, Some(CLOSED.to_owned()));
+        }
         let Some(mut hold) = self.hold.take() else { return };
         match beyond(&hold, &outcome) {
             None => {
@@ -374,20 +384,5 @@ impl Body for Relay {
 
     fn is_end_stream(&self) -> bool {
         self.ended && !self.torn && self.last.is_none() && self.single.is_none() && self.out.is_empty()
-    }
-}
-
-impl Drop for Relay {
-    /// The caller has left: what was delivered is charged.
-    fn drop(&mut self) {
-        if let Some(hold) = self.hold.take() {
-            if self.nothing_delivered() {
-                self.bill.free(hold, 499, "client_closed");
-            } else {
-                let outcome = self.outcome(499);
-                let error = Some("client_closed".to_owned());
-                self.bill.end(hold, UsageOutcome { error, ..outcome });
-            }
-        }
     }
 }
