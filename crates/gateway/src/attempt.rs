@@ -11,6 +11,7 @@ use wire::{
     passage::Passage,
     plain::{self, Sound},
     request::Scan,
+    sound,
 };
 
 use crate::{
@@ -131,7 +132,7 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
     }
     if streams {
         let passage = match kind {
-            Kind::Sound => Passage::Sound(Sound::default()),
+            Kind::Sound => Passage::Sound(Sound::new(plain::samples(request.body))),
             Kind::Whole | Kind::Text | Kind::Stream => sent.passage(request),
         };
         return Ok(Got { status, headers, content: Content::Stream(response.into_body(), passage), terms });
@@ -145,10 +146,12 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
     })?;
     let used = sent.used(request, &whole);
     let (whole, read) = match kind {
-        // Subtitles and plain text: nothing is reported, and there is nothing that they must be.
+        // Subtitles and plain text: nothing is reported but when the last subtitle ends, and there is nothing that they must
+        // be.
         Kind::Text => {
             let read = Answer {
                 estimated_output: estimate(whole.len() as u64),
+                seconds: sound::subtitled(&whole).unwrap_or(0),
                 is_whole: true,
                 ..Answer::default()
             };

@@ -3,7 +3,10 @@
 use model::price::{Terms, ToolCalls};
 use wire::{openai::estimate, plain, request::Scan};
 
-use crate::{door::Door, form::Form};
+use crate::{
+    door::Door,
+    form::{File, Form},
+};
 
 /// Tokens of a second of sound: what OpenAI's models for speech have, and what none exceeds.
 const SECOND_TOKENS: u64 = 10;
@@ -20,11 +23,12 @@ const MOST_BLOCK: u64 = 16;
 /// The most tokens of a request to a model of which nobody said it.
 const MOST_CONTEXT: u64 = 1 << 20;
 
-/// How long sound of so many bytes can be at most, and how long it is likely, in seconds; `sound` is its beginning.
-fn lengths(sound: &[u8], bytes: u64) -> (u64, u64) {
-    let estimated = plain::seconds(bytes);
+/// How long sound can be at most, and how long it is likely, in seconds.
+fn lengths(sound: &File<'_>) -> (u64, u64) {
+    let bytes = sound.length;
     let most = bytes / LEAST_SECOND + 1;
-    wave_rate(sound).map_or((most, estimated), |rate| (bytes.div_ceil(rate), bytes.div_ceil(rate)))
+    let estimated = sound.seconds.unwrap_or(plain::seconds(bytes)).min(most);
+    wave_rate(sound.beginning).map_or((most, estimated), |rate| (bytes.div_ceil(rate), bytes.div_ceil(rate)))
 }
 
 /// Bytes of a second of sound that is not compressed, as its head says: what decoders go by, and not the sum that stands
@@ -93,7 +97,7 @@ impl Door {
             Self::Transcriptions | Self::Translations => {
                 let files = form.into_iter().flat_map(Form::files);
                 let (seconds, estimated_seconds) = files
-                    .map(|file| lengths(file.beginning, file.length))
+                    .map(|file| lengths(&file))
                     .fold((0, 0), |all: (u64, u64), one| (all.0 + one.0, all.1 + one.1));
                 let heard = estimated_seconds.saturating_mul(SECOND_TOKENS);
                 Measured {
@@ -130,17 +134,24 @@ impl Door {
 
 #[cfg(test)]
 mod tests {
+    use wire::sound::Meter;
+
     use super::*;
+
+    fn lengths(sound: &[u8]) -> (u64, u64) {
+        let (length, seconds) = (sound.len() as u64, Meter::whole(sound));
+        super::lengths(&File { beginning: sound, length, seconds })
+    }
 
     #[test]
     fn sound_is_as_long_as_its_head_says() {
         let mut wave =
             b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data".to_vec();
         wave.resize(32_000 * 3, 0);
-        assert_eq!(lengths(&wave, 96_000), (3, 3));
+        assert_eq!(lengths(&wave), (3, 3));
         wave[28..32].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert_eq!(lengths(&wave, 96_000), (129, 6), "a head that does not add up says nothing");
-        assert_eq!(lengths(&[0; 64], 16_000), (22, 1));
-        assert_eq!(lengths(&[], 0), (1, 0));
+        assert_eq!(lengths(&wave), (129, 6), "a head that does not add up says nothing");
+        assert_eq!(lengths(&[0; 16_000]), (22, 1));
+        assert_eq!(lengths(&[]), (1, 0));
     }
 }

@@ -24,6 +24,7 @@ pub mod realtime;
 mod redact;
 pub mod request;
 pub mod responses;
+pub mod sound;
 pub mod sse;
 pub mod tap;
 pub mod tokenizer;

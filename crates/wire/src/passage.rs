@@ -180,11 +180,11 @@ impl Passage {
 
     /// Whether [`Passage::pieces`] is an estimate.
     #[must_use]
-    pub const fn guesses_pieces(&self) -> bool {
+    pub fn guesses_pieces(&self) -> bool {
         match self {
             Self::Native(_) | Self::Converted(_) => false,
             Self::Events(events) => events.guesses(),
-            Self::Sound(_) => true,
+            Self::Sound(sound) => sound.guesses(),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
         upstream_error,
         usage::{self, Reported},
     },
+    sound::Meter,
     sse,
 };
 
@@ -69,6 +70,20 @@ pub fn asked_again(body: &[u8]) -> u64 {
         query = all.saturating_sub(listed);
     }
     query.saturating_mul(documents.saturating_sub(1))
+}
+
+/// Bytes of a second of the speech that a body asks for, where that is nothing but samples: OpenAI's have 16 bits, and 24,000
+/// of them come in a second where nothing else is said.
+#[must_use]
+pub fn samples(body: &[u8]) -> Option<u64> {
+    #[derive(serde::Deserialize)]
+    struct Speech {
+        response_format: Option<String>,
+        sample_rate: Option<u64>,
+    }
+    let speech: Speech = serde_json::from_slice(body).ok()?;
+    let rate = speech.sample_rate.filter(|rate| (4_000..=192_000).contains(rate));
+    (speech.response_format? == "pcm").then_some(rate.unwrap_or(24_000) * 2)
 }
 
 /// The reader of a stream of events, each of which names its type. The last one's type ends with `.completed` or `.done`.
@@ -184,14 +199,20 @@ impl Events {
 /// Sound that passes.
 #[derive(Debug, Default)]
 pub struct Sound {
-    bytes: u64,
+    meter: Meter,
     ended: bool,
 }
 
 impl Sound {
+    /// Begins. `samples`: bytes of a second, where nothing but samples was asked for.
+    #[must_use]
+    pub fn new(samples: Option<u64>) -> Self {
+        Self { meter: Meter::new(samples), ended: false }
+    }
+
     /// Takes in a piece of it.
     pub(crate) fn piece(&mut self, piece: Bytes) -> Pass {
-        self.bytes += piece.len() as u64;
+        self.meter.take(&piece);
         Pass { bytes: Some(piece), done: false, error: false }
     }
 
@@ -201,7 +222,7 @@ impl Sound {
     }
 
     pub(crate) const fn delivered(&self) -> u64 {
-        tokens(self.bytes)
+        tokens(self.meter.bytes())
     }
 
     pub(crate) const fn finished(&self) -> bool {
@@ -209,7 +230,12 @@ impl Sound {
     }
 
     pub(crate) fn pieces(&self) -> Parts {
-        Parts { seconds: seconds(self.bytes), ..Parts::default() }
+        Parts { seconds: self.meter.seconds(), ..Parts::default() }
+    }
+
+    /// Whether that is no count.
+    pub(crate) fn guesses(&self) -> bool {
+        self.meter.exact().is_none()
     }
 }
 
@@ -264,6 +290,9 @@ mod tests {
         for odd in [r#"{"input":[]}"#, "{}", r#"{"input":"a","input":"bc"}"#, r#"{"input":"\ud800"}"#] {
             assert_eq!(characters(odd.as_bytes()), None, "{odd}");
         }
+        assert_eq!(samples(br#"{"response_format":"pcm"}"#), Some(48_000));
+        assert_eq!(samples(br#"{"response_format":"pcm","sample_rate":8000}"#), Some(16_000));
+        assert_eq!((samples(br#"{"response_format":"mp3"}"#), samples(b"{}")), (None, None));
         let mut sound = Sound::default();
         sound.piece(Bytes::from(vec![0; 16_001]));
         assert_eq!((sound.delivered(), sound.pieces().seconds, sound.finished()), (21, 2, false));

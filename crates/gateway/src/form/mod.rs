@@ -44,11 +44,12 @@ struct Field {
 
 enum Content {
     Text(Bytes),
-    /// A place in the spool, and its first bytes.
+    /// A place in the spool, its first bytes, and how many seconds of sound it is, if it says so.
     File {
         at: u64,
         length: u64,
         beginning: Bytes,
+        seconds: Option<u64>,
     },
 }
 
@@ -58,6 +59,8 @@ pub(crate) struct File<'a> {
     pub(crate) beginning: &'a [u8],
     /// How many there are.
     pub(crate) length: u64,
+    /// Begun seconds of sound, where it is sound that says so.
+    pub(crate) seconds: Option<u64>,
 }
 
 /// Whether a request says that it is a form.
@@ -143,7 +146,9 @@ impl Form {
     /// The files.
     pub(crate) fn files(&self) -> impl Iterator<Item = File<'_>> {
         self.fields.iter().filter_map(|field| match &field.content {
-            Content::File { length, beginning, .. } => Some(File { beginning, length: *length }),
+            Content::File { length, beginning, seconds, .. } => {
+                Some(File { beginning, length: *length, seconds: *seconds })
+            }
             Content::Text(_) => None,
         })
     }

@@ -3,6 +3,7 @@
 use bytes::{Buf, BytesMut};
 use memchr::memmem;
 use model::refusal::Refusal;
+use wire::sound::Meter;
 
 use super::{
     Content, Field,
@@ -28,9 +29,19 @@ enum Next {
     /// The head of a field.
     Head,
     /// The content of a field.
-    Content(Head, BytesMut, u64),
+    Content(Box<Unfinished>),
     /// Nothing that matters.
     Nothing,
+}
+
+/// A field whose content comes in.
+struct Unfinished {
+    head: Head,
+    /// The text, or a file's first bytes.
+    kept: BytesMut,
+    /// Where a file begins in the spool.
+    at: u64,
+    meter: Meter,
 }
 
 /// Reads a form.
@@ -88,7 +99,7 @@ impl Reader {
             Next::Start => self.start(),
             Next::Behind => self.behind(),
             Next::Head => self.head(spool),
-            Next::Content(head, text, at) => self.content(head, text, at, spool),
+            Next::Content(field) => self.content(field, spool),
         }
     }
 
@@ -125,24 +136,21 @@ impl Reader {
         };
         let head = Head::read(self.buffer.get(..end).unwrap_or_default())?;
         self.buffer.advance(end + 4);
-        self.next = Next::Content(head, BytesMut::new(), spool.len());
+        let (kept, meter) = (BytesMut::new(), Meter::default());
+        self.next = Next::Content(Box::new(Unfinished { head, kept, at: spool.len(), meter }));
         Ok(true)
     }
 
-    fn content(
-        &mut self,
-        head: Head,
-        mut kept: BytesMut,
-        at: u64,
-        spool: &mut Writer,
-    ) -> Result<bool, Refusal> {
+    fn content(&mut self, mut field: Box<Unfinished>, spool: &mut Writer) -> Result<bool, Refusal> {
         let found = memmem::find(&self.buffer, &self.mark);
         // The end of what is there may be the beginning of the mark.
         let sure = found.unwrap_or_else(|| self.buffer.len().saturating_sub(self.mark.len() - 1));
         let content = self.buffer.split_to(sure);
-        if head.file.is_some() {
+        let kept = &mut field.kept;
+        if field.head.file.is_some() {
             let missing = BEGINNING.saturating_sub(kept.len()).min(content.len());
             kept.extend_from_slice(content.get(..missing).unwrap_or_default());
+            field.meter.take(&content);
             spool.push(&content);
         } else {
             self.text += content.len();
@@ -153,13 +161,16 @@ impl Reader {
             kept.extend_from_slice(&content);
         }
         if found.is_none() {
-            self.next = Next::Content(head, kept, at);
+            self.next = Next::Content(field);
             return Ok(false);
         }
         self.buffer.advance(self.mark.len());
+        let Unfinished { head, kept, at, meter } = *field;
         let kept = kept.freeze();
         let content = match head.file {
-            Some(_) => Content::File { at, length: spool.len() - at, beginning: kept },
+            Some(_) => {
+                Content::File { at, length: spool.len() - at, beginning: kept, seconds: meter.exact() }
+            }
             None => Content::Text(kept),
         };
         self.fields.push(Field { head, content });
@@ -187,7 +198,7 @@ mod tests {
         let fields = reader.finish()?.into_iter().map(|Field { head, content }| {
             let content = match content {
                 Content::Text(text) => text.to_vec(),
-                Content::File { at, length, beginning } => {
+                Content::File { at, length, beginning, .. } => {
                     let content = files[at as usize..(at + length) as usize].to_vec();
                     assert!(content.starts_with(&beginning) && (beginning.len() == 64 || content.len() < 64));
                     content

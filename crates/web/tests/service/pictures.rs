@@ -134,6 +134,26 @@ async fn an_answer_without_what_it_is_paid_for_is_estimated() {
     app.verified().await;
 }
 
+/// Sound says itself how long it is, whatever it comes in.
+#[tokio::test]
+async fn speech_is_as_long_as_it_says() {
+    let app = app().await;
+    let input = "word ".repeat(20);
+    for (format, kind, sound, units) in [
+        // Two seconds of 24,000 samples with 16 bits; so many bytes would be six of what is compressed.
+        ("pcm", "audio/pcm", "\0".repeat(96_000), 10),
+        ("opus", "audio/ogg", "x".repeat(32_000), 10),
+    ] {
+        let script =
+            testkit::Script { body: Some(sound), content_type: Some(kind.to_owned()), ..Default::default() };
+        app.provider.script("by-second", script);
+        let body = json!({"model": "by-second", "input": input, "voice": "v", "response_format": format});
+        let reply = ask(&app, &app.key, "/v1/audio/speech", body).await;
+        assert_eq!((reply.status, &charge(&app, &reply).await["units"]), (200, &json!(units)), "{format}");
+    }
+    app.verified().await;
+}
+
 /// A form of these fields, those with a file name being files.
 fn form(fields: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
@@ -197,6 +217,8 @@ async fn forms_pass_with_their_files_and_are_paid_for() {
         ("/v1/audio/translations", "whisper-x", "verbose_json", "false", 10, "reported"),
         // Nobody says how long it was: 40,000 bytes are about three seconds.
         ("/v1/audio/transcriptions", "whisper-x", "text", "false", 15, "estimated"),
+        // The last subtitle ends after two.
+        ("/v1/audio/transcriptions", "whisper-x", "srt", "false", 10, "estimated"),
         ("/v1/audio/transcriptions", "hears", "json", "false", 28, "reported"),
         ("/v1/audio/transcriptions", "hears", "json", "true", 28, "reported"),
     ] {
