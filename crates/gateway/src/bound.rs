@@ -33,6 +33,11 @@ impl Tariff {
         self.price.price.bound_of(self.ratio, &self.most(output))
     }
 
+    /// The same in another group.
+    pub(crate) fn at(&self, ratio: Ratio) -> Self {
+        Self { ratio, ..self.clone() }
+    }
+
     fn most(&self, output: u64) -> Most {
         let Measured { input, seconds, images, tools, terms, .. } = self.measured;
         Most { input, output, seconds, images, tools, terms }

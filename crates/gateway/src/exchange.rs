@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
+use ledger::Hold;
 use model::{clock::Timestamp, refusal::Refusal, usage::UsageContext};
 use store::ModelPrice;
 use wire::{
@@ -20,12 +21,11 @@ use wire::{
 };
 
 use crate::{
-    admission::{self, Credentials},
+    admission::{self, Credentials, Way},
     attempt::{self, Content, Got, Request},
     bill::{Bill, Seen},
     body::{self, Patience},
     bound::{self, Asked, Held, Tariff},
-    channels,
     door::{Door, Entrance},
     entry::Entry,
     form::Form,
@@ -34,7 +34,8 @@ use crate::{
     measure,
     pieces::Pieces,
     relay::{self, Relay},
-    routing::{Attempt, Attempts, Next, UpstreamFailure},
+    routing::Attempt,
+    walk::Walk,
 };
 
 /// Longest name of a model, in bytes.
@@ -144,83 +145,77 @@ where
     let door = entrance.door;
     let known = admission::admit(gateway, &credentials, client, started).await?;
     entry.note(|facts| (facts.account, facts.key) = (Some(known.account.id), Some(known.key.id)));
-    let settings = &gateway.settings;
-    let patience = Patience { idle: settings.body_idle, whole: settings.body };
-    let (body, form) = match door.takes_forms() {
-        false => (body::of_caller(&headers, body, settings.body_limit, patience).await?, None),
-        true => {
-            let spool = settings.spool.as_deref();
-            let form = Form::receive(&headers, body, settings.body_limit, patience, spool).await?;
-            (Bytes::new(), Some(form))
-        }
-    };
+    let (body, form) = body_of(gateway, door, &headers, body).await?;
     let scan = read(&entrance, &body, form.as_ref())?;
     entry.note(|facts| (facts.model, facts.stream) = (Some(scan.model.clone()), scan.stream));
-    let way = admission::way(gateway, &known, door, &scan.model)?;
-    if !door.is_free() {
-        admission::extras(&scan.asked, &way.price)?;
-    }
+    let way = way_of(gateway, &known, door, &scan)?;
     tracing::debug!(request_id, plan = %way.plan, "planned");
-    let mut attempts = Attempts::new(way.plan, &gateway.health, gateway.now());
-    let next = |attempts: &mut Attempts| attempts.next(&gateway.health, &gateway.budget, gateway.now());
-    // What was fit a moment ago may rest by now.
-    let mut attempt = next(&mut attempts).map_err(|_| Refusal::UpstreamError)?;
-    attempt.note(&entry);
+    let mut walk = Walk::begin(gateway, way.plan, &entry)?;
 
-    let context = way.snapshot.facts(&scan.model).and_then(|facts| facts.context_length);
-    let measured = door.measure(
-        &scan,
-        &body,
-        form.as_ref(),
-        measure::Known { image_tokens: way.price.image_tokens, context },
-    );
-    let tariff = Tariff { price: Arc::clone(&way.price), ratio: door.ratio(attempt.ratio), measured };
+    let facts = way.snapshot.facts(&scan.model);
+    let measured = door.measure(&scan, &body, form.as_ref(), measure::Known::of(&way.price, facts));
+    let ratio = door.ratio(walk.attempt().ratio);
+    let tariff = Tariff { price: Arc::clone(&way.price), ratio, measured };
     let told = Told { known: &known, scan: &scan, door, client, request_id: &request_id, started };
-    let context = told.context(&attempt, &way.price);
+    let context = told.context(walk.attempt(), &way.price);
     let asked = Asked { scan: &scan, body: &body, door };
     let Held { mut hold, tariff, output, limit } =
         bound::hold(gateway, &known, tariff, asked, context).await?;
-    let mut bill = Bill::new(gateway, tariff, entry.clone(), started, request_id.clone());
+    let mut bill = Bill::new(gateway, tariff, entry, started, request_id.clone());
 
     let request = Request {
         entrance: &entrance,
         headers: &headers,
         body: &body,
         scan: &scan,
-        facts: way.snapshot.facts(&scan.model),
+        facts,
         limit,
         max_output: way.price.max_output,
         form: form.as_ref(),
-        measured: bill.tariff.measured,
+        measured,
         now: started,
     };
     let got = loop {
-        let failed = match attempt::make(gateway, &attempt, &request).await {
-            Ok(got) => {
-                // Where nobody was asked, the permit is given back as it is dropped.
-                if !matches!(got.content, Content::Known(_)) {
-                    attempt.permit.succeeded();
-                }
-                break got;
-            }
+        let failed = match attempt::make(gateway, walk.attempt(), &request).await {
+            Ok(got) => break got,
             Err(failed) => failed,
         };
-        // Where nothing was sent there is nothing to be learnt of the channel.
-        if failed.failure.is_some_and(|failure| attempt.failed(gateway, failure) == Next::Answer) {
-            return Err(bill.refuse(hold, failed.refusal));
-        }
-        attempt = loop {
-            let Ok(next) = next(&mut attempts) else { return Err(bill.refuse(hold, failed.refusal)) };
-            if bound::raise(&mut hold, &bill.tariff, door.ratio(next.ratio), output).await {
-                break next;
-            }
-            attempts.unaffordable(next, &gateway.budget);
+        let needs = |ratio| bill.tariff.at(door.ratio(ratio)).bound(output).ok();
+        walk = match walk.next(failed, &mut hold, needs).await {
+            Ok(next) => next,
+            Err(refusal) => return Err(bill.refuse(hold, refusal)),
         };
-        attempt.note(&entry);
-        bill.tariff.ratio = door.ratio(attempt.ratio);
-        hold.retarget(told.context(&attempt, &way.price));
+        bill.tariff.ratio = door.ratio(walk.attempt().ratio);
+        hold.retarget(told.context(walk.attempt(), &way.price));
     };
+    // Where nobody was asked, leave to ask is given back as it is dropped.
+    if !matches!(got.content, Content::Known(_)) {
+        walk.succeeded();
+    }
+    give(bill, hold, got, ahead(&request, output)).await
+}
 
+/// How far a stream may go with what is held for it, `output` tokens, and how far at all.
+fn ahead(request: &Request<'_>, output: u64) -> (u64, u64) {
+    // What does not come in tokens that can be followed is held whole.
+    if !request.entrance.door.limits_output() {
+        return (u64::MAX, u64::MAX);
+    }
+    let each = request.limit.or(request.scan.output_limit).unwrap_or(u64::MAX);
+    (output, each.min(request.max_output).saturating_mul(request.scan.choices))
+}
+
+/// Which ways the request may go, and what it costs, with all that it asks for.
+fn way_of(gateway: &Gateway, known: &Known, door: Door, scan: &Scan) -> Result<Way, Refusal> {
+    let way = admission::way(gateway, known, door, &scan.model)?;
+    if !door.is_free() {
+        admission::extras(&scan.asked, &way.price)?;
+    }
+    Ok(way)
+}
+
+/// Gives an answer to the caller. `ahead`: the output tokens that are held, and the most that there can be.
+async fn give(mut bill: Bill, hold: Hold, got: Got, ahead: (u64, u64)) -> Result<Answer, Refusal> {
     if let Err(error) = hold.durable().await {
         tracing::error!(%error, "no answer may leave");
         return Err(bill.refuse(hold, Refusal::Unavailable));
@@ -239,16 +234,32 @@ where
         Content::Stream(upstream, passage) => {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-            let most = scan.output_limit.unwrap_or(u64::MAX).min(way.price.max_output);
-            let most = limit.unwrap_or(most).saturating_mul(scan.choices);
-            // What does not come in tokens that can be followed is held whole.
-            let (held, most) = if door.limits_output() { (output, most) } else { (u64::MAX, u64::MAX) };
             let upstream = (upstream, Pieces::of(&passage));
-            let relay = Relay::new(bill, hold, upstream, passage, held, most);
+            let relay = Relay::new(bill, hold, upstream, passage, ahead.0, ahead.1);
             AnswerBody(Inner::Stream(Some(Box::new(relay))))
         }
     };
     Ok(Answer { status, headers, body })
+}
+
+/// What the caller sends: a body, or a form where the door takes one.
+async fn body_of<B>(
+    gateway: &Gateway,
+    door: Door,
+    headers: &HeaderMap,
+    body: B,
+) -> Result<(Bytes, Option<Form>), Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let settings = &gateway.settings;
+    let patience = Patience { idle: settings.body_idle, whole: settings.body };
+    if door.takes_forms() {
+        let spool = settings.spool.as_deref();
+        let form = Form::receive(headers, body, settings.body_limit, patience, spool).await?;
+        return Ok((Bytes::new(), Some(form)));
+    }
+    Ok((body::of_caller(headers, body, settings.body_limit, patience).await?, None))
 }
 
 fn read(entrance: &Entrance, body: &[u8], form: Option<&Form>) -> Result<Scan, Refusal> {
@@ -268,35 +279,6 @@ fn read(entrance: &Entrance, body: &[u8], form: Option<&Form>) -> Result<Scan, R
         return Err(Refusal::InvalidRequest(format!("model must have at most {MAX_MODEL} bytes")));
     }
     Ok(scan)
-}
-
-impl Attempt {
-    pub(crate) fn note(&self, entry: &Entry) {
-        entry.note(|facts| {
-            (facts.group, facts.channel) = (Some(self.group.to_string()), Some(self.permit.channel().id));
-            facts.attempts = self.number;
-        });
-    }
-
-    /// Takes in that it failed, and says what is next.
-    pub(crate) fn failed(self, gateway: &Arc<Gateway>, failure: UpstreamFailure) -> Next {
-        let (channel, policy) = (Arc::clone(self.permit.channel()), gateway.health.policy());
-        gateway.metrics.upstream_failed(failure);
-        tracing::info!(channel = %channel.id, group = %self.group, attempt = self.number, ?failure, "an attempt failed");
-        if self.permit.failed(failure)
-            && let UpstreamFailure::Status { status, .. } = failure
-        {
-            // On this node the credential rests already; the request need not wait for the others.
-            let gateway = Arc::clone(gateway);
-            tokio::spawn(async move {
-                let refused = channels::credential_refused(&gateway, channel.credential, status).await;
-                if let Err(error) = refused {
-                    tracing::error!(%error, credential = %channel.credential, "cannot disable a credential");
-                }
-            });
-        }
-        failure.verdict(policy).next
-    }
 }
 
 /// What the record of a request says, whichever way it goes.

@@ -52,6 +52,7 @@ pub mod tokens;
 pub mod top_ups;
 mod upstream;
 pub mod usage;
+mod walk;
 
 pub use admission::Credentials;
 pub use failure::Failure;

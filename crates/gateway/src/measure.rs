@@ -1,6 +1,7 @@
 //! What a request brings, and the most that it can use beside output tokens.
 
 use model::price::{Terms, ToolCalls};
+use store::{ModelFacts, ModelPrice};
 use wire::{openai::estimate, plain, request::Scan};
 
 use crate::{
@@ -75,6 +76,14 @@ pub(crate) struct Known {
     pub(crate) image_tokens: Option<u64>,
     /// The most tokens of a whole request.
     pub(crate) context: Option<u64>,
+}
+
+impl Known {
+    /// As the price and the facts of the model say it.
+    pub(crate) fn of(price: &ModelPrice, facts: Option<&ModelFacts>) -> Self {
+        let context = facts.and_then(|facts| facts.context_length);
+        Self { image_tokens: price.image_tokens, context }
+    }
 }
 
 impl Door {

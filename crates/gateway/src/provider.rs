@@ -52,7 +52,7 @@ pub struct Provider {
     /// Headers that every request must have; a caller's own of the same name goes before.
     pub(crate) headers: &'static [(&'static str, &'static str)],
     /// What it has, and where behind the base URL. `{model}` stands for the model, `{id}` for it as one segment of the path.
-    doors: &'static [(Door, &'static str)],
+    doors: Doors,
     /// Where streams have another path.
     streams: &'static [(Door, &'static str)],
     /// How it wants messages, where it is a cloud that hosts Anthropic's models.
@@ -61,29 +61,23 @@ pub struct Provider {
     pub(crate) max_tokens: bool,
 }
 
+/// What a provider has.
+enum Doors {
+    /// These, at these paths.
+    Listed(&'static [(Door, &'static str)]),
+    /// Every door, at its own path: a gateway like this one, whose base URL is its origin.
+    Own,
+}
+
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Provider({})", self.kind)
     }
 }
 
-const COMPATIBLE: &[(Door, &str)] = &[
-    (Door::Chat, "/chat/completions"),
-    (Door::Completions, "/completions"),
-    (Door::Embeddings, "/embeddings"),
-    (Door::Moderations, "/moderations"),
-    (Door::Rerank, "/rerank"),
-    (Door::Images, "/images/generations"),
-    (Door::Speech, "/audio/speech"),
-    (Door::ImageEdits, "/images/edits"),
-    (Door::Transcriptions, "/audio/transcriptions"),
-    (Door::Translations, "/audio/translations"),
-    (Door::Realtime, "/realtime"),
-];
-
+/// What OpenAI has; first what others have as well that are compatible with it.
 const OPENAI: &[(Door, &str)] = &[
     (Door::Chat, "/chat/completions"),
-    (Door::Responses, "/responses"),
     (Door::Completions, "/completions"),
     (Door::Embeddings, "/embeddings"),
     (Door::Moderations, "/moderations"),
@@ -93,9 +87,13 @@ const OPENAI: &[(Door, &str)] = &[
     (Door::ImageEdits, "/images/edits"),
     (Door::Transcriptions, "/audio/transcriptions"),
     (Door::Translations, "/audio/translations"),
-    (Door::Videos, "/videos"),
     (Door::Realtime, "/realtime"),
+    (Door::Responses, "/responses"),
+    (Door::Videos, "/videos"),
 ];
+
+/// All but responses and videos.
+const COMPATIBLE: &[(Door, &str)] = OPENAI.split_at(OPENAI.len() - 2).0;
 
 const ANTHROPIC: &[(Door, &str)] =
     &[(Door::Messages, "/messages"), (Door::CountMessages, "/messages/count_tokens")];
@@ -124,30 +122,6 @@ const VERTEX_ANTHROPIC: &[(Door, &str)] = &[
 /// Anthropic's models at Amazon Bedrock. Source: its reference, `InvokeModel`.
 const BEDROCK: &[(Door, &str)] = &[(Door::Messages, "/model/{id}/invoke")];
 
-/// A gateway like this one, which has every door; its base URL is its origin.
-const GATEWAY: &[(Door, &str)] = &[
-    (Door::Chat, "/v1/chat/completions"),
-    (Door::Responses, "/v1/responses"),
-    (Door::Messages, "/v1/messages"),
-    (Door::Generate, "/v1beta/models/{model}:generateContent"),
-    (Door::StreamGenerate, "/v1beta/models/{model}:streamGenerateContent"),
-    (Door::Completions, "/v1/completions"),
-    (Door::Embeddings, "/v1/embeddings"),
-    (Door::CountMessages, "/v1/messages/count_tokens"),
-    (Door::CountContents, "/v1beta/models/{model}:countTokens"),
-    (Door::EmbedContent, "/v1beta/models/{model}:embedContent"),
-    (Door::EmbedContents, "/v1beta/models/{model}:batchEmbedContents"),
-    (Door::Moderations, "/v1/moderations"),
-    (Door::Rerank, "/v1/rerank"),
-    (Door::Images, "/v1/images/generations"),
-    (Door::Speech, "/v1/audio/speech"),
-    (Door::ImageEdits, "/v1/images/edits"),
-    (Door::Transcriptions, "/v1/audio/transcriptions"),
-    (Door::Translations, "/v1/audio/translations"),
-    (Door::Videos, "/v1/videos"),
-    (Door::Realtime, "/v1/realtime"),
-];
-
 const fn compatible(kind: &'static str, name: &'static str, base_url: Option<&'static str>) -> Provider {
     Provider {
         kind,
@@ -155,7 +129,7 @@ const fn compatible(kind: &'static str, name: &'static str, base_url: Option<&'s
         base_url,
         credential: Style::Bearer,
         headers: &[],
-        doors: COMPATIBLE,
+        doors: Doors::Listed(COMPATIBLE),
         streams: &[],
         hosted: None,
         max_tokens: true,
@@ -165,58 +139,58 @@ const fn compatible(kind: &'static str, name: &'static str, base_url: Option<&'s
 /// All kinds. Sources: the providers' public references of their APIs.
 pub const PROVIDERS: &[Provider] = &[
     Provider {
-        doors: OPENAI,
+        doors: Doors::Listed(OPENAI),
         max_tokens: false,
         ..compatible("openai", "OpenAI", Some("https://api.openai.com/v1"))
     },
     Provider {
         credential: Style::Header("api-key"),
-        doors: OPENAI,
+        doors: Doors::Listed(OPENAI),
         max_tokens: false,
         ..compatible("azure", "Azure OpenAI", None)
     },
     Provider {
         credential: Style::Header("x-api-key"),
         headers: &[("anthropic-version", "2023-06-01")],
-        doors: ANTHROPIC,
+        doors: Doors::Listed(ANTHROPIC),
         ..compatible("anthropic", "Anthropic", Some("https://api.anthropic.com/v1"))
     },
     Provider {
         credential: Style::Header("x-goog-api-key"),
-        doors: GEMINI,
+        doors: Doors::Listed(GEMINI),
         ..compatible("gemini", "Google Gemini", Some("https://generativelanguage.googleapis.com/v1beta"))
     },
     Provider {
         credential: Style::ServiceAccount,
-        doors: VERTEX,
+        doors: Doors::Listed(VERTEX),
         ..compatible("vertex", "Google Vertex AI, Google's models", None)
     },
     Provider {
         credential: Style::ServiceAccount,
-        doors: VERTEX_ANTHROPIC,
+        doors: Doors::Listed(VERTEX_ANTHROPIC),
         streams: &[(Door::Messages, "/publishers/anthropic/models/{model}:streamRawPredict")],
         hosted: Some(Hosted { version: "vertex-2023-10-16", stream: true, betas: false }),
         ..compatible("vertex-anthropic", "Google Vertex AI, Anthropic's models", None)
     },
     Provider {
         credential: Style::ServiceAccount,
-        doors: &[(Door::Chat, "/endpoints/openapi/chat/completions")],
+        doors: Doors::Listed(&[(Door::Chat, "/endpoints/openapi/chat/completions")]),
         ..compatible("vertex-openai", "Google Vertex AI, other models, OpenAI-compatible", None)
     },
     Provider {
         credential: Style::AccessKey,
-        doors: BEDROCK,
+        doors: Doors::Listed(BEDROCK),
         streams: &[(Door::Messages, "/model/{id}/invoke-with-response-stream")],
         hosted: Some(Hosted { version: "bedrock-2023-05-31", stream: false, betas: true }),
         ..compatible("bedrock", "Amazon Bedrock, Anthropic's models", None)
     },
     Provider {
         credential: Style::AccessKey,
-        doors: &[(Door::Chat, "/openai/v1/chat/completions")],
+        doors: Doors::Listed(&[(Door::Chat, "/openai/v1/chat/completions")]),
         ..compatible("bedrock-openai", "Amazon Bedrock, other models, OpenAI-compatible", None)
     },
     Provider {
-        doors: GATEWAY,
+        doors: Doors::Own,
         max_tokens: false,
         ..compatible("gateway", "Another gateway with every dialect", None)
     },
@@ -251,9 +225,9 @@ impl Provider {
         PROVIDERS.iter().find(|provider| provider.kind == kind)
     }
 
-    /// The doors that it has itself, in their order.
+    /// The doors that it has itself.
     pub fn doors(&self) -> impl Iterator<Item = Door> {
-        self.doors.iter().map(|(door, _)| *door)
+        Door::ALL.into_iter().filter(|door| self.path(*door).is_some())
     }
 
     /// What its credential is, and how it is sent, in words.
@@ -263,7 +237,10 @@ impl Provider {
     }
 
     fn path(&self, door: Door) -> Option<&'static str> {
-        self.doors.iter().find(|(known, _)| *known == door).map(|(_, path)| *path)
+        match self.doors {
+            Doors::Listed(doors) => doors.iter().find(|(known, _)| *known == door).map(|(_, path)| *path),
+            Doors::Own => Some(door.path()),
+        }
     }
 
     /// Whether a request at `door` can be said to it.
@@ -289,7 +266,7 @@ impl Provider {
     }
 
     fn talks(&self) -> bool {
-        self.doors.iter().any(|(door, _)| door.dialect().is_some())
+        self.doors().any(|door| door.dialect().is_some())
     }
 }
 
@@ -328,8 +305,10 @@ mod tests {
         let kinds: HashSet<&str> = PROVIDERS.iter().map(|provider| provider.kind).collect();
         assert_eq!(kinds.len(), PROVIDERS.len());
         for provider in PROVIDERS {
-            let doors: HashSet<Door> = provider.doors.iter().map(|(door, _)| *door).collect();
-            assert_eq!(doors.len(), provider.doors.len(), "{provider:?}");
+            if let Doors::Listed(listed) = provider.doors {
+                let doors: HashSet<Door> = listed.iter().map(|(door, _)| *door).collect();
+                assert_eq!(doors.len(), listed.len(), "{provider:?}");
+            }
             for (name, value) in provider.headers {
                 assert!(http::HeaderName::from_lowercase(name.as_bytes()).is_ok(), "{provider:?}");
                 assert!(http::HeaderValue::from_str(value).is_ok(), "{provider:?}");
@@ -338,6 +317,17 @@ mod tests {
                 assert!(http::HeaderName::from_lowercase(name.as_bytes()).is_ok(), "{provider:?}");
             }
         }
+    }
+
+    #[test]
+    fn one_that_is_compatible_lacks_what_openai_alone_has() {
+        let lacks = |door: Door| Provider::of("compatible").unwrap().path(door).is_none();
+        let openai = Provider::of("openai").unwrap();
+        assert_eq!(
+            openai.doors().filter(|door| lacks(*door)).collect::<Vec<_>>(),
+            [Door::Responses, Door::Videos]
+        );
+        assert_eq!(Provider::of("gateway").unwrap().doors().count(), Door::ALL.len());
     }
 
     #[test]

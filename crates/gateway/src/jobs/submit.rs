@@ -30,8 +30,9 @@ use crate::{
     bound,
     door::Door,
     gateway::Gateway,
-    routing::{Attempts, Channel, Next, UpstreamFailure},
+    routing::{Attempt, Channel, UpstreamFailure},
     upstream::Ask,
+    walk::Walk,
 };
 
 /// Largest answer of an upstream about a job, in bytes.
@@ -49,37 +50,23 @@ where
     let body = read(gateway, call, body).await?;
     let asked = Asked::read(&call.headers, &body)?;
     let way = call.way(gateway, &asked.model)?;
-    let mut attempts = Attempts::new(way.plan.clone(), &gateway.health, gateway.now());
-    let next = |attempts: &mut Attempts| attempts.next(&gateway.health, &gateway.budget, gateway.now());
-    let mut attempt = next(&mut attempts).map_err(|_| Refusal::UpstreamError)?;
-    attempt.note(&call.entry);
+    let mut walk = Walk::begin(gateway, way.plan, &call.entry)?;
     let order = Order { call, price: &way.price, model: &asked.model, seconds: asked.seconds };
-    let context = order.context(attempt.permit.channel(), &attempt.group, attempt.ratio, attempt.number);
-    let mut hold = order.hold(gateway, context).await?;
-    let (channel, said) = loop {
-        let channel = Arc::clone(attempt.permit.channel());
-        let failed = match begin(gateway, &channel, &asked, attempt.limit).await {
-            Ok(said) => {
-                attempt.permit.succeeded();
-                break (channel, said);
-            }
+    let mut hold = order.hold(gateway, order.attempted(walk.attempt())).await?;
+    let said = loop {
+        let attempt = walk.attempt();
+        let failed = match begin(gateway, attempt.permit.channel(), &asked, attempt.limit).await {
+            Ok(said) => break said,
             Err(failed) => failed,
         };
-        if failed.failure.is_none_or(|failure| attempt.failed(gateway, failure) == Next::Answer) {
-            return Err(free(gateway, hold, failed.refusal));
-        }
-        attempt = loop {
-            let Ok(next) = next(&mut attempts) else { return Err(free(gateway, hold, failed.refusal)) };
-            let need = order.cost(next.ratio)?;
-            let more = need.get().saturating_sub(hold.units().get());
-            if more <= 0 || hold.raise(Units::new(more)).await.is_ok() {
-                break next;
-            }
-            attempts.unaffordable(next, &gateway.budget);
+        walk = match walk.next(failed, &mut hold, |ratio| order.cost(ratio).ok()).await {
+            Ok(next) => next,
+            Err(refusal) => return Err(free(gateway, hold, refusal)),
         };
-        attempt.note(&call.entry);
-        hold.retarget(order.context(attempt.permit.channel(), &attempt.group, attempt.ratio, attempt.number));
+        hold.retarget(order.attempted(walk.attempt()));
     };
+    let channel = Arc::clone(walk.attempt().permit.channel());
+    walk.succeeded();
     order.keep(gateway, hold, &channel, said, None).await
 }
 
@@ -211,6 +198,10 @@ impl Order<'_> {
         let units = self.cost(context.ratio)?;
         let pools = [known.key.pool, known.account.pool];
         gateway.ledger.hold(pools, units, context).await.map_err(|error| bound::refusal(known, error))
+    }
+
+    fn attempted(&self, attempt: &Attempt) -> UsageContext {
+        self.context(attempt.permit.channel(), &attempt.group, attempt.ratio, attempt.number)
     }
 
     fn context(&self, channel: &Channel, group: &str, ratio: Ratio, attempt: u32) -> UsageContext {
