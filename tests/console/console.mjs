@@ -83,7 +83,7 @@ const ask = async () => {
 for (let number = 0; number < 3; number += 1) await ask();
 await page.click("a.primary");
 await page.waitForSelector("text=apsis-demo");
-assert.equal((await page.textContent(".cards .card:nth-child(3) .value")).trim(), "3");
+await page.waitForSelector(".cards .card:nth-child(3) .value:text-is('3')");
 
 // A key with a hostile name; reveal, disable, search, several at once.
 await page.goto(`${base}/console/keys/new`);
@@ -173,6 +173,7 @@ for (const [width, theme, language] of looks) {
   await choose("language", language);
   for (const path of pages) {
     await page.goto(`${base}/console${path}`);
+    await page.waitForFunction(() => !document.querySelector("[aria-busy]"));
     const name = `${path === "" ? "dashboard" : path.replace("/..", "").slice(1).replace(/\d+/, "one").replaceAll(/[^a-z_]+/g, "-")}-${width}-${theme}-${language}`;
     assert.equal(await page.getAttribute("html", "lang"), language);
     await checked(name);

@@ -81,28 +81,22 @@ pub struct FoundKeys {
     pub more: bool,
 }
 
-/// Keys of `status` at `now`, by their ids.
+/// The ids of an account's keys that do not live at `now`, by the reason; `false` where that is no reason.
 ///
 /// A `+` before a column says that its index is not the way: without statistics a database takes it for the shorter one.
-fn push_status(sql: &mut Sql, account: AccountId, status: Status, now: Timestamp) {
-    let set = |sql: &mut Sql, number: i64| {
-        sql.push("SELECT id FROM api_key WHERE account = ").push_bind(account.0);
-        sql.push(" AND status <> 1 AND status = ").push_bind(number);
-    };
+fn push_lifeless(sql: &mut Sql, account: AccountId, status: Status, now: Timestamp) -> bool {
+    if status == Status::Enabled {
+        return false;
+    }
+    sql.push("SELECT id FROM api_key WHERE account = ").push_bind(account.0);
+    sql.push(" AND status <> 1 AND status = ").push_bind(status.number());
     match status {
-        Status::Disabled => {
-            sql.push(" AND k.id IN (");
-            set(sql, status.number());
-        }
+        Status::Enabled | Status::Disabled => {}
         Status::Expired => {
-            sql.push(" AND k.id IN (");
-            set(sql, status.number());
             sql.push(" UNION ALL SELECT id FROM api_key WHERE account = ").push_bind(account.0);
             sql.push(" AND status = 1 AND coalesce(expires, 9007199254740991) <= ").push_bind(now.millis());
         }
         Status::Exhausted => {
-            sql.push(" AND k.id IN (");
-            set(sql, status.number());
             sql.push(
                 " UNION ALL SELECT id FROM api_key WHERE status = 1
                   AND pool IN (SELECT id FROM pool WHERE unlimited = 0 AND granted <= used) AND +account = ",
@@ -110,22 +104,30 @@ fn push_status(sql: &mut Sql, account: AccountId, status: Status, now: Timestamp
             sql.push_bind(account.0).push(" AND (expires IS NULL OR expires > ");
             sql.push_bind(now.millis()).push(")");
         }
-        Status::Enabled => {
-            sql.push(" AND k.status = 1 AND (k.expires IS NULL OR k.expires > ").push_bind(now.millis());
-            sql.push(") AND +k.pool NOT IN (SELECT id FROM pool WHERE unlimited = 0 AND granted <= used");
-        }
     }
+    true
+}
+
+/// Keys of `status` at `now`.
+fn push_status(sql: &mut Sql, account: AccountId, status: Status, now: Timestamp) {
+    if status == Status::Enabled {
+        sql.push(" AND k.status = 1 AND (k.expires IS NULL OR k.expires > ").push_bind(now.millis());
+        sql.push(") AND +k.pool NOT IN (SELECT id FROM pool WHERE unlimited = 0 AND granted <= used)");
+        return;
+    }
+    sql.push(" AND k.id IN (");
+    push_lifeless(sql, account, status, now);
     sql.push(")");
 }
 
 impl KeyFilter {
-    /// The ids of the keys from `offset` on.
-    fn ids(&self, account: AccountId, offset: i64, now: Timestamp) -> Sql {
+    /// The ids of the keys from `offset` on. Where `few` have the status, one begins with them; else with the order.
+    fn ids(&self, account: AccountId, offset: i64, few: bool, now: Timestamp) -> Sql {
         let mut sql = Sql::new("SELECT k.id FROM api_key k");
         if matches!(self.order, KeyOrder::Used | KeyOrder::Remaining) {
             sql.push(" JOIN pool p ON p.id = k.pool");
         }
-        sql.push(" WHERE k.account = ").push_bind(account.0);
+        sql.push(if few { " WHERE +k.account = " } else { " WHERE k.account = " }).push_bind(account.0);
         if !self.keyword.is_empty() {
             let pattern = format!("%{}%", escape(&fold(&self.keyword)));
             sql.push(" AND k.name_folded LIKE ").push_bind(pattern).push(" ESCAPE '\\'");
@@ -160,8 +162,9 @@ impl Store {
         if !filter.order.is_kept() && self.has_very_many_keys(account).await? {
             filter = KeyFilter { order: KeyOrder::Created, descending: true, ..filter };
         }
+        let few = self.have_few(account, filter.status, now).await?;
         let mut ids: Vec<i64> =
-            self.read().await?.built(filter.ids(account, page.offset(), now)).scalars().await?;
+            self.read().await?.built(filter.ids(account, page.offset(), few, now)).scalars().await?;
         let found = i64::try_from(ids.len()).unwrap_or(i64::MAX);
         ids.truncate(usize::try_from(page.size).unwrap_or(0));
         let before = if found > 0 || page.number == 1 { page.offset() } else { 0 };
@@ -186,6 +189,22 @@ impl Store {
             .scalar()
             .await?;
         Ok(counted > SORTED)
+    }
+
+    /// Whether a status is one that few keys have: then they are put in order, and not looked for among all in that order.
+    async fn have_few(
+        &self,
+        account: AccountId,
+        status: Option<Status>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut sql = Sql::new("SELECT count(*) FROM (SELECT id FROM (");
+        if !status.is_some_and(|status| push_lifeless(&mut sql, account, status, now)) {
+            return Ok(false);
+        }
+        sql.push(") AS lifeless LIMIT ").push_bind(SORTED + 1).push(") AS counted");
+        let counted: i64 = self.read().await?.built(sql).scalar().await?;
+        Ok(counted <= SORTED)
     }
 
     async fn keys_in_order(&self, account: AccountId, ids: &[i64]) -> Result<Vec<KeyView>, StoreError> {

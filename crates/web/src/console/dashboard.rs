@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::{extract::State, response::Response};
 use gateway::{
-    KeyFilter, Page, UsageHour, accounts, keys,
+    Failure, Gateway, KeyFilter, Page, UsageHour,
+    access::Caller,
+    accounts, keys,
     usage::{self, Scope, UsageQuery},
 };
 use http::Uri;
@@ -53,12 +55,8 @@ struct ModelLine {
     cost: String,
 }
 
-#[derive(Template)]
-#[template(path = "dashboard.html")]
-struct Dashboard {
-    f: Frame,
-    balance: Option<String>,
-    used: String,
+/// What was used, added up.
+struct Spent {
     days_left: Option<i64>,
     month_cost: String,
     month_requests: String,
@@ -66,6 +64,44 @@ struct Dashboard {
     bars: Vec<Bar>,
     most: String,
     models: Vec<ModelLine>,
+}
+
+impl Spent {
+    /// What the caller has used in the month and in the last `days` days.
+    async fn of(gateway: &Gateway, caller: &Caller, days: i64) -> Result<Self, Failure> {
+        let month = usage::month(gateway, caller).await?;
+        let now = gateway.now();
+        let since = (now.millis().div_euclid(DAY_MILLIS) - days + 1) * DAY_MILLIS;
+        let from = Some(Timestamp::from_millis(since).secs());
+        let query = UsageQuery { from, ..UsageQuery::default() };
+        let hours = usage::by_hour(gateway, caller, Scope::Own, &query).await?;
+        let mut of_day: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+        for hour in &hours {
+            let (units, requests) = of_day.entry(hour.hour.millis().div_euclid(DAY_MILLIS)).or_default();
+            *units += hour.sums.units;
+            *requests += hour.sums.requests;
+        }
+        let (bars, most) = bars(now, days, &of_day);
+        Ok(Self {
+            days_left: month.days_left,
+            month_cost: show::dollars(month.this.units),
+            month_requests: show::grouped(month.this.requests.into()),
+            month_errors: show::grouped(month.this.errors.into()),
+            bars,
+            most: show::dollars(most),
+            models: models(&hours),
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "dashboard.html")]
+struct Dashboard {
+    f: Frame,
+    balance: Option<String>,
+    used: String,
+    /// What was used, where it was asked for with the page.
+    spent: Option<Spent>,
     attention: Vec<Attention>,
     days: i64,
     ranges: Vec<i64>,
@@ -126,22 +162,15 @@ pub(crate) async fn show(
     uri: Uri,
 ) -> Result<Response, Oops> {
     let [usual, ..] = RANGES;
-    let days = Query::of(&uri).number("days").filter(|days| RANGES.contains(days)).unwrap_or(usual);
+    let query = Query::of(&uri);
+    let days = query.number("days").filter(|days| RANGES.contains(days)).unwrap_or(usual);
     let (gateway, caller, t) = (&state.gateway, &signed.caller, signed.frame.t);
     let account = accounts::own(gateway, caller).await?;
-    let month = usage::month(gateway, caller).await?;
-    let now = gateway.now();
-    let since = (now.millis().div_euclid(DAY_MILLIS) - days + 1) * DAY_MILLIS;
-    let from = Some(Timestamp::from_millis(since).secs());
-    let query = UsageQuery { from, ..UsageQuery::default() };
-    let hours = usage::by_hour(gateway, caller, Scope::Own, &query).await?;
-    let mut of_day: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
-    for hour in &hours {
-        let (units, requests) = of_day.entry(hour.hour.millis().div_euclid(DAY_MILLIS)).or_default();
-        *units += hour.sums.units;
-        *requests += hour.sums.requests;
-    }
-    let (bars, most) = bars(now, days, &of_day);
+    // Adding up millions of records takes longer than everything else here, so the page does not wait for it.
+    let spent = match query.number("whole") {
+        Some(_) => Some(Spent::of(gateway, caller, days).await?),
+        None => None,
+    };
     let newest = KeyFilter { descending: true, ..KeyFilter::default() };
     let own = keys::find(gateway, caller, &newest, Page { number: 1, size: 1 }).await?;
     let attention = attention::find(gateway, caller, t).await?;
@@ -150,13 +179,7 @@ pub(crate) async fn show(
     let page = Dashboard {
         balance: (!account.unlimited).then(|| show::dollars(account.remaining.get())),
         used: show::dollars(account.used.get()),
-        days_left: month.days_left,
-        month_cost: show::dollars(month.this.units),
-        month_requests: show::grouped(month.this.requests.into()),
-        month_errors: show::grouped(month.this.errors.into()),
-        bars,
-        most: show::dollars(most),
-        models: models(&hours),
+        spent,
         attention,
         keys: if own.more { format!("{}+", own.total) } else { own.total.to_string() },
         has_no_key: own.total == 0,

@@ -12,8 +12,9 @@ use crate::{
 
 const HOSTILE: &str = r#"<script>alert(1)</script>"'><img src=x onerror=alert(2)>"#;
 
-const PAGES: [&str; 19] = [
+const PAGES: [&str; 20] = [
     "/console",
+    "/console?whole=1",
     "/console/keys",
     "/console/keys/new",
     "/console/usage",
@@ -310,7 +311,7 @@ async fn a_member_sees_own_things_alone() {
     password(&app, member).await;
     let mut browser = signed_in(&app, "member").await;
     for page in PAGES {
-        let administration = PAGES[8..].contains(&page);
+        let administration = PAGES[11..].contains(&page);
         let reply = browser.get(&app, page).await;
         assert_eq!(reply.status, if administration { 403 } else { 200 }, "{page}");
         assert!(!reply.text().contains("href=\"/console/channels\""), "{page}");
