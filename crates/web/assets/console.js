@@ -29,6 +29,10 @@ document.addEventListener("change", (event) => {
   if (chosen) chosen.form.requestSubmit();
 });
 
+// On a narrow screen the navigation is one row, which may begin before the page that one is on.
+const here = document.querySelector(".rail [aria-current]");
+if (here) here.closest("ul").scrollLeft = here.offsetLeft - here.closest("ul").offsetLeft - 48;
+
 // A session that has ended answers a part of a page with the sign-in page; a part that is refused needs a new page.
 document.addEventListener("htmx:beforeOnLoad", (event) => {
   if (new URL(event.detail.xhr.responseURL, location.href).pathname === "/console/sign-in") {

@@ -65,7 +65,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(m::logs::own_stat))
         .routes(routes!(m::logs::own_export))
         .routes(routes!(m::logs::own_hours))
-        .routes(routes!(m::logs::stats))
+        .routes(routes!(m::month::stats))
         .routes(routes!(m::tasks::own))
         .routes(routes!(m::tokens::list, m::tokens::create))
         .routes(routes!(m::tokens::revoke))

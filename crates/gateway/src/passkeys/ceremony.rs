@@ -113,11 +113,18 @@ pub(super) struct Used {
     pub(super) backed_up: bool,
 }
 
+/// A credential that was just made.
+struct Credential<'a> {
+    id: &'a [u8],
+    /// As it came.
+    public_key: &'a [u8],
+}
+
 /// What an authenticator says.
 struct AuthenticatorStatement<'a> {
     used: Used,
-    /// The credential's id and its key, where it was just made.
-    credential: Option<(&'a [u8], &'a [u8])>,
+    /// Where one was just made.
+    credential: Option<Credential<'a>>,
 }
 
 fn split<const N: usize>(bytes: &[u8]) -> Result<([u8; N], &[u8]), Refused> {
@@ -164,11 +171,8 @@ impl<'a> AuthenticatorStatement<'a> {
     }
 }
 
-/// A credential's id and key.
-type Attested<'a> = (&'a [u8], &'a [u8]);
-
-/// Finds them, and what stands behind them.
-fn attested(bytes: &[u8]) -> Result<(Attested<'_>, &[u8]), Refused> {
+/// A credential, and what stands behind it.
+fn attested(bytes: &[u8]) -> Result<(Credential<'_>, &[u8]), Refused> {
     // Sixteen bytes name the authenticator's model.
     let (_, rest) = split::<16>(bytes)?;
     let (length, rest) = split::<2>(rest)?;
@@ -181,7 +185,7 @@ fn attested(bytes: &[u8]) -> Result<(Attested<'_>, &[u8]), Refused> {
     PublicKey::read(&mut reader).map_err(|_| Refused::Key)?;
     let behind = reader.rest();
     let key = key.len().checked_sub(behind.len()).and_then(|length| key.get(..length));
-    Ok(((id, key.ok_or(Refused::Authenticator)?), behind))
+    Ok((Credential { id, public_key: key.ok_or(Refused::Authenticator)? }, behind))
 }
 
 /// Finds the authenticator's statement in what registration sends.
@@ -216,9 +220,9 @@ pub(super) fn made<'a>(object: &'a [u8], site: &Site) -> Result<Made<'a>, Refuse
     }
     let data = authenticator_data(object).map_err(|_| Refused::Authenticator)?;
     let statement = AuthenticatorStatement::read(data, site)?;
-    let (credential, public_key) = statement.credential.ok_or(Refused::Authenticator)?;
+    let Credential { id, public_key } = statement.credential.ok_or(Refused::Authenticator)?;
     let Used { counter, backed_up } = statement.used;
-    Ok(Made { credential, public_key, counter, backed_up })
+    Ok(Made { credential: id, public_key, counter, backed_up })
 }
 
 /// What comes when a passkey is used.

@@ -10,6 +10,7 @@ pub(crate) mod groups;
 pub(crate) mod keys;
 mod log_record;
 pub(crate) mod logs;
+pub(crate) mod month;
 pub(crate) mod prices;
 pub(crate) mod routes;
 pub(crate) mod tasks;
