@@ -285,7 +285,7 @@ messages! {
     role_member: "Member", "成员";
     role_administrator: "Administrator", "管理员";
     role_root: "Root", "超级管理员";
-    groups_more: "Further groups, comma separated", "其他分组，以逗号分隔";
+    groups_more: "More groups, with commas", "其他分组，以逗号分隔";
     groups_auto: "Automatic list, in order", "自动列表，按顺序";
     description: "Description", "说明";
     ratio: "Ratio", "倍率";
