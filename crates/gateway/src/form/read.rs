@@ -188,8 +188,11 @@ mod tests {
 
     const KIND: &str = "multipart/form-data; boundary=xx";
 
+    /// A field's name, its file's name, and its content.
+    type Plain = (String, Option<String>, Vec<u8>);
+
     /// What a form is that comes in these pieces.
-    fn read(pieces: &[&[u8]]) -> Result<Vec<(String, Option<String>, Vec<u8>)>, Refusal> {
+    fn read(pieces: &[&[u8]]) -> Result<Vec<Plain>, Refusal> {
         let (mut reader, mut spool) = (Reader::new(KIND)?, Writer::new(None));
         for piece in pieces {
             reader.push(piece, &mut spool)?;
@@ -209,7 +212,7 @@ mod tests {
         Ok(fields.collect())
     }
 
-    fn written(fields: &[(String, Option<String>, Vec<u8>)]) -> Vec<u8> {
+    fn written(fields: &[Plain]) -> Vec<u8> {
         let mut out = Vec::new();
         for (name, file, content) in fields {
             let file = file.as_ref().map(|file| format!("; filename=\"{file}\"")).unwrap_or_default();
