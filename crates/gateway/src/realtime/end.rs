@@ -61,7 +61,9 @@ impl End {
     pub(super) fn ending(&self, quiet: bool) -> Ending<'_> {
         let of = |word| Ending { status: 101, word };
         match self {
-            Self::Caller(_) | Self::Upstream(_) | Self::Idle | Self::Late if quiet => of(None),
+            Self::Caller(_) | Self::Upstream(_) | Self::Idle | Self::Late | Self::Stopped if quiet => {
+                of(None)
+            }
             Self::Caller(_) | Self::Left => Ending::LEFT,
             Self::Wrong(..) => of(Some("invalid_request")),
             Self::Broke(refusal) | Self::Refused(refusal) => of(Some(refusal.code())),
