@@ -30,6 +30,7 @@ mod room;
 mod segment;
 #[cfg(test)]
 mod simulation;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod wishes;
@@ -39,6 +40,7 @@ pub use book::{
 };
 pub use error::{FatalError, FlushError, HoldError, OpenError};
 pub use hold::Hold;
-pub use ledger::{Ledger, Stats};
+pub use ledger::Ledger;
 pub use options::Options;
 pub use reader::ReadError;
+pub use stats::Stats;

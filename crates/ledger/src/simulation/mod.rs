@@ -17,14 +17,16 @@ mod world;
 use fault::Fault;
 use world::World;
 
-/// Schedules in the test command.
+/// Schedules in the test command; `SIMULATION_SCHEDULES` asks for more.
 const SCHEDULES: u64 = 20_000;
 /// Schedules in which a broken variant must be caught.
 const ENOUGH: u64 = 20_000;
 
 #[test]
 fn the_protocol_keeps_its_promises() {
-    for seed in 0..SCHEDULES {
+    #[expect(clippy::disallowed_methods, reason = "whoever runs the test says how long")]
+    let asked = std::env::var("SIMULATION_SCHEDULES");
+    for seed in 0..asked.map_or(SCHEDULES, |asked| asked.parse().unwrap()) {
         if let Err(what) = World::run(seed, None) {
             panic!("seed {seed}: {what}");
         }

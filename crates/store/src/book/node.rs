@@ -10,13 +10,28 @@ use model::id::JournalId;
 
 use super::{Refused, wish};
 use crate::{
-    database::{Database, Tx},
-    sql::Run,
+    database::Tx,
+    sql::{Engine, Run},
     store::{Store, StoreError},
 };
 
 /// How long after its last word a node is taken for alive, in milliseconds.
 pub(crate) const ALIVE: i64 = 5_000;
+
+/// What a heartbeat learns at once: the node's row and since when its leases are in suspense, how many wishes of others
+/// there are, whatever they are about, and how many nodes are silent for long.
+macro_rules! pulse {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            "id, suspended,
+                (SELECT count(*) FROM wish, clock WHERE wish.journal <> journal.id AND wish.until > clock.millis),
+                (SELECT count(*) FROM journal AS other, clock WHERE other.id <> journal.id AND other.suspended = 0
+                    AND other.seen > 0 AND other.seen < clock.millis - $3)",
+            $after
+        )
+    };
+}
 
 /// A node that has just been heard of.
 pub(super) struct Heard {
@@ -93,23 +108,32 @@ impl Store {
 
     pub(super) async fn beat(&self, node: Node, dead_after: Duration) -> Result<Vec<Wanted>, Refused> {
         let dead_after = i64::try_from(dead_after.as_millis()).unwrap_or(i64::MAX / 2);
-        // One statement, which need not wait for its turn to write: it moves no units.
-        let beat = match self.database() {
-            Database::Sqlite(_) => {
-                let mut tx = self.write().await?;
-                let beat = pulse(&mut tx, node, dead_after).await?;
-                tx.commit().await?;
-                beat
-            }
-            Database::Postgres(..) => pulse(&mut self.read().await?, node, dead_after).await?,
+        // No turn to write is waited for: it moves no units. In SQLite nobody else lives who could ask, so nothing is
+        // written every second.
+        let mut on = self.read().await?;
+        let text = match on.engine() {
+            Engine::Sqlite => pulse!("SELECT ", " FROM journal WHERE name = $1 AND epoch = $2"),
+            Engine::Postgres => pulse!(
+                "UPDATE journal SET seen = (SELECT millis FROM clock) WHERE name = $1 AND epoch = $2 RETURNING ",
+                ""
+            ),
         };
-        if beat.suspended || beat.silent > 0 {
+        let found: Option<(i64, i64, i64, i64)> = on
+            .query(text)
+            .bind(node.journal.to_string())
+            .bind(node.epoch)
+            .bind(dead_after)
+            .fetch_optional()
+            .await?;
+        drop(on);
+        let Some((journal, suspended, wishes, silent)) = found else { return Err(Refused::Fenced) };
+        if suspended != 0 || silent > 0 {
             self.bury(node, dead_after).await?;
         }
-        if beat.wishes == 0 {
+        if wishes == 0 {
             return Ok(Vec::new());
         }
-        wish::of_others(&mut self.read().await?, beat.journal).await
+        wish::of_others(&mut self.read().await?, journal).await
     }
 
     /// Moves to suspense what nodes have leased that are silent for long.
@@ -154,32 +178,4 @@ async fn suspend(tx: &mut Tx, journal: i64, name: &str) -> Result<(), StoreError
         );
     }
     Ok(())
-}
-
-/// What a heartbeat learns at once.
-struct Pulse {
-    journal: i64,
-    suspended: bool,
-    /// Wishes of others, whatever they are about.
-    wishes: i64,
-    /// Other nodes that are silent for long.
-    silent: i64,
-}
-
-async fn pulse(on: &mut impl Run, node: Node, dead_after: i64) -> Result<Pulse, Refused> {
-    let found: Option<(i64, i64, i64, i64)> = on
-        .query(
-            "UPDATE journal SET seen = (SELECT millis FROM clock) WHERE name = $1 AND epoch = $2
-             RETURNING id, suspended,
-                (SELECT count(*) FROM wish, clock WHERE wish.journal <> journal.id AND wish.until > clock.millis),
-                (SELECT count(*) FROM journal AS other, clock WHERE other.id <> journal.id AND other.suspended = 0
-                    AND other.seen > 0 AND other.seen < clock.millis - $3)",
-        )
-        .bind(node.journal.to_string())
-        .bind(node.epoch)
-        .bind(dead_after)
-        .fetch_optional()
-        .await?;
-    let Some((journal, suspended, wishes, silent)) = found else { return Err(Refused::Fenced) };
-    Ok(Pulse { journal, suspended: suspended != 0, wishes, silent })
 }
