@@ -65,7 +65,7 @@ impl Cluster {
     }
 
     fn address(&self, number: usize) -> SocketAddr {
-        self.servers[number % SERVERS].address
+        self.servers.iter().cycle().nth(number).unwrap().address
     }
 
     /// Asks `count` times at once, one server after the other. The statuses; 0 where there was no answer.
