@@ -1,5 +1,5 @@
 //! The built program as its users run it: start, stop, misuse, and death at any moment.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod catalogue;
 mod copies;

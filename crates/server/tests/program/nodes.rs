@@ -69,7 +69,7 @@ async fn what_one_node_changes_is_live_on_the_other_within_a_second() {
     nodes.manage("PUT", "/api/price/", price).await;
     let made = nodes.manage("POST", "/api/token/", r#"{"name":"k","unlimited_quota":true}"#).await;
     let (id, key) = (&made["data"]["id"], made["data"]["key"].as_str().unwrap());
-    let (mut took, mut worst) = (Vec::new(), Duration::ZERO);
+    let mut took = Vec::new();
     nodes.until(key, 200).await;
     for round in 0..5 {
         let status = format!(r#"{{"id":{id},"status":{}}}"#, if round % 2 == 0 { 2 } else { 1 });
@@ -85,15 +85,11 @@ async fn what_one_node_changes_is_live_on_the_other_within_a_second() {
     }
     nodes.manage("DELETE", &format!("/api/token/{id}"), "").await;
     took.push(("a deleted key", nodes.until(key, 401).await));
-    for (what, time) in &took {
-        println!("{what}: {} ms", time.as_millis());
-        worst = worst.max(*time);
-    }
     // Nodes look every 400 ms; the rest is the machine's.
     let mut times: Vec<Duration> = took.iter().map(|(_, time)| *time).collect();
     times.sort();
     assert!(times[times.len() / 2] < Duration::from_secs(1), "{took:?}");
-    assert!(worst < Duration::from_secs(5), "{took:?}");
+    assert!(times.iter().all(|time| *time < Duration::from_secs(5)), "{took:?}");
 }
 
 /// A form of the console without a browser: the page's cookie and its token.
