@@ -49,6 +49,12 @@ async fn a_backup_of_a_running_server_gives_no_quota_twice() {
     let status = ask(&caller, restored.address, &key).await;
     assert!((400..500).contains(&status), "{status}: what was leased may have been spent");
     assert_eq!(restored.terminate(), Some(0));
+    assert!(printed(&["ledger", "suspense"], &new).contains("restored\t"));
+    printed(&["ledger", "resolve", "restored", "--return"], &new);
+    let mut restored = Server::start(&PRIVATE, &new);
+    assert_eq!(ask(&caller, restored.address, &key).await, 200, "an operator has decided");
+    assert_eq!(restored.terminate(), Some(0));
+    assert_eq!(printed(&["ledger", "verify"], &new), "the ledger adds up\n");
 
     // The journal of before has what the restored books have not.
     std::fs::remove_dir_all(new.join("journal")).unwrap();
