@@ -1,8 +1,11 @@
 //! What is charged where it is not the tokens of an answer, and that every record explains itself.
 
+use std::time::Duration;
+
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use testkit::{Act, Raw, Script};
+use web::serve;
 
 use crate::app::{App, Reply};
 
@@ -331,7 +334,10 @@ async fn tools_and_terms_are_held_and_limited() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_leaves_behind_the_last_word_pays_for_what_was_thought() {
     for (finished, units) in [(true, 3 + 90), (false, 3)] {
-        let app = App::start().await;
+        // With one connection at a time, whoever is answered next knows that the one before is gone.
+        let second = Duration::from_secs(5);
+        let limits = serve::Limits { header: second, write: second, connections: 1, drain: second };
+        let app = App::limited(|_| {}, limits).await;
         let event = |data: Value| format!("data: {data}\n\n");
         let chunk = |delta: Value, end: Value| {
             event(json!({"id": "c", "choices": [{"index": 0, "delta": delta, "finish_reason": end}]}))
@@ -368,6 +374,7 @@ async fn a_caller_that_leaves_behind_the_last_word_pays_for_what_was_thought() {
             got += &String::from_utf8_lossy(&answer.frame().await.unwrap().unwrap().into_data().unwrap());
         }
         drop(answer);
+        app.usage(&app.key).await;
         if !finished {
             // The upstream's work ends at once.
             raw.open().wait_for(|open| *open == 0).await.unwrap();
