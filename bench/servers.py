@@ -9,7 +9,7 @@ import urllib.parse
 
 from wire import Wire
 
-BINARY, WORK = os.environ["APSIS_BINARY"], os.environ["APSIS_WORK"]
+BINARY, WORK = os.environ["BENCH_BINARY"], os.environ["BENCH_WORK"]
 # The directory of the server's socket; its process is beside it.
 DATABASE = urllib.parse.parse_qs(urllib.parse.urlparse(os.environ["TEST_POSTGRES_URL"]).query)["host"][0]
 

@@ -224,7 +224,7 @@ impl fmt::Display for Refusal {
             Self::NotOffered { model, path } => write!(f, "model {model} is not offered at {path}"),
             Self::PriceUnknown(model) => write!(f, "no price is known for model {model}"),
             Self::ExtraUnknown { model, param, what } => {
-                write!(f, "no price is known for {what} with model {model}, which {param} asks for")
+                write!(f, "{param}: no price is known for {what} with model {model}")
             }
             Self::QuotaExhausted { need, have } => {
                 write!(

@@ -74,3 +74,22 @@ async fn a_price_that_leaps_is_asked_about_once_more() {
     assert_eq!(location(&browser.send(&app, path, path, &meant).await), "/console/prices?done=saved");
     assert!(browser.get(&app, path).await.text().contains("$20.01"));
 }
+
+#[tokio::test]
+async fn tools_and_service_tiers_are_set_as_they_are_shown() {
+    let app = App::start().await;
+    let mut browser = root(&app).await;
+    let path = "/console/prices";
+    let price = [("model", "m"), ("input", "2"), ("output", "2"), ("max_output", "1000")];
+    let wrong = [&price[..], &[("tools", "telepathy=1")]].concat();
+    let refused = browser.send(&app, path, path, &wrong).await;
+    assert!(refused.status == 422 && refused.text().contains("no tool telepathy"), "{}", refused.text());
+    let (tools, tiers) = ("web_search=0.01, web_fetch=0.00", "priority=2, flex=0.5");
+    let right = [&price[..], &[("tools", tools), ("service_tiers", tiers)]].concat();
+    assert_eq!(location(&browser.send(&app, path, path, &right).await), "/console/prices?done=saved");
+    let known = app.manage("GET", "/api/price?model=m", None).await.json()["data"]["items"][0].clone();
+    assert_eq!(known["tools"], json!({"web_search": 5_000_000_000_i64, "web_fetch": 0}));
+    assert_eq!(known["service_tiers"], json!({"priority": 2_000_000, "flex": 500_000}));
+    let form = browser.get(&app, &format!("{path}?model=m")).await.text();
+    assert!(form.contains(&format!("value=\"{tools}\"")) && form.contains(&format!("value=\"{tiers}\"")), "{form}");
+}
