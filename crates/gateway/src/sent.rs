@@ -12,7 +12,7 @@ use wire::{
     passage::Passage,
     plain::Events,
     request::edit::{Edits, edit},
-    tap,
+    whole,
 };
 
 use crate::{
@@ -219,7 +219,7 @@ impl Sent {
                 (whole, read)
             }
             (None, Some(dialect)) => {
-                let read = tap::answer(dialect, &whole);
+                let read = whole::answer(dialect, &whole);
                 (whole, read)
             }
             (Some(from), _) => match convert::answer(&whole, from, &caller(request)) {
@@ -234,7 +234,7 @@ impl Sent {
                 }
                 Err(error) => {
                     tracing::info!(%error, "an upstream's answer is none");
-                    let read = tap::answer(from, &whole);
+                    let read = whole::answer(from, &whole);
                     (whole, Answer { is_whole: false, ..read })
                 }
             },

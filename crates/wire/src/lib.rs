@@ -29,3 +29,4 @@ pub mod sse;
 pub mod tap;
 pub mod tokenizer;
 pub mod usage;
+pub mod whole;

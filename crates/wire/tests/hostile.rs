@@ -155,7 +155,7 @@ fn read_request(body: &[u8]) {
 fn read_answer(body: &[u8]) {
     assert!(upstream_error::read(500, body).message.len() <= bound(body.len()));
     for from in Dialect::ALL {
-        let read = wire::tap::answer(from, body);
+        let read = wire::whole::answer(from, body);
         if let Reported::Good(tokens) = read.reported {
             assert!(tokens.reasoning <= tokens.output);
         }

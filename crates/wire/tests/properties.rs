@@ -99,7 +99,7 @@ proptest! {
 
     #[test]
     fn no_answer_panics(body in arbitrary(), from in dialect(), to in dialect()) {
-        let read = wire::tap::answer(from, body.to_string().as_bytes());
+        let read = wire::whole::answer(from, body.to_string().as_bytes());
         if let Reported::Good(tokens) = read.reported {
             prop_assert!(tokens.reasoning <= tokens.output);
         }

@@ -91,5 +91,8 @@ async fn tools_and_service_tiers_are_set_as_they_are_shown() {
     assert_eq!(known["tools"], json!({"web_search": 5_000_000_000_i64, "web_fetch": 0}));
     assert_eq!(known["service_tiers"], json!({"priority": 2_000_000, "flex": 500_000}));
     let form = browser.get(&app, &format!("{path}?model=m")).await.text();
-    assert!(form.contains(&format!("value=\"{tools}\"")) && form.contains(&format!("value=\"{tiers}\"")), "{form}");
+    assert!(
+        form.contains(&format!("value=\"{tools}\"")) && form.contains(&format!("value=\"{tiers}\"")),
+        "{form}"
+    );
 }
