@@ -148,6 +148,14 @@ await page.waitForSelector(".turn.theirs .facts-line a");
 assert.match(await page.textContent(".turn.theirs .facts-line"), /\$0\.0000/);
 assert.ok(!(await page.content()).includes(key.slice(3)), "the key's text is in no page");
 assert.ok((await page.textContent("#code-python")).includes(`base_url="${base}/v1"`));
+const dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+await page.setInputFiles("#pictures", { name: "dot.png", mimeType: "image/png", buffer: Buffer.from(dot, "base64") });
+await page.waitForSelector(".attached img");
+assert.ok(!(await page.textContent("#code-curl")).includes(dot), "the code does not show a picture letter by letter");
+await page.fill("#message", "And this?");
+await page.press("#message", "Enter");
+await page.waitForFunction(() => document.querySelectorAll(".turn.theirs .facts-line a").length === 2);
+assert.equal(await page.locator(".turn.mine img").count(), 1);
 await checked("playground, answered");
 await page.screenshot({ path: `${shots}/playground-answered.png`, fullPage: true });
 

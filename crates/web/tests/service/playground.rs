@@ -50,6 +50,26 @@ async fn a_question_is_answered_charged_and_explained_as_any_request() {
 }
 
 #[tokio::test]
+async fn images_go_with_a_question_and_come_from_a_model() {
+    let app = App::start().await;
+    let mut browser = root(&app).await;
+    let key = key(&app).await;
+    // Far larger than any other form of the console may be.
+    let picture = format!("data:image/png;base64,{}", "iVBORw0K".repeat(100_000));
+    let mut seen = question("m");
+    seen["messages"][0]["content"] = json!([{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": picture}}]);
+    let answer = ask(&app, &mut browser, &key, &seen).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.json()["choices"][0]["message"]["content"].is_string());
+    let wanted = json!({"model": "m", "prompt": "a cat", "n": 1}).to_string();
+    let fields = [("key", key.as_str()), ("door", "images"), ("body", &wanted)];
+    let made = browser.send(&app, PAGE, ASK, &fields).await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    assert!(made.json()["data"][0]["b64_json"].is_string());
+    app.verified().await;
+}
+
+#[tokio::test]
 async fn nobody_asks_with_somebody_else_s_key() {
     let app = App::start().await;
     let key = key(&app).await;
