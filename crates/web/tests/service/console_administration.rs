@@ -153,14 +153,20 @@ async fn the_dashboard_names_the_keys_that_need_attention_and_why() {
         app.chat(&app.key, &question("m")).await;
     }
     app.ledger.idle().await;
-    let text = browser.get(&app, "/console?days=7").await.text();
+    let page = browser.get(&app, "/console?days=7").await.text();
+    assert!(
+        page.contains("hx-get=\"/console?days=7&amp;whole=1\"") && !page.contains("<rect class=\"slot\""),
+        "{page}"
+    );
+    let text = browser.get(&app, "/console?days=7&whole=1").await.text();
     let attention = text.split("id=\"attention-title\"").nth(1).unwrap().split("</section>").next().unwrap();
     for expected in ["empty", "nothing remains", "ending", "ends soon", ">root<", "refused often"] {
         assert!(attention.contains(expected), "{expected}: {attention}");
     }
     assert!(!attention.contains("calm"));
     assert_eq!(text.matches("<rect class=\"slot\"").count(), 7);
-    assert_eq!(browser.get(&app, "/console?days=8").await.text().matches("<rect class=\"slot\"").count(), 30);
+    let usual = browser.get(&app, "/console?days=8&whole=1").await.text();
+    assert_eq!(usual.matches("<rect class=\"slot\"").count(), 30);
 }
 
 #[tokio::test]
