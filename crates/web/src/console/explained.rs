@@ -57,6 +57,13 @@ const MEANINGS: &[(&str, [&str; 2])] = &[
         ["Largest body of a management call, in bytes.", "管理调用正文的最大字节数。"],
     ),
     ("limits.answer", ["Largest whole answer of an upstream, in bytes.", "上游完整回答的最大字节数。"]),
+    (
+        "limits.realtime_message",
+        [
+            "Largest message of a realtime session, in bytes, either way.",
+            "实时会话中单条消息的最大字节数（双向）。",
+        ],
+    ),
     ("limits.connections", ["Connections at a time; further ones wait.", "同时连接数；超出的连接需等待。"]),
     ("timeouts.header", ["Longest time for the head of a request.", "请求头的最长时间。"]),
     (
@@ -86,6 +93,13 @@ const MEANINGS: &[(&str, [&str; 2])] = &[
         [
             "How soon the upstream is asked about a video for the first time.",
             "首次向上游查询视频任务的间隔。",
+        ],
+    ),
+    (
+        "timeouts.realtime_idle",
+        [
+            "Longest time that nobody says anything in a realtime session; then it is closed.",
+            "实时会话中双方均无消息的最长时间，超过后关闭会话。",
         ],
     ),
     (
@@ -176,6 +190,13 @@ const MEANINGS: &[(&str, [&str; 2])] = &[
         ],
     ),
     ("ledger.verify_every", ["How often the books are proved in the background.", "后台核对账目的频率。"]),
+    (
+        "ledger.dead_after",
+        [
+            "How long another server may be silent until what it has leased of quotas waits in suspense.",
+            "其他服务器静默多久后，其租用的额度转入挂起状态等待处理。",
+        ],
+    ),
     (
         "usage.keep_days",
         ["Days that a usage record is kept; 0 is for ever.", "用量记录的保留天数；0 表示永久。"],
