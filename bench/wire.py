@@ -30,7 +30,10 @@ class Wire:
         except OSError:
             writer.close()
             return
-        await asyncio.gather(self.carry("up", reader, down), self.carry("down", up, writer))
+        try:
+            await asyncio.gather(self.carry("up", reader, down), self.carry("down", up, writer))
+        except asyncio.CancelledError:
+            pass
 
     async def carry(self, way, reader, writer):
         try:

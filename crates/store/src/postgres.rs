@@ -67,6 +67,11 @@ impl FromStr for DatabaseUrl {
     }
 }
 
+/// What was committed outlives the death of the database, whatever its own settings say: a journal forgets what is in the
+/// book. A server that waits for more than its own disk goes on doing so.
+const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false)
+    WHERE current_setting('synchronous_commit') IN ('off', 'local')";
+
 /// How a PostgreSQL database is used.
 #[derive(Clone, Debug)]
 pub struct PostgresServer {
@@ -82,7 +87,9 @@ pub struct PostgresServer {
 impl PostgresServer {
     fn settings(&self) -> String {
         let millis = self.statement_timeout.as_millis();
-        format!("SET statement_timeout = {millis}; SET idle_in_transaction_session_timeout = {millis}")
+        format!(
+            "SET statement_timeout = {millis}; SET idle_in_transaction_session_timeout = {millis}; {DURABLE}"
+        )
     }
 
     fn pool(&self, connections: u32) -> PgPoolOptions {
@@ -121,7 +128,9 @@ pub(crate) async fn open_to_read(url: &DatabaseUrl) -> Result<PgConnection, Stor
 
 /// A connection of its own that may take its time.
 pub(crate) async fn open_alone(url: &DatabaseUrl) -> Result<PgConnection, StoreError> {
-    Ok(within(ACQUIRE, PgConnection::connect_with(&url.0)).await?)
+    let mut connection = within(ACQUIRE, PgConnection::connect_with(&url.0)).await?;
+    sqlx::raw_sql(DURABLE).execute(&mut connection).await?;
+    Ok(connection)
 }
 
 /// Where nodes tell each other that something is wanted.
@@ -195,5 +204,23 @@ mod tests {
         let server = PostgresServer { url, connections: 2, statement_timeout: Duration::from_secs(1) };
         let shown = format!("{server:?}");
         assert!(!shown.contains("s@fe") && !shown.contains("ada"), "{shown}");
+    }
+
+    /// Beside the server that `tests/postgres/run` starts, whose own commits wait for nothing.
+    #[tokio::test]
+    async fn a_commit_waits_for_the_disk_whatever_the_server_says() {
+        #[expect(clippy::disallowed_methods, reason = "where the tests' server is")]
+        let url = std::env::var("TEST_POSTGRES_URL").unwrap();
+        let server = PostgresServer {
+            url: url.parse().unwrap(),
+            connections: 2,
+            statement_timeout: Duration::from_secs(10),
+        };
+        let pool = server.pool(1).connect_lazy_with(server.url.0.as_ref().clone());
+        let said: String = sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&pool).await.unwrap();
+        assert_eq!(said, "on");
+        let mut alone = open_alone(&server.url).await.unwrap();
+        let said: String = sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&mut alone).await.unwrap();
+        assert_eq!(said, "on");
     }
 }
