@@ -154,7 +154,7 @@ assert "$10.0/M" in printed("model", "info", "gpt-6-astra", "--no-cache")
 # A code has dashes where the id has dots.
 assert json.loads(printed("model", "info", "gpt-4.1", "--json", "--no-cache"))["code"] == "gpt-4-1"
 served = json.loads(printed("models", "--source", "openai", "--search", "demo", "--json"))
-assert {row["id"] for row in served} == {"apsis-demo", "apsis-demo-embedding"}, served
+assert {row["id"] for row in served} == {"apsis-demo", "apsis-demo-image", "apsis-demo-embedding"}, served
 
 import cometapi  # noqa: E402
 
