@@ -243,13 +243,20 @@ async def away(table, nodes):
     usual = int(sql("SELECT xact_commit FROM pg_stat_database WHERE datname = 'apsis'")) - usual
     answers = await load.stop()
     await everything_applied(nodes)
-    during = Counter(status for _, at, status in answers if begun <= at <= back)
+    # What is asked in the last seconds may be answered after the return.
+    during = [(node, at, status) for node, at, status in answers if begun <= at <= back - 15]
     spent, _ = await used(nodes, key)
     total = Counter(status for _, _, status in answers)
-    share = during[200] / max(1, sum(during.values()))
-    table.row("the database is away for 60 s", f"{told(during)}: {share:.4f} answered; all charged: {spent == total[200] * PRICE}; "
-              f"transactions in the 10 s after its return and in the next: {after - before}, {usual}",
-              "≥ 0.999 or 503, nothing lost, at most twice the load", share >= 0.999 and spent == total[200] * PRICE and books())
+    # While its lease lasts a server answers everything; then it says 503 until the database is back.
+    last = {node: max((at for one, at, status in during if one == node and status == 200), default=begun) for node in range(NODES)}
+    lasting = Counter(status for node, at, status in during if at <= last[node])
+    then = Counter(status for node, at, status in during if at > last[node])
+    share = lasting[200] / max(1, sum(lasting.values()))
+    exact = spent == total[200] * PRICE
+    table.row("the database is away for 60 s", f"for {min(last.values()) - begun:.0f} s, as long as leases last, {told(lasting)}; then {told(then)}; "
+              f"all that was answered is charged: {'yes' if exact else 'NO'}; transactions in the 10 s after its return and in the next: {after - before}, {usual}",
+              "≥ 0.999 as long as leases last, then 503; at most twice the load",
+              share >= 0.999 and set(then) <= {503} and after - before <= 2 * usual and exact and books())
 
 
 async def rolling(table, nodes):
@@ -304,12 +311,14 @@ async def rolling(table, nodes):
 
 
 async def steady(table, nodes):
-    """Transactions for a request at full load of two servers."""
+    """Transactions for a request at two thousand requests a second of each server."""
     key = apsis("key", "create", "--quota", str(100_000_000 * PRICE))
     script = f"{WORK}/small.lua"
     with open(script, "w") as file:
         file.write(f"wrk.method='POST'\nwrk.body='{question().decode()}'\nwrk.headers['content-type']='application/json'\n"
-                   f"wrk.headers['authorization']='Bearer {key}'\n")
+                   f"wrk.headers['authorization']='Bearer {key}'\n"
+                   # Sixteen connections, each of which waits for so many milliseconds: some two thousand a second.
+                   "function delay() return 7 end\n")
     await asyncio.gather(*(ask(node, key) for node in nodes))
 
     def commits():
@@ -317,21 +326,21 @@ async def steady(table, nodes):
 
     for warm in (True, False):
         await asyncio.sleep(1.5)
-        before = commits()
+        before, begun = commits(), time.monotonic()
         loads = [subprocess.Popen(["wrk", "-t1", "-c16", f"-d{2 if warm else arguments.seconds}s", "-s", script, f"http://{node.address}/v1/chat/completions"],
-                                  stdout=subprocess.PIPE, text=True) for node in nodes[:2]]
+                                  stdout=subprocess.PIPE, text=True) for node in nodes]
         while any(load.poll() is None for load in loads):
             await asyncio.sleep(0.1)
         said = [load.stdout.read() for load in loads]
         await asyncio.sleep(1.2)
-        after = commits()
+        each = (commits() - before) / (time.monotonic() - begun) / NODES
     requests = sum(int(text.split(" requests in")[0].split()[-1]) for text in said)
     bad = sum("Non-2xx" in text for text in said)
-    share = (after - before) / requests
-    rate = requests / arguments.seconds / 2
+    rate = requests / arguments.seconds / NODES
+    share = each / rate
     await everything_applied(nodes)
-    table.row(f"two servers at {rate:.0f} requests/s each, a third beside them: transactions for a request", f"{share:.4f} ({after - before} for {requests})",
-              "≤ 0.005 at 2,000 requests/s each", share <= 0.005 * max(1, 2_000 / rate) and not bad and books())
+    table.row(f"three servers at {rate:.0f} requests/s each: transactions of a server a second; for a request",
+              f"{each:.1f}; {share:.4f}", "≤ 0.005 for a request at 2,000 requests/s", share <= 0.005 * 2_000 / rate and not bad and books())
 
 
 async def main():
