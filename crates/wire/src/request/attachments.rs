@@ -56,6 +56,9 @@ impl Attachments {
             }
             Ok(())
         })?;
+        if heavy.is_empty() {
+            return Ok(());
+        }
         let of_picture = memchr::memmem::find(kind, b"image").is_some();
         for (member, value) in heavy {
             match judge(member, of_picture, value) {
