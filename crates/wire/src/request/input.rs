@@ -51,13 +51,23 @@ impl Input {
 
 /// Whether some text of a body is the name of one of these members.
 pub(crate) fn mentions(body: &[u8], members: &[&str]) -> bool {
-    let plain = |member: &&str| memmem::find(body, format!("\"{member}\"").as_bytes()).is_some();
-    members.iter().any(plain) || escaped(body, members)
+    // A search for each would take longer to begin than most bodies take to look through.
+    let plain = memchr::memchr_iter(b'"', body).any(|quote| {
+        let text = body.get(quote + 1..).unwrap_or_default();
+        let is = |member: &&str| {
+            text.strip_prefix(member.as_bytes()).is_some_and(|behind| behind.first() == Some(&b'"'))
+        };
+        members.iter().any(is)
+    });
+    plain || escaped(body, members)
 }
 
 /// Mentions that are written with escapes, such as `image\u005furl`: the same to a JSON reader, and so to the upstream.
 fn escaped(body: &[u8], members: &[&str]) -> bool {
-    // Nobody needs to escape a letter or an underscore, so most bodies end here.
+    if memchr::memchr(b'\\', body).is_none() {
+        return false;
+    }
+    // Nobody needs to escape a letter or an underscore, so most other bodies end here.
     let letter = |at: usize| body.get(at + 4).is_some_and(|digit| matches!(digit, b'4'..=b'7'));
     if !memmem::find_iter(body, b"\\u00").any(letter) {
         return false;
