@@ -117,7 +117,7 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
     let response = gateway.upstream.send(channel, request.headers, outgoing, limit).await?;
     let status = response.status();
     if !status.is_success() {
-        return Err(refused(gateway, channel.provider, response).await);
+        return Err(Box::pin(refused(gateway, channel.provider, response)).await);
     }
     let kind = kind_of(request.entrance.door, response.headers()).ok_or(UpstreamFailure::Malformed)?;
     let mut headers = upstream::back(response.headers());

@@ -166,7 +166,7 @@ impl Bill {
         self.first_byte();
         let outcome = self.outcome(seen, status);
         if let Some(more) = beyond(&hold, &outcome)
-            && let Err(error) = hold.raise(more).await
+            && let Err(error) = Box::pin(hold.raise(more)).await
         {
             tracing::debug!(%error, "the rest of an answer is not affordable");
         }

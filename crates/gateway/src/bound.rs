@@ -117,7 +117,7 @@ pub(crate) async fn hold(
     let full = tariff.bound(request.wanted.most).map_err(|CostOverflow| too_large())?;
     let affordable = affordable(gateway, known, pools, full).await?;
     if affordable < full
-        && let Some(tariff) = counted(gateway, &tariff, asked).await
+        && let Some(tariff) = Box::pin(counted(gateway, &tariff, asked)).await
     {
         return request.hold(tariff).await;
     }
@@ -163,7 +163,8 @@ impl Request<'_> {
                 let output = tariff.affordable_output(affordable, wanted.most);
                 let Some(output) = output.filter(|output| *output >= least && *output > 0) else {
                     let need = tariff.bound(least).map_err(|CostOverflow| too_large())?;
-                    return Err(not_affordable(known, known.key.pool, need, affordable, pools, gateway).await);
+                    let why = not_affordable(known, known.key.pool, need, affordable, pools, gateway);
+                    return Err(Box::pin(why).await);
                 };
                 let each = output / wanted.choices;
                 let held = wanted.step.min(each.saturating_mul(wanted.choices));

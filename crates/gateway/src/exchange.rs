@@ -181,7 +181,7 @@ where
             Err(failed) => failed,
         };
         let needs = |ratio| bill.tariff.at(door.ratio(ratio)).bound(output).ok();
-        walk = match walk.next(failed, &mut hold, needs).await {
+        walk = match Box::pin(walk.next(failed, &mut hold, needs)).await {
             Ok(next) => next,
             Err(refusal) => return Err(bill.refuse(hold, refusal)),
         };
@@ -256,7 +256,7 @@ where
     let patience = Patience { idle: settings.body_idle, whole: settings.body };
     if door.takes_forms() {
         let spool = settings.spool.as_deref();
-        let form = Form::receive(headers, body, settings.body_limit, patience, spool).await?;
+        let form = Box::pin(Form::receive(headers, body, settings.body_limit, patience, spool)).await?;
         return Ok((Bytes::new(), Some(form)));
     }
     Ok((body::of_caller(headers, body, settings.body_limit, patience).await?, None))

@@ -186,7 +186,7 @@ impl Ledger {
         for pool in &self.pools(pools, need).await? {
             let mut left = pool.left();
             if left < need && pool.may_grow(self.clock.now()) {
-                let answers = self.wait([(pool.id(), None)], need).await?;
+                let answers = Box::pin(self.wait([(pool.id(), None)], need)).await?;
                 // Others may have taken it again: then the hold waits for more, in its turn.
                 let enough = answers.iter().any(|answer| answer.enough);
                 left = if enough { need.max(pool.left()) } else { pool.left() };
@@ -231,7 +231,7 @@ impl Ledger {
             return Ok(None);
         }
         // If the lease was voided, the request in hand still sees the old pool and is refused; the next sees the new.
-        let answers = self.wait([(pool.id(), Some(Arc::clone(pool)))], units).await?;
+        let answers = Box::pin(self.wait([(pool.id(), Some(Arc::clone(pool)))], units)).await?;
         Ok(answers.into_iter().next().and_then(|answer| answer.permit))
     }
 
@@ -246,7 +246,7 @@ impl Ledger {
         }
         let [first, second] = &fresh;
         let missing = ids.into_iter().zip([first, second]).filter(|(_, pool)| pool.is_none());
-        let mut answers = self.wait(missing.map(|(id, _)| (id, None)), need).await?.into_iter();
+        let mut answers = Box::pin(self.wait(missing.map(|(id, _)| (id, None)), need)).await?.into_iter();
         let [first, second] = fresh.map(|pool| pool.or_else(|| answers.next().map(|answer| answer.pool)));
         first.zip(second).map(|(first, second)| [first, second]).ok_or(HoldError::NotAdmitting)
     }

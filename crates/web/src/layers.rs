@@ -10,12 +10,14 @@ use std::{
     net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use axum::{BoxError, Router, body::Body, response::Response};
 use bytes::Bytes;
 use gateway::{
+    Gateway,
     door::{Door, Entrance},
     entry::Entry,
     exchange,
@@ -66,9 +68,12 @@ impl App {
             uri: request.uri().clone(),
             status: 499,
             operation: operation.clone(),
-            state: self.state.clone(),
+            gateway: Arc::clone(&self.state.gateway),
         };
-        let response = self.caught(self.route(request, &operation), line.uri.path(), &operation).await;
+        // On the heap, so that an open stream does not keep the room of the work before its first byte, and nobody who
+        // passes this future on has to move that room.
+        let rest = Box::pin(self.route(request, &operation));
+        let response = self.caught(rest, line.uri.path(), &operation).await;
         finish(response, line)
     }
 
@@ -80,14 +85,14 @@ impl App {
         let uri = request.uri();
         if let Some(place) = Place::at(request.method(), uri.path()) {
             return match place {
-                Ok(place) => model_api::jobs::ask(place, &self.state, operation, request).await,
+                Ok(place) => Box::pin(model_api::jobs::ask(place, &self.state, operation, request)).await,
                 Err(WrongMethod) => routes::refuse_method(&self.state, operation, uri),
             }
             .map(AnswerBody::Rest);
         }
         if uri.path() == Door::Realtime.path() {
             if request.method() == Method::GET {
-                return model_api::realtime::open(&self.state, operation, request).await;
+                return Box::pin(model_api::realtime::open(&self.state, operation, request)).await;
             }
             return routes::refuse_method(&self.state, operation, request.uri()).map(AnswerBody::Rest);
         }
@@ -98,19 +103,17 @@ impl App {
             return routes::refuse_method(&self.state, operation, request.uri()).map(AnswerBody::Rest);
         }
         request.extensions_mut().insert(operation.clone());
-        let Ok(response) = self.rest.clone().oneshot(request.map(Body::new)).await;
+        let Ok(response) = Box::pin(self.rest.clone().oneshot(request.map(Body::new))).await;
         response.map(AnswerBody::Rest)
     }
 
     /// Runs the rest; a panic in it is logged with the request id and answered like any fault of ours.
     async fn caught(
         &self,
-        rest: impl Future<Output = Response<AnswerBody>>,
+        mut rest: Pin<Box<impl Future<Output = Response<AnswerBody>>>>,
         path: &str,
         operation: &Operation,
     ) -> Response<AnswerBody> {
-        // On the heap, so that an open stream does not keep the room of the work before its first byte.
-        let mut rest = Box::pin(rest);
         let result =
             poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| rest.as_mut().poll(context))) {
                 Ok(poll) => poll.map(Ok),
@@ -243,7 +246,7 @@ struct Line {
     uri: Uri,
     status: u16,
     operation: Operation,
-    state: AppState,
+    gateway: Arc<Gateway>,
 }
 
 impl Drop for Line {
@@ -252,7 +255,7 @@ impl Drop for Line {
             return;
         }
         let facts = self.operation.entry.facts();
-        let now: Timestamp = self.state.gateway.now();
+        let now: Timestamp = self.gateway.now();
         tracing::info!(
             target: "request",
             request_id = self.operation.request_id,
@@ -279,10 +282,10 @@ impl Drop for Line {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, atomic::AtomicBool};
+    use std::sync::atomic::AtomicBool;
 
     use axum::routing::get;
-    use gateway::{Gateway, Parts, Settings};
+    use gateway::{Parts, Settings};
     use http_body_util::BodyExt;
     use ledger::{Ledger, Options};
     use model::clock::{Clock, SystemClock};

@@ -159,16 +159,16 @@ impl Upstream {
             }
             Secret::Unusable(reason) => return Err(NoAnswer::Credential((*reason).to_owned())),
             Secret::ServiceAccount(account) => {
-                let given = self.token(channel, account).await?;
+                let given = Box::pin(self.token(channel, account)).await?;
                 headers.insert(header::AUTHORIZATION, given.header.clone());
                 if !given.fresh {
-                    let answer = self.send_to(channel, sending.clone()).await?;
+                    let answer = Box::pin(self.send_to(channel, sending.clone())).await?;
                     if answer.status() != StatusCode::UNAUTHORIZED {
                         return Ok(answer);
                     }
                     // A token may end before its time; that says nothing of the credential.
                     self.tokens.forget(channel.credential, &given.header);
-                    let given = self.token(channel, account).await?;
+                    let given = Box::pin(self.token(channel, account)).await?;
                     sending.headers.insert(header::AUTHORIZATION, given.header);
                 }
             }
@@ -233,7 +233,7 @@ impl Upstream {
     ) -> Result<Response<UpstreamBody>, (UpstreamFailure, io::Error)> {
         let origin = &target.origin;
         if let Some(shared) = self.pool.shared(origin) {
-            match shared.send(target, sending.clone()).await {
+            match Box::pin(shared.send(target, sending.clone())).await {
                 Ok(answer) => return Ok(answer.map(UpstreamBody::Http2)),
                 // The upstream closed it at the very moment of the request, as it may: that was no answer.
                 Err(why) if why.closed => {}
@@ -249,9 +249,9 @@ impl Upstream {
                 Err(why) => return Err(broken(why.error)),
             }
         }
-        match self.open(origin).await? {
+        match Box::pin(self.open(origin)).await? {
             Opened::Shared(shared) => {
-                let answer = shared.send(target, sending).await;
+                let answer = Box::pin(shared.send(target, sending)).await;
                 answer.map(|answer| answer.map(UpstreamBody::Http2)).map_err(|why| broken(why.error))
             }
             Opened::Own(connection) => {
