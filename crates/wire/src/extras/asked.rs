@@ -5,7 +5,11 @@ use model::price::{Term, Terms, Tool, ToolCalls};
 use super::{Known, Tier};
 use crate::{
     json::{Malformed, Walk},
-    request::Format,
+    request::{
+        Format,
+        member::{Member, Members},
+        members::Text,
+    },
 };
 
 /// The most calls of a tool where the request says nothing; where the dialect has a word for it, it is written there.
@@ -45,11 +49,11 @@ enum Extra {
 }
 
 impl Asked {
-    /// Reads it off a body, which was found to be a JSON object.
-    pub(crate) fn read(format: Format, body: &[u8]) -> Self {
+    /// Reads it off the members of a body.
+    pub(crate) fn read(format: Format, members: &Members<'_>, text: Text<'_>) -> Self {
         let mut asked = Self::default();
         // What cannot be followed was refused before.
-        if asked.members(format, body).is_err() {
+        if asked.members(format, members, text).is_err() {
             asked.unknown = Some(Unpriced { param: "tools", what: "what cannot be read".to_owned() });
         }
         asked
@@ -72,43 +76,62 @@ impl Asked {
         self.unknown.as_ref().or(named)
     }
 
-    fn members(&mut self, format: Format, body: &[u8]) -> Result<(), Malformed> {
-        let (mut tools, mut calls, mut front) = (None, None, None);
-        Walk::new(body).object(|name, walk| {
-            let value = walk.value()?;
-            front = front.or_else(|| memchr::memchr(b'{', body).map(|at| at + 1));
-            match (format, name) {
-                (_, b"service_tier") | (Format::Google, b"serviceTier") => self.tier("service_tier", value),
-                (Format::Messages, b"speed") => self.tier("speed", value),
-                (Format::Messages, b"inference_geo") => self.geography(value),
-                (Format::Google, b"tools") => self.of_google(value)?,
-                (Format::Chat | Format::Responses | Format::Messages, b"tools") => tools = Some(value),
-                (Format::Responses, b"max_tool_calls") => calls = Some(value),
-                (Format::Chat, b"web_search_options") if value != b"null" => {
-                    self.tool(Tool::WebSearch, 1, "web_search_options", "web_search");
-                    self.implied.set(Tool::WebSearch, 1);
+    fn members(&mut self, format: Format, members: &Members<'_>, text: Text<'_>) -> Result<(), Malformed> {
+        let body = text.whole.as_bytes();
+        let value = |member| members.of(member).map(|value| value.get().as_bytes());
+        let said = |member| value(member).filter(|value| *value != b"null");
+        if let Some(tier) = said(Member::ServiceTier) {
+            self.tier("service_tier", tier);
+        }
+        match format {
+            Format::Google => {
+                if let Some(tier) = said(Member::GoogleServiceTier) {
+                    self.tier("service_tier", tier);
                 }
-                (Format::Chat, b"enable_search") if value == b"true" => {
-                    self.tool(Tool::WebSearch, 1, "enable_search", "web_search");
-                }
-                (Format::Chat, b"search_parameters") if value != b"null" => self.search(value),
-                (Format::Chat, b"plugins") if value.starts_with(b"[") => self.plugins(value)?,
-                _ => {}
+                return value(Member::Tools).map_or(Ok(()), |tools| self.of_google(tools));
             }
-            Ok(())
-        })?;
-        let Some(tools) = tools.filter(|tools| tools.starts_with(b"[")) else { return Ok(()) };
+            Format::Messages => {
+                if let Some(speed) = said(Member::Speed) {
+                    self.tier("speed", speed);
+                }
+                if let Some(geography) = said(Member::Geography) {
+                    self.geography(geography);
+                }
+            }
+            Format::Chat => self.searches(value)?,
+            Format::Responses => {}
+            Format::Completions | Format::Plain => return Ok(()),
+        }
+        let Some(tools) = value(Member::Tools).filter(|tools| tools.starts_with(b"[")) else { return Ok(()) };
+        let calls = value(Member::MaxToolCalls).filter(|_| format == Format::Responses);
         let most = calls.and_then(whole);
         self.typed(format, body, tools, most)?;
         if format == Format::Responses && most.is_none() && !self.tools.is_empty() {
-            let (place, text) = match (calls, front) {
-                (Some(null), _) => (place(body, null), CALLS.to_string()),
-                (None, Some(front)) => ((front, front), format!("\"max_tool_calls\":{CALLS},")),
-                (None, None) => return Err(Malformed),
+            let (place, text) = match calls {
+                Some(null) => (place(body, null), CALLS.to_string()),
+                None => (text.front(), format!("\"max_tool_calls\":{CALLS},")),
             };
             self.limits.push((place, text));
         }
         Ok(())
+    }
+
+    /// What some vendors of chat completions take as a wish to search.
+    fn searches<'a>(&mut self, value: impl Fn(Member) -> Option<&'a [u8]>) -> Result<(), Malformed> {
+        if value(Member::WebSearch).is_some_and(|value| value != b"null") {
+            self.tool(Tool::WebSearch, 1, "web_search_options", "web_search");
+            self.implied.set(Tool::WebSearch, 1);
+        }
+        if value(Member::EnableSearch) == Some(b"true") {
+            self.tool(Tool::WebSearch, 1, "enable_search", "web_search");
+        }
+        if let Some(search) = value(Member::Search).filter(|value| *value != b"null") {
+            self.search(search);
+        }
+        match value(Member::Plugins).filter(|plugins| plugins.starts_with(b"[")) {
+            Some(plugins) => self.plugins(plugins),
+            None => Ok(()),
+        }
     }
 
     /// Tools that say their type.
@@ -193,9 +216,6 @@ impl Asked {
     }
 
     fn tier(&mut self, param: &'static str, value: &[u8]) {
-        if value == b"null" {
-            return;
-        }
         let word = serde_json::from_slice::<String>(value).unwrap_or_else(|_| "no text".to_owned());
         let named = Unpriced { param, what: short(&word) };
         match Tier::of(&word) {
@@ -217,7 +237,6 @@ impl Asked {
                 self.terms = self.terms.with(Term::Us);
                 self.named.push((Extra::Term(Term::Us), named));
             }
-            _ if value == b"null" => {}
             _ => self.unknown = Some(named),
         }
     }
@@ -275,7 +294,9 @@ mod tests {
     use super::*;
 
     fn asked(format: Format, body: &str) -> Asked {
-        Asked::read(format, body.as_bytes())
+        let members = Members::read(body).unwrap();
+        let object = body.find('{').unwrap();
+        Asked::read(format, &members, Text { whole: body, object })
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What an answer used beside tokens, as it says it itself.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::LazyLock};
 
+use memchr::memmem::Finder;
 use model::price::{Term, Terms, Tool, ToolCalls};
 use serde_json::Value;
 
@@ -33,6 +34,31 @@ pub fn of_header(word: &str) -> Terms {
 /// The most queries and containers of one answer that are told apart.
 const MOST_TOLD_APART: usize = 4096;
 
+/// Words without which a piece says nothing of what is read here. They are made ready once: that takes longer than to look
+/// through most pieces.
+fn hints(dialect: Dialect) -> &'static [Finder<'static>] {
+    type Finders<const N: usize> = LazyLock<[Finder<'static>; N]>;
+    static CHAT: Finders<3> = LazyLock::new(|| {
+        ["\"service_tier\"", "\"server_tool_use\"", "\"num_s"].map(|word| Finder::new(word))
+    });
+    static RESPONSES: Finders<2> =
+        LazyLock::new(|| ["\"service_tier\"", "_call\""].map(|word| Finder::new(word)));
+    static MESSAGES: Finders<4> = LazyLock::new(|| {
+        ["\"service_tier\"", "\"server_tool_use\"", "\"inference_geo\"", "\"speed\""]
+            .map(|word| Finder::new(word))
+    });
+    static GOOGLE: Finders<4> = LazyLock::new(|| {
+        ["\"groundingMetadata\"", "\"urlContextMetadata\"", "\"trafficType\"", "erviceTier\""]
+            .map(|word| Finder::new(word))
+    });
+    match dialect {
+        Dialect::Chat => &*CHAT,
+        Dialect::Responses => &*RESPONSES,
+        Dialect::Messages => &*MESSAGES,
+        Dialect::Google => &*GOOGLE,
+    }
+}
+
 /// Reads it off an answer, whole or in pieces.
 #[derive(Debug, Default)]
 pub struct Uses {
@@ -63,18 +89,8 @@ impl Uses {
 
     /// Takes in a piece: an event's data, a chunk, or all of it.
     pub fn take(&mut self, dialect: Dialect, data: &[u8]) {
-        let hints: &[&[u8]] = match dialect {
-            Dialect::Chat => &[b"\"service_tier\"", b"\"server_tool_use\"", b"\"num_s"],
-            Dialect::Responses => &[b"\"service_tier\"", b"_call\""],
-            Dialect::Messages => {
-                &[b"\"service_tier\"", b"\"server_tool_use\"", b"\"inference_geo\"", b"\"speed\""]
-            }
-            Dialect::Google => {
-                &[b"\"groundingMetadata\"", b"\"urlContextMetadata\"", b"\"trafficType\"", b"erviceTier\""]
-            }
-        };
         // Most pieces say nothing of this.
-        if !hints.iter().any(|hint| memchr::memmem::find(data, hint).is_some()) {
+        if !hints(dialect).iter().any(|hint| hint.find(data).is_some()) {
             return;
         }
         if dialect == Dialect::Chat {

@@ -43,7 +43,7 @@ fn members(mut walk: Walk<'_>) -> Result<Answer, Malformed> {
             return walk.value().map(drop);
         }
         match name {
-            b"usage" => answer.reported = usage::read(walk.value()?),
+            b"usage" => answer.reported = usage::next(walk)?,
             b"choices" => {
                 content = true;
                 walk.array(|walk| {

@@ -54,6 +54,19 @@ pub fn read(usage: &[u8]) -> Reported {
         .map_or(Reported::Absurd, Reported::Good)
 }
 
+/// The same of the value that comes next, and goes behind it whatever it says.
+///
+/// # Errors
+/// There is no value.
+pub(super) fn next(walk: &mut Walk<'_>) -> Result<Reported, Malformed> {
+    let mut inside = walk.clone();
+    if let Ok(counts) = Counts::read(&mut inside) {
+        *walk = inside;
+        return Ok(counts.tokens().map_or(Reported::Absurd, Reported::Good));
+    }
+    walk.value().map(read)
+}
+
 /// `used` as a provider would report it.
 pub(crate) fn report(used: Tokens) -> Value {
     let prompt = used.input.saturating_add(used.cached_input).saturating_add(used.cache_write);

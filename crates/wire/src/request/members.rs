@@ -1,4 +1,4 @@
-//! The members of a request that the gateway must know.
+//! What the members of a request say, and where they stand.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::{
     BodyError, Format,
     edit::{Absent, Options, Place},
+    member::{Member, Members},
 };
 use crate::json::Walk;
 
@@ -17,10 +18,10 @@ const CONFIG: &str = "generationConfig";
 
 /// The text of a body.
 #[derive(Clone, Copy)]
-pub(super) struct Text<'a> {
-    pub(super) whole: &'a str,
+pub(crate) struct Text<'a> {
+    pub(crate) whole: &'a str,
     /// Where the object begins.
-    pub(super) object: usize,
+    pub(crate) object: usize,
 }
 
 impl Text<'_> {
@@ -31,49 +32,9 @@ impl Text<'_> {
     }
 
     /// Where a first member can be written.
-    pub(super) const fn front(self) -> Place {
+    pub(crate) const fn front(self) -> Place {
         (self.object + 1, self.object + 1)
     }
-}
-
-#[derive(Deserialize)]
-pub(super) struct Members<'a> {
-    #[serde(borrow, default, deserialize_with = "raw")]
-    model: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "raw")]
-    stream: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "raw")]
-    stream_options: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "raw")]
-    max_completion_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "raw")]
-    max_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "raw")]
-    max_output_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "raw")]
-    n: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "raw")]
-    best_of: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "raw")]
-    prompt: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "raw")]
-    background: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "raw")]
-    previous_response_id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "raw")]
-    conversation: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "raw")]
-    container: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "raw", rename = "cachedContent", alias = "cached_content")]
-    cached: Option<&'a RawValue>,
-    #[serde(
-        borrow,
-        default,
-        deserialize_with = "raw",
-        rename = "generationConfig",
-        alias = "generation_config"
-    )]
-    config: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -110,18 +71,14 @@ pub(super) struct Limits {
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn read(text: &'a str) -> Result<Self, BodyError> {
-        serde_json::from_str(text).map_err(|error| BodyError::Malformed(error.to_string()))
-    }
-
     /// The model, and where it stands.
     pub(super) fn model(&self, text: Text<'_>) -> Result<(Option<String>, Option<Place>), BodyError> {
-        let value = self.model.filter(|value| value.get() != "null");
+        let value = self.of(Member::Model).filter(|value| value.get() != "null");
         Ok((optional(value, "model", "a string")?, value.map(|value| text.place(value))))
     }
 
     pub(super) fn stream(&self) -> Result<bool, BodyError> {
-        Ok(optional(self.stream, "stream", "a boolean")?.unwrap_or(false))
+        Ok(optional(self.of(Member::Stream), "stream", "a boolean")?.unwrap_or(false))
     }
 
     /// What an upstream keeps belongs to whoever has the credential there, and so to no caller of the gateway; and the
@@ -129,13 +86,13 @@ impl<'a> Members<'a> {
     pub(super) fn must_keep_nothing(&self, format: Format) -> Result<(), BodyError> {
         let kept: &[(&'static str, Option<&RawValue>)] = match format {
             Format::Responses => &[
-                ("background", self.background),
-                ("previous_response_id", self.previous_response_id),
-                ("conversation", self.conversation),
-                ("prompt", self.prompt),
+                ("background", self.of(Member::Background)),
+                ("previous_response_id", self.of(Member::PreviousResponse)),
+                ("conversation", self.of(Member::Conversation)),
+                ("prompt", self.of(Member::Prompt)),
             ],
-            Format::Messages => &[("container", self.container)],
-            Format::Google => &[("cachedContent", self.cached)],
+            Format::Messages => &[("container", self.of(Member::Container))],
+            Format::Google => &[("cachedContent", self.of(Member::CachedContent))],
             Format::Chat | Format::Completions | Format::Plain => &[],
         };
         let asks = |value: &RawValue| !matches!(value.get(), "null" | "false");
@@ -146,17 +103,20 @@ impl<'a> Members<'a> {
 
     /// Whether a chat completion has `max_completion_tokens` and no `max_tokens`.
     pub(super) fn has_newer_limit_alone(&self, format: Format) -> bool {
-        format == Format::Chat && self.max_completion_tokens.is_some() && self.max_tokens.is_none()
+        format == Format::Chat
+            && self.of(Member::MaxCompletionTokens).is_some()
+            && self.of(Member::MaxTokens).is_none()
     }
 
     pub(super) fn limits(&self, format: Format, text: Text<'_>) -> Result<Limits, BodyError> {
         let front = text.front();
         let named: &[(&'static str, Option<&RawValue>)] = match format {
-            Format::Chat => {
-                &[("max_completion_tokens", self.max_completion_tokens), ("max_tokens", self.max_tokens)]
-            }
-            Format::Completions | Format::Messages => &[("max_tokens", self.max_tokens)],
-            Format::Responses => &[("max_output_tokens", self.max_output_tokens)],
+            Format::Chat => &[
+                ("max_completion_tokens", self.of(Member::MaxCompletionTokens)),
+                ("max_tokens", self.of(Member::MaxTokens)),
+            ],
+            Format::Completions | Format::Messages => &[("max_tokens", self.of(Member::MaxTokens))],
+            Format::Responses => &[("max_output_tokens", self.of(Member::MaxOutputTokens))],
             Format::Google => return self.google_limits(text),
             Format::Plain => return Ok(Limits { limit: None, places: Vec::new(), absent: Absent::Nowhere }),
         };
@@ -179,7 +139,7 @@ impl<'a> Members<'a> {
     fn google_limits(&self, text: Text<'_>) -> Result<Limits, BodyError> {
         const MEMBER: &str = "\"maxOutputTokens\":";
         let limit = self.config()?.limit;
-        let absent = match self.config {
+        let absent = match self.of(Member::Config) {
             None => {
                 let behind = if is_empty(text.whole) { "}" } else { "}," };
                 let front = "\"generationConfig\":{\"maxOutputTokens\":";
@@ -200,20 +160,20 @@ impl<'a> Members<'a> {
 
     fn config(&self) -> Result<Config<'a>, BodyError> {
         // An array would be read as one, member by member.
-        if self.config.is_some_and(|config| !config.get().starts_with(['{', 'n'])) {
+        if self.of(Member::Config).is_some_and(|config| !config.get().starts_with(['{', 'n'])) {
             return Err(BodyError::WrongType { member: CONFIG, expected: "an object" });
         }
-        Ok(optional(self.config, CONFIG, "an object")?.unwrap_or_default())
+        Ok(optional(self.of(Member::Config), CONFIG, "an object")?.unwrap_or_default())
     }
 
     pub(super) fn choices(&self, format: Format) -> Result<u64, BodyError> {
         let each = match format {
             Format::Google => number(self.config()?.choices, "generationConfig.candidateCount")?,
-            Format::Chat | Format::Plain => number(self.n, "n")?,
+            Format::Chat | Format::Plain => number(self.of(Member::Choices), "n")?,
             // Each of the best is produced and charged, and every prompt of a list has its own answers.
             Format::Completions => {
-                let best = number(self.best_of, "best_of")?;
-                number(self.n, "n")?.max(best).saturating_mul(self.prompts()?)
+                let best = number(self.of(Member::BestOf), "best_of")?;
+                number(self.of(Member::Choices), "n")?.max(best).saturating_mul(self.prompts()?)
             }
             Format::Messages | Format::Responses => 1,
         };
@@ -222,7 +182,9 @@ impl<'a> Members<'a> {
 
     /// How many prompts there are: a text is one, a list of tokens is one, a list of either is many.
     fn prompts(&self) -> Result<u64, BodyError> {
-        let Some(prompt) = self.prompt.filter(|prompt| prompt.get().starts_with('[')) else { return Ok(1) };
+        let Some(prompt) = self.of(Member::Prompt).filter(|prompt| prompt.get().starts_with('[')) else {
+            return Ok(1);
+        };
         let mut prompts = 0;
         let read = Walk::new(prompt.get().as_bytes()).array(|walk| {
             prompts += u64::from(walk.is_string() || walk.is_array());
@@ -235,7 +197,7 @@ impl<'a> Members<'a> {
 
     pub(super) fn stream_options(&self, text: Text<'_>) -> Result<(bool, Options), BodyError> {
         const NAME: &str = "stream_options";
-        let Some(value) = self.stream_options else { return Ok((false, Options::Absent)) };
+        let Some(value) = self.of(Member::StreamOptions) else { return Ok((false, Options::Absent)) };
         if value.get() == "null" {
             return Ok((false, Options::Null(text.place(value))));
         }
@@ -251,54 +213,6 @@ impl<'a> Members<'a> {
             }
             None => (false, Options::Without(text.place(value).0, is_empty(value.get()))),
         })
-    }
-}
-
-/// Members whose meaning the gateway relies on.
-const RELIED_ON: [&str; 18] = [
-    "model",
-    "stream",
-    "max_tokens",
-    "max_completion_tokens",
-    "max_output_tokens",
-    "n",
-    "best_of",
-    "input",
-    "seconds",
-    "tools",
-    "max_tool_calls",
-    "service_tier",
-    "speed",
-    "inference_geo",
-    "web_search_options",
-    "search_parameters",
-    "enable_search",
-    "plugins",
-];
-/// Members by which some upstreams are told further models.
-const FURTHER: [&str; 2] = ["models", "fallbacks"];
-
-/// Refuses members that differ in letter case alone from one that the gateway relies on, which some upstreams would take
-/// for it, and those that name further models.
-pub(super) fn must_be_named_plainly(body: &str) -> Result<(), BodyError> {
-    let mut odd = None;
-    let read = Walk::new(body.as_bytes()).object(|name, walk| {
-        let folded = || {
-            let text = String::from_utf8_lossy(name);
-            let folded: String =
-                text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
-            RELIED_ON.iter().any(|known| *known == folded)
-        };
-        let plain = name.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'_');
-        if FURTHER.iter().any(|further| further.as_bytes() == name) || !plain && folded() {
-            odd = Some(String::from_utf8_lossy(name).chars().take(64).collect());
-        }
-        walk.value().map(drop)
-    });
-    match (read, odd) {
-        (_, Some(name)) => Err(BodyError::Ambiguous(name)),
-        // What is no JSON was refused before.
-        (Ok(()) | Err(_), None) => Ok(()),
     }
 }
 

@@ -6,15 +6,12 @@
 mod attachments;
 pub mod edit;
 pub(crate) mod input;
-mod members;
+pub(crate) mod member;
+pub(crate) mod members;
 
 use crate::extras::Asked;
 
-use self::{
-    edit::Places,
-    input::Input,
-    members::{Members, Text},
-};
+use self::{edit::Places, input::Input, member::Members, members::Text};
 
 /// Deepest nesting that is taken.
 pub const MAX_DEPTH: usize = 64;
@@ -103,7 +100,7 @@ pub fn scan(format: Format, named: Option<&str>, body: &[u8]) -> Result<Scan, Bo
     if format == Format::Responses && input::mentions(body, &["item_reference"]) {
         return Err(BodyError::Kept("item_reference"));
     }
-    members::must_be_named_plainly(text.whole)?;
+    members.must_be_named_plainly()?;
     let limits = members.limits(format, text)?;
     let (include_usage, stream_options) = members.stream_options(text)?;
     Ok(Scan {
@@ -112,7 +109,7 @@ pub fn scan(format: Format, named: Option<&str>, body: &[u8]) -> Result<Scan, Bo
         include_usage,
         output_limit: limits.limit,
         choices: members.choices(format)?,
-        asked: Asked::read(format, body),
+        asked: Asked::read(format, &members, text),
         input: Input::of_members(body, heavy(format)),
         places: Places {
             front: text.front(),
@@ -312,6 +309,7 @@ mod tests {
                 r#"{"model":"m","model":"n"}"#,
                 r#"{"model":"m"} x"#,
                 r#"{"model":"m","generationConfig":{},"generation_config":{}}"#,
+                r#"{"model":"m","tools":[],"tools":[{"type":"web_search"}]}"#,
             ] {
                 assert!(matches!(read(format, body), Err(BodyError::Malformed(_))), "{body}");
             }
