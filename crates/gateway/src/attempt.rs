@@ -1,7 +1,7 @@
 //! One attempt: a request to one channel, up to the point where its answer may go to the caller.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::body::Body;
 use model::{clock::Timestamp, price::Terms, refusal::Refusal, usage::Parts};
 use store::ModelFacts;
@@ -30,7 +30,7 @@ use crate::{
 /// How much of an upstream's error is read.
 const MAX_ERROR: u64 = 64 << 10;
 /// Where Google says under which terms an answer was made.
-const TIER: &str = "x-gemini-service-tier";
+const TIER: HeaderName = HeaderName::from_static("x-gemini-service-tier");
 
 /// What every attempt of a request has in common.
 pub(crate) struct Request<'a> {
@@ -121,7 +121,7 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
     }
     let kind = kind_of(request.entrance.door, response.headers()).ok_or(UpstreamFailure::Malformed)?;
     let mut headers = upstream::back(response.headers());
-    let tier = response.headers().get(TIER).and_then(|tier| tier.to_str().ok());
+    let tier = response.headers().get(&TIER).and_then(|tier| tier.to_str().ok());
     let terms = tier.map_or(Terms::NONE, extras::of_header);
     sent.head(request, &mut headers);
     // An array of Google's comes in pieces too, and looks like a whole answer.

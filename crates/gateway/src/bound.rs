@@ -112,16 +112,17 @@ pub(crate) async fn hold(
     context: UsageContext,
 ) -> Result<Held, Refusal> {
     let wanted = Wanted::new(gateway, asked, &tariff.price);
-    let request = Request { gateway, known, wanted, context };
+    let request = Request { gateway, known, wanted, context: Arc::new(context) };
     let pools = [known.key.pool, known.account.pool];
     let full = tariff.bound(request.wanted.most).map_err(|CostOverflow| too_large())?;
     let affordable = affordable(gateway, known, pools, full).await?;
     if affordable < full
         && let Some(tariff) = Box::pin(counted(gateway, &tariff, asked)).await
     {
-        return request.hold(tariff).await;
+        let full = tariff.bound(request.wanted.most).map_err(|CostOverflow| too_large())?;
+        return request.hold(tariff, full, affordable).await;
     }
-    request.hold(tariff).await
+    request.hold(tariff, full, affordable).await
 }
 
 /// The same tariff with the input counted by the model's own tokenizer; `None` where there is none or it does not help.
@@ -141,18 +142,23 @@ struct Request<'a> {
     gateway: &'a Gateway,
     known: &'a Known,
     wanted: Wanted,
-    context: UsageContext,
+    context: Arc<UsageContext>,
 }
 
 impl Request<'_> {
-    async fn hold(self, tariff: Tariff) -> Result<Held, Refusal> {
+    /// Holds the first step of what costs `full` in the end, while `affordable` is left.
+    async fn hold(self, tariff: Tariff, full: Units, mut affordable: Units) -> Result<Held, Refusal> {
         let Self { gateway, known, wanted, context } = self;
         let pools = [known.key.pool, known.account.pool];
-        let full = tariff.bound(wanted.most).map_err(|CostOverflow| too_large())?;
-        let step = tariff.bound(wanted.step).map_err(|CostOverflow| too_large())?;
+        let step = match wanted.step == wanted.most {
+            true => full,
+            false => tariff.bound(wanted.step).map_err(|CostOverflow| too_large())?,
+        };
         let mut refused = None;
-        for _ in 0..TRIES {
-            let affordable = affordable(gateway, known, pools, full).await?;
+        for tried in 0..TRIES {
+            if tried > 0 {
+                affordable = Box::pin(self::affordable(gateway, known, pools, full)).await?;
+            }
             let (units, output, limit) = if affordable >= full || wanted.most == 0 {
                 (step, wanted.step, None)
             } else {
@@ -171,7 +177,7 @@ impl Request<'_> {
                 let units = tariff.bound(held).map_err(|CostOverflow| too_large())?;
                 (units, held, Some(each))
             };
-            match gateway.ledger.hold(pools, units, context.clone()).await {
+            match gateway.ledger.hold(pools, units, Arc::clone(&context)).await {
                 Ok(hold) => return Ok(Held { hold, tariff, output, limit }),
                 Err(error @ HoldError::NotAffordable { .. }) => refused = Some(error),
                 Err(error) => return Err(refusal(known, error)),

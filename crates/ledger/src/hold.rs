@@ -17,7 +17,7 @@ use crate::{
     ledger::Ledger,
     life::abandoned,
     pool::{Permit, Pool},
-    record::{Held, Record},
+    record::{HeldRef, Record},
 };
 
 /// Milliseconds between two notes of the progress of a stream.
@@ -77,11 +77,11 @@ impl OpenHold {
         journal: &Arc<Journal>,
         pools: [Arc<Pool>; 2],
         units: Units,
-        context: UsageContext,
+        context: &UsageContext,
         flaws: Flaws,
     ) -> Result<Self, NotTaken> {
         let [first, second] = &pools;
-        let held = Held { draws: [first.draw(), second.draw()], units, context };
+        let held = HeldRef { draws: [first.draw(), second.draw()], units, context };
         let seq = journal.hold(held)?;
         Ok(Self { journal: Arc::clone(journal), pools, seq, units, settled: false, flaws })
     }
@@ -132,7 +132,7 @@ impl OpenHold {
 pub struct Hold {
     open: OpenHold,
     ledger: Arc<Ledger>,
-    context: UsageContext,
+    context: Arc<UsageContext>,
     progress: Option<UsageOutcome>,
     noted: Timestamp,
 }
@@ -147,7 +147,7 @@ impl Hold {
     pub(crate) const fn new(
         open: OpenHold,
         ledger: Arc<Ledger>,
-        context: UsageContext,
+        context: Arc<UsageContext>,
         now: Timestamp,
     ) -> Self {
         Self { open, ledger, context, progress: None, noted: now }
@@ -167,7 +167,7 @@ impl Hold {
 
     /// What is known of the request.
     #[must_use]
-    pub const fn context(&self) -> &UsageContext {
+    pub fn context(&self) -> &UsageContext {
         &self.context
     }
 
@@ -204,7 +204,7 @@ impl Hold {
         if let Err(why) = self.ledger.journal.remark(&record) {
             tracing::warn!(hold = %self.id(), ?why, "cannot note another way");
         }
-        self.context = context;
+        self.context = Arc::new(context);
     }
 
     /// Whether it is time to note progress again: a note is worth its bytes every quarter of a second.

@@ -8,7 +8,6 @@
 //! - after a failed write or sync nothing is admitted any more and nothing more is called durable.
 
 use std::{
-    collections::HashSet,
     io,
     sync::{
         Arc,
@@ -19,12 +18,13 @@ use std::{
 
 use model::{id::JournalId, usage::UsageOutcome};
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use rustc_hash::FxHashSet;
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
     disk::Disk,
     flaw::{Flaw, Flaws},
-    record::{self, HEADER, Held, Record, SETTLEMENT},
+    record::{self, Fresh, HEADER, Held, HeldRef, Record, SETTLEMENT},
     segment::{START, Segment},
 };
 
@@ -56,6 +56,10 @@ pub(crate) struct Journal {
     /// Told when the segment that was ready is begun, and when there was none.
     pub(crate) wants_room: Notify,
     waiters: Mutex<Vec<(u64, oneshot::Sender<()>)>>,
+    /// Told when more is durable.
+    synced: Notify,
+    /// Whether a task tells the waiters.
+    tells: AtomicBool,
     syncs: AtomicU64,
     failure: Mutex<Option<String>>,
     failed: AtomicBool,
@@ -73,7 +77,7 @@ struct Tail {
     numbered: u64,
     seq: u64,
     /// Holds without a settlement.
-    open: HashSet<u64>,
+    open: FxHashSet<u64>,
     /// Segments that were left with bytes that are not synced.
     unsynced: Vec<Arc<Segment>>,
     dirty: bool,
@@ -113,6 +117,8 @@ impl Journal {
             roomy: AtomicBool::new(true),
             wants_room: Notify::new(),
             waiters: Mutex::default(),
+            synced: Notify::new(),
+            tells: AtomicBool::new(false),
             syncs: AtomicU64::new(0),
             failure: Mutex::default(),
             failed: AtomicBool::new(false),
@@ -125,7 +131,7 @@ impl Journal {
                 buffer: Vec::new(),
                 next: None,
                 seq,
-                open: HashSet::new(),
+                open: FxHashSet::default(),
                 unsynced: Vec::new(),
                 dirty: false,
                 asleep: false,
@@ -173,8 +179,8 @@ impl Journal {
     }
 
     /// Appends a hold and wakes the sync thread. Returns its position, which is its identity.
-    pub(crate) fn hold(&self, held: Held) -> Result<u64, NotTaken> {
-        let body = record::body(&Record::Hold(held)).map_err(|_| NotTaken::Full)?;
+    pub(crate) fn hold(&self, held: HeldRef<'_>) -> Result<u64, NotTaken> {
+        let body = record::body(&Fresh::Hold(held)).map_err(|_| NotTaken::Full)?;
         let mut tail = self.tail.lock();
         if tail.closed {
             return Err(NotTaken::Closed);
@@ -334,17 +340,32 @@ impl Journal {
 
     fn publish(&self, seq: u64) {
         self.durable.store(seq, Ordering::Release);
+        match self.tells.load(Ordering::Acquire) {
+            true => self.synced.notify_one(),
+            false => self.tell(),
+        }
+    }
+
+    /// Tells everybody who waits for what is durable now.
+    fn tell(&self) {
         let mut waiters = self.waiters.lock();
-        let mut index = 0;
-        while let Some((wanted, _)) = waiters.get(index) {
-            if *wanted <= seq {
-                let (_, waiter) = waiters.swap_remove(index);
-                if waiter.send(()).is_err() {
-                    tracing::trace!("a waiter has left");
-                }
-            } else {
-                index += 1;
+        let seq = self.durable();
+        let ready: Vec<_> = waiters.extract_if(.., |(wanted, _)| *wanted <= seq).collect();
+        drop(waiters);
+        for (_, waiter) in ready {
+            if waiter.send(()).is_err() {
+                tracing::trace!("a waiter has left");
             }
+        }
+    }
+
+    /// Tells the waiters from a task. To wake one task from outside of the runtime costs as much as to wake dozens from
+    /// within.
+    pub(crate) async fn tell_for_ever(self: Arc<Self>) {
+        self.tells.store(true, Ordering::Release);
+        while !self.ended.load(Ordering::Acquire) {
+            self.tell();
+            self.synced.notified().await;
         }
     }
 
@@ -395,6 +416,7 @@ impl Journal {
                 let mut waiters = self.waiters.lock();
                 self.ended.store(true, Ordering::Release);
                 waiters.clear();
+                self.synced.notify_one();
                 return;
             }
             begun = Some(Instant::now());

@@ -141,6 +141,7 @@ impl Ledger {
         let journal = Arc::clone(&ledger.journal);
         let thread = std::thread::Builder::new().name("journal-sync".to_owned());
         *ledger.sync_thread.lock() = Some(thread.spawn(move || journal.run_sync())?);
+        tokio::spawn(Arc::clone(&ledger.journal).tell_for_ever());
         tokio::spawn(room::keep(Arc::clone(&ledger)));
         tokio::spawn(asking::keep(Arc::clone(&ledger)));
         tokio::spawn(heart::keep(Arc::clone(&ledger)));
@@ -163,11 +164,12 @@ impl Ledger {
         self: &Arc<Self>,
         pools: [PoolId; 2],
         units: Units,
-        context: UsageContext,
+        context: impl Into<Arc<UsageContext>>,
     ) -> Result<Hold, HoldError> {
         let pools = self.pools(pools, units).await?;
         let taken = self.take_guarded(&pools, units).await?;
-        let open = OpenHold::begin(&self.journal, pools.clone(), units, context.clone(), Flaws::default());
+        let context = context.into();
+        let open = OpenHold::begin(&self.journal, pools.clone(), units, &context, Flaws::default());
         match open {
             Ok(open) => {
                 taken.keep();

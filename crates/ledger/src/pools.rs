@@ -18,6 +18,7 @@ use model::{
     id::{LeaseId, PoolId},
 };
 use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
 
 use crate::{
     book::{Draw, Part, Wanted},
@@ -35,7 +36,7 @@ pub(crate) struct Idle {
 /// The pools by their identity.
 #[derive(Default)]
 pub(crate) struct Pools {
-    map: RwLock<HashMap<PoolId, Arc<Pool>>>,
+    map: RwLock<FxHashMap<PoolId, Arc<Pool>>>,
     flaws: Flaws,
 }
 

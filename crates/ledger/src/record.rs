@@ -47,6 +47,20 @@ pub(crate) enum Record {
     HandOver { hold: u64 },
 }
 
+/// A hold that is about to be written, with what others keep too.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct HeldRef<'a> {
+    pub(crate) draws: [Draw; 2],
+    pub(crate) units: Units,
+    pub(crate) context: &'a UsageContext,
+}
+
+/// A record that is written without being made first: the same bytes as [`Record`].
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) enum Fresh<'a> {
+    Hold(HeldRef<'a>),
+}
+
 /// A record found in a segment.
 pub(crate) struct Found<'a> {
     pub(crate) seq: u64,
@@ -65,7 +79,7 @@ impl Found<'_> {
 ///
 /// # Errors
 /// Only when memory or the format fails; the text is for the log.
-pub(crate) fn body(record: &Record) -> Result<Vec<u8>, String> {
+pub(crate) fn body(record: &impl Serialize) -> Result<Vec<u8>, String> {
     let body = postcard::to_extend(record, Vec::with_capacity(USUAL)).map_err(|error| error.to_string())?;
     if body.len() > MAX_BODY {
         return Err(format!("a record of {} bytes is too long", body.len()));

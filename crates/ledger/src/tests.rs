@@ -100,7 +100,7 @@ fn pay(life: Life, amounts: &[i64]) {
     for units in amounts {
         assert!(pools.iter().all(|pool| pool.take(Units::new(*units))));
         let held = Units::new(*units);
-        let mut hold = OpenHold::begin(&journal, pools.clone(), held, context(), Flaws::default()).unwrap();
+        let mut hold = OpenHold::begin(&journal, pools.clone(), held, &context(), Flaws::default()).unwrap();
         journal.sync();
         hold.settle(outcome(*units)).unwrap();
     }

@@ -2,15 +2,17 @@
 
 use std::net::IpAddr;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The caller's address. `X-Forwarded-For` is read right to left, and only as long as the one who wrote an entry is a
 /// trusted proxy; an entry that is no address ends the walk at the proxy that wrote it.
 pub(crate) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let mut address = peer.to_canonical();
     let trusts = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
-    let values = headers.get_all("x-forwarded-for").iter().rev();
+    let values = headers.get_all(&FORWARDED_FOR).iter().rev();
     let entries = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.rsplit(','));
     for entry in entries {
         if !trusts(address) {

@@ -1,8 +1,14 @@
 //! Where API keys may stand in a request.
 
 use gateway::Credentials;
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, HeaderName, Uri, header};
 
+/// Headers that are a key and nothing else.
+static KEYS: [HeaderName; 3] = [
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+    HeaderName::from_static("api-key"),
+];
 /// The prefix of a key in the realtime subprotocol.
 const SUBPROTOCOL: &str = "openai-insecure-api-key.";
 
@@ -10,17 +16,17 @@ const SUBPROTOCOL: &str = "openai-insecure-api-key.";
 pub(crate) fn of(headers: &HeaderMap, uri: &Uri) -> Credentials {
     let mut credentials = Credentials::default();
     // A header may come twice, and its values may disagree.
-    let texts = |name: &'static str| {
+    let texts = |name: &'static HeaderName| {
         headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or("\u{fffd}"))
     };
-    for value in texts("authorization") {
+    for value in texts(&header::AUTHORIZATION) {
         let scheme = value.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
         credentials.add(scheme.map_or(value, |_| value.get(7..).unwrap_or_default()));
     }
-    for name in ["x-api-key", "x-goog-api-key", "api-key"] {
+    for name in &KEYS {
         texts(name).for_each(|key| credentials.add(key));
     }
-    let protocols = texts("sec-websocket-protocol").flat_map(|value| value.split(','));
+    let protocols = texts(&header::SEC_WEBSOCKET_PROTOCOL).flat_map(|value| value.split(','));
     protocols
         .filter_map(|protocol| protocol.trim().strip_prefix(SUBPROTOCOL))
         .for_each(|key| credentials.add(key));

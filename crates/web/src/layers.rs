@@ -23,7 +23,7 @@ use gateway::{
     exchange,
     jobs::{Place, WrongMethod},
 };
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body::{Frame, SizeHint};
 use model::{clock::Timestamp, refusal::Refusal};
 use tower::ServiceExt;
@@ -34,6 +34,9 @@ use crate::{
     operation::Operation,
     routes::{self, AppState},
 };
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const COMET_REQUEST_ID: HeaderName = HeaderName::from_static("x-cometapi-request-id");
 
 /// The whole service.
 #[derive(Clone, Debug)]
@@ -67,13 +70,13 @@ impl App {
             method: request.method().clone(),
             uri: request.uri().clone(),
             status: 499,
-            operation: operation.clone(),
+            operation,
             gateway: Arc::clone(&self.state.gateway),
         };
         // On the heap, so that an open stream does not keep the room of the work before its first byte, and nobody who
         // passes this future on has to move that room.
-        let rest = Box::pin(self.route(request, &operation));
-        let response = self.caught(rest, line.uri.path(), &operation).await;
+        let rest = Box::pin(self.route(request, &line.operation));
+        let response = self.caught(rest, line.uri.path(), &line.operation).await;
         finish(response, line)
     }
 
@@ -153,7 +156,7 @@ fn without_slash(uri: &mut Uri) {
 
 /// A caller's request id that is kept: 1 to 128 letters, digits, dots, dashes and underscores.
 fn kept_id(headers: &HeaderMap) -> Option<&str> {
-    let id = headers.get("x-request-id")?.to_str().ok()?;
+    let id = headers.get(&REQUEST_ID)?.to_str().ok()?;
     let fits = (1..=128).contains(&id.len());
     (fits && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))).then_some(id)
 }
@@ -162,8 +165,8 @@ fn kept_id(headers: &HeaderMap) -> Option<&str> {
 fn finish(mut response: Response<AnswerBody>, mut line: Line) -> Response<Logged> {
     line.status = response.status().as_u16();
     if let Ok(id) = HeaderValue::from_str(&line.operation.request_id) {
-        response.headers_mut().insert("x-request-id", id.clone());
-        response.headers_mut().insert("x-cometapi-request-id", id);
+        response.headers_mut().insert(REQUEST_ID, id.clone());
+        response.headers_mut().insert(COMET_REQUEST_ID, id);
     }
     // What an upstream answers must never be a page of this origin.
     if line.uri.path().starts_with("/v1") {

@@ -5,7 +5,7 @@
 //! a retry of the node's budget. A channel that has become unfit since the plan was made is passed over and costs
 //! nothing.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use model::{clock::Timestamp, id::ChannelId, price::Ratio};
 
@@ -52,7 +52,8 @@ pub struct Attempts {
     in_stage: u32,
     begun: bool,
     made: u32,
-    tried: HashSet<ChannelId>,
+    /// Few: a group has a handful of attempts.
+    tried: Vec<ChannelId>,
 }
 
 impl Attempts {
@@ -60,7 +61,7 @@ impl Attempts {
     #[must_use]
     pub fn new(plan: Plan, health: &Health, now: Timestamp) -> Self {
         let deadline = Span::new(now, health.policy().deadline);
-        Self { plan, deadline, stage: 0, at: 0, in_stage: 0, begun: false, made: 0, tried: HashSet::new() }
+        Self { plan, deadline, stage: 0, at: 0, in_stage: 0, begun: false, made: 0, tried: Vec::new() }
     }
 
     /// How many attempts were made.
@@ -96,7 +97,7 @@ impl Attempts {
             if self.made > 0 && !budget.retry(now) {
                 return Err(Over::Budget);
             }
-            self.tried.insert(route.id);
+            self.tried.push(route.id);
             (self.in_stage, self.made) = (self.in_stage + 1, self.made + 1);
             let (group, ratio) = (Arc::clone(&stage.group), stage.ratio);
             return Ok(Attempt { group, ratio, permit, limit, number: self.made });
@@ -109,7 +110,8 @@ impl Attempts {
         if attempt.number > 1 {
             budget.unused();
         }
-        self.tried.remove(&attempt.permit.channel().id);
+        let id = attempt.permit.channel().id;
+        self.tried.retain(|tried| *tried != id);
         self.made = self.made.saturating_sub(1);
         self.leave_group();
     }

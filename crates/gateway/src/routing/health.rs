@@ -3,16 +3,14 @@
 //! [`Table`] is the plain value that a plan is made with; [`Health`] is the one that requests share. A request takes a
 //! [`Permit`] for each attempt and says how it ended; a permit that is dropped gives its place back.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use model::{
     clock::{Clock, Timestamp},
     id::{ChannelId, CredentialId},
 };
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 
 use super::{
     breaker::{Breaker, Pass, Stand},
@@ -74,8 +72,8 @@ struct CredentialHealth {
 /// Health as a plain value. A channel that is not in it is healthy.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    channels: HashMap<ChannelId, ChannelHealth>,
-    credentials: HashMap<CredentialId, CredentialHealth>,
+    channels: FxHashMap<ChannelId, ChannelHealth>,
+    credentials: FxHashMap<CredentialId, CredentialHealth>,
 }
 
 impl Table {

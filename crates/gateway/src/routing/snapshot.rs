@@ -2,17 +2,14 @@
 //!
 //! It is rebuilt whole when something in it changes, and a request uses the one that it began with.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-    sync::Arc,
-};
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use model::{
     clock::Timestamp,
     id::{ChannelId, CredentialId},
     price::Ratio,
 };
+use rustc_hash::FxHashMap;
 use store::{Group, ModelFacts, ModelPrice, Store, StoreError};
 use zeroize::Zeroizing;
 
@@ -34,7 +31,7 @@ pub struct Channel {
     /// What proves who asks.
     pub(crate) secret: Secret,
     /// The upstream's names of models that have another name here.
-    pub(crate) mapping: HashMap<String, String>,
+    pub(crate) mapping: FxHashMap<String, String>,
 }
 
 impl fmt::Debug for Channel {
@@ -76,13 +73,13 @@ pub struct Route {
 /// Groups, channels and prices at one moment.
 #[derive(Default)]
 pub struct Snapshot {
-    ratios: HashMap<Arc<str>, Ratio>,
+    ratios: FxHashMap<Arc<str>, Ratio>,
     /// Every channel, enabled or not, by priority, highest first, then by id.
     all: Vec<Arc<Route>>,
     /// The enabled ones by group and model, in the same order.
-    serving: HashMap<String, HashMap<String, Vec<Arc<Route>>>>,
-    prices: HashMap<String, Arc<ModelPrice>>,
-    facts: HashMap<String, ModelFacts>,
+    serving: FxHashMap<String, FxHashMap<String, Vec<Arc<Route>>>>,
+    prices: FxHashMap<String, Arc<ModelPrice>>,
+    facts: FxHashMap<String, ModelFacts>,
     /// When the next price begins, and this snapshot ends.
     ends: Option<Timestamp>,
 }
@@ -99,7 +96,7 @@ impl Snapshot {
     pub fn new(groups: Vec<Group>, prices: Vec<ModelPrice>, routes: Vec<Route>) -> Self {
         let mut all: Vec<Arc<Route>> = routes.into_iter().map(Arc::new).collect();
         all.sort_by_key(|route| (std::cmp::Reverse(route.priority), route.id));
-        let mut serving: HashMap<String, HashMap<String, Vec<Arc<Route>>>> = HashMap::new();
+        let mut serving: FxHashMap<String, FxHashMap<String, Vec<Arc<Route>>>> = FxHashMap::default();
         for route in all.iter().filter(|route| route.enabled) {
             for group in &route.groups {
                 let of_group = serving.entry(group.clone()).or_default();
@@ -113,7 +110,7 @@ impl Snapshot {
             all,
             serving,
             prices: prices.into_iter().map(|price| (price.model.clone(), Arc::new(price))).collect(),
-            facts: HashMap::new(),
+            facts: FxHashMap::default(),
             ends: None,
         }
     }
@@ -133,7 +130,7 @@ impl Snapshot {
                 tracing::error!(channel = %row.id, kind = row.kind, "a channel's kind is unknown; it is left out");
                 continue;
             };
-            let mapping: HashMap<String, String> = row.mapping.into_iter().collect();
+            let mapping: FxHashMap<String, String> = row.mapping.into_iter().collect();
             let way = |(credential, text): (CredentialId, Zeroizing<String>)| {
                 let secret = Secret::read(provider.credential, &text, &target);
                 Arc::new(Channel {
@@ -198,7 +195,7 @@ impl Snapshot {
     /// How many models some enabled channel serves whose price is not known, so that each request for them is refused.
     #[must_use]
     pub fn unpriced(&self) -> usize {
-        let served: HashSet<&String> = self.serving.values().flat_map(HashMap::keys).collect();
+        let served: HashSet<&String> = self.serving.values().flat_map(FxHashMap::keys).collect();
         served.into_iter().filter(|model| !self.prices.contains_key(*model)).count()
     }
 
@@ -240,7 +237,7 @@ impl Snapshot {
             .serving
             .get(group)
             .into_iter()
-            .flat_map(HashMap::keys)
+            .flat_map(FxHashMap::keys)
             .map(String::as_str)
             .filter(|model| self.prices.contains_key(*model))
             .collect();

@@ -42,7 +42,8 @@ pub(super) fn onward(channel: &Channel, caller: &HeaderMap, native: bool, length
 
 /// The headers of an answer that may go back.
 pub(crate) fn back(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::new();
+    // There is room for what the outermost layer adds.
+    let mut kept = HeaderMap::with_capacity(8);
     for name in &BACK {
         if let Some(value) = headers.get(name) {
             kept.insert(name, value.clone());

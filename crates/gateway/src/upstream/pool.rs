@@ -1,12 +1,13 @@
 //! Connections that wait for their next request.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use super::{http1::Connection, shared::Shared, target::Origin};
@@ -39,7 +40,7 @@ pub(super) struct Turn {
 
 /// The pool.
 #[derive(Default)]
-pub(super) struct Pool(Mutex<HashMap<Origin, Idle>>);
+pub(super) struct Pool(Mutex<FxHashMap<Origin, Idle>>);
 
 impl Pool {
     /// An idle connection that is still open.

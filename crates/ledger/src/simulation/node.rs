@@ -146,7 +146,7 @@ impl SimNode {
             return Ok(());
         }
         let pools: [Arc<Pool>; 2] = [first, second];
-        match OpenHold::begin(&self.journal, pools.clone(), units, context(), shared.flaws) {
+        match OpenHold::begin(&self.journal, pools.clone(), units, &context(), shared.flaws) {
             Ok(hold) => {
                 let truth = Truth { key, begun: shared.step, delivered: 0, due: None, seen: None };
                 shared.truths.insert(self.charge(hold.seq()), truth);

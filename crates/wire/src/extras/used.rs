@@ -38,18 +38,15 @@ const MOST_TOLD_APART: usize = 4096;
 /// through most pieces.
 fn hints(dialect: Dialect) -> &'static [Finder<'static>] {
     type Finders<const N: usize> = LazyLock<[Finder<'static>; N]>;
-    static CHAT: Finders<3> = LazyLock::new(|| {
-        ["\"service_tier\"", "\"server_tool_use\"", "\"num_s"].map(|word| Finder::new(word))
-    });
-    static RESPONSES: Finders<2> =
-        LazyLock::new(|| ["\"service_tier\"", "_call\""].map(|word| Finder::new(word)));
+    static CHAT: Finders<3> =
+        LazyLock::new(|| ["\"service_tier\"", "\"server_tool_use\"", "\"num_s"].map(Finder::new));
+    static RESPONSES: Finders<2> = LazyLock::new(|| ["\"service_tier\"", "_call\""].map(Finder::new));
     static MESSAGES: Finders<4> = LazyLock::new(|| {
-        ["\"service_tier\"", "\"server_tool_use\"", "\"inference_geo\"", "\"speed\""]
-            .map(|word| Finder::new(word))
+        ["\"service_tier\"", "\"server_tool_use\"", "\"inference_geo\"", "\"speed\""].map(Finder::new)
     });
     static GOOGLE: Finders<4> = LazyLock::new(|| {
         ["\"groundingMetadata\"", "\"urlContextMetadata\"", "\"trafficType\"", "erviceTier\""]
-            .map(|word| Finder::new(word))
+            .map(Finder::new)
     });
     match dialect {
         Dialect::Chat => &*CHAT,

@@ -7,13 +7,14 @@ mod choice;
 mod failure;
 mod plan;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use model::{
     clock::Timestamp,
     id::{ChannelId, CredentialId},
     price::Ratio,
 };
+use rustc_hash::FxHashMap;
 use store::Group;
 
 use crate::{
@@ -55,7 +56,7 @@ impl Sketch {
             target: Target::parse("http://127.0.0.1:1").unwrap(),
             provider,
             secret: Secret::None,
-            mapping: HashMap::new(),
+            mapping: FxHashMap::default(),
         };
         let strings = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
         Route {
