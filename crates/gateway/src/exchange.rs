@@ -131,7 +131,8 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     let door = question.entrance.door.path();
-    let result = tell(gateway, question).await;
+    // On the heap, for it is large and would be moved by everybody who passes it on.
+    let result = Box::pin(tell(gateway, question)).await;
     let status = result.as_ref().map_or_else(Refusal::status, |answer| answer.status.as_u16());
     gateway.metrics.request(door, status);
     result

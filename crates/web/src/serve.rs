@@ -92,7 +92,7 @@ pub async fn serve(
                         let stream = Patient::new(stream, patience);
                         let upgraded = connection(&builder, watcher, stream, patience.write, peer, app).await;
                         if let Some((upgraded, line)) = upgraded {
-                            upgraded.converse(stop, drain).await;
+                            Box::pin(upgraded.converse(stop, drain)).await;
                             drop(line);
                         }
                     }

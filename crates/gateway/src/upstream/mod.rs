@@ -130,10 +130,10 @@ impl Upstream {
     async fn send_in_time(
         &self,
         channel: &Channel,
-        sending: Sending,
+        mut sending: Sending,
         limit: Duration,
     ) -> Result<Response<UpstreamBody>, NoAnswer> {
-        let sent = tokio::time::timeout(limit, self.send_proven(channel, sending));
+        let sent = tokio::time::timeout(limit, self.send_proven(channel, &mut sending));
         let answer = sent.await.unwrap_or(Err(UpstreamFailure::Timeout.into()));
         if let Err(NoAnswer::Credential(reason)) = &answer {
             let Channel { id, credential, .. } = channel;
@@ -146,9 +146,9 @@ impl Upstream {
     async fn send_proven(
         &self,
         channel: &Channel,
-        mut sending: Sending,
+        sending: &mut Sending,
     ) -> Result<Response<UpstreamBody>, NoAnswer> {
-        let Sending { method, path, headers, body } = &mut sending;
+        let Sending { method, path, headers, body } = sending;
         match &channel.secret {
             Secret::None => {}
             Secret::Header(name, value) => drop(headers.insert(name.clone(), value.clone())),
@@ -162,7 +162,7 @@ impl Upstream {
                 let given = Box::pin(self.token(channel, account)).await?;
                 headers.insert(header::AUTHORIZATION, given.header.clone());
                 if !given.fresh {
-                    let answer = Box::pin(self.send_to(channel, sending.clone())).await?;
+                    let answer = Box::pin(self.send_to(channel, sending)).await?;
                     if answer.status() != StatusCode::UNAUTHORIZED {
                         return Ok(answer);
                     }
@@ -176,7 +176,11 @@ impl Upstream {
         self.send_to(channel, sending).await
     }
 
-    async fn send_to(&self, channel: &Channel, sending: Sending) -> Result<Response<UpstreamBody>, NoAnswer> {
+    async fn send_to(
+        &self,
+        channel: &Channel,
+        sending: &Sending,
+    ) -> Result<Response<UpstreamBody>, NoAnswer> {
         match self.send_for_ever(&channel.target, sending).await {
             Ok(answer) => Ok(framed::unframed(answer)),
             Err(unreached) => {
@@ -206,7 +210,7 @@ impl Upstream {
         headers.insert(header::CONTENT_TYPE, form);
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(asked.len()));
         let sending = Sending { method: Method::POST, path, headers, body: asked.into() };
-        let answer = self.send_for_ever(&account.endpoint, sending).await;
+        let answer = self.send_for_ever(&account.endpoint, &sending).await;
         let (head, body) = answer?.into_parts();
         let patience = Patience { idle: TOKEN, whole: TOKEN };
         let body = body::collect(body, MAX_TOKEN, patience).await.map_err(|cut| match cut {
@@ -229,7 +233,7 @@ impl Upstream {
     async fn send_for_ever(
         &self,
         target: &Target,
-        sending: Sending,
+        sending: &Sending,
     ) -> Result<Response<UpstreamBody>, (UpstreamFailure, io::Error)> {
         let origin = &target.origin;
         if let Some(shared) = self.pool.shared(origin) {
@@ -251,7 +255,7 @@ impl Upstream {
         }
         match Box::pin(self.open(origin)).await? {
             Opened::Shared(shared) => {
-                let answer = Box::pin(shared.send(target, sending)).await;
+                let answer = Box::pin(shared.send(target, sending.clone())).await;
                 answer.map(|answer| answer.map(UpstreamBody::Http2)).map_err(|why| broken(why.error))
             }
             Opened::Own(connection) => {

@@ -3,7 +3,7 @@
 //! It lives in memory only. After a start, after a transaction that failed and after a block that was closed early there
 //! is none until a new block begins; such a block is summed up by the database, which says the same.
 
-use std::{collections::BTreeMap, fmt::Write, sync::LazyLock};
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use ledger::Charge;
 
@@ -32,7 +32,8 @@ impl Part {
         for (sum, more) in self.sums.iter_mut().zip(added) {
             *sum = sum.checked_add(more).ok_or(StoreError::Corrupt("usage that cannot be added up"))?;
         }
-        append(&mut self.offsets, format_args!("{offset}"));
+        separate(&mut self.offsets);
+        number(&mut self.offsets, offset);
         Ok(())
     }
 
@@ -119,7 +120,10 @@ impl Tally {
         tally.bytes = tally.bytes.saturating_add(size(record));
         let key = request_key(&charge.context.request_id);
         let shard = tally.requests.entry(key >> 16).or_default();
-        append(shard, format_args!("{}:{offset}", key & 0xffff));
+        separate(shard);
+        number(shard, key & 0xffff);
+        shard.push(':');
+        number(shard, offset);
         tally.records += 1;
         (tally.oldest, tally.newest) = (tally.oldest.min(ended), tally.newest.max(ended));
         Ok(Some(tally))
@@ -166,11 +170,12 @@ impl Tally {
     }
 }
 
-fn append(list: &mut String, entry: std::fmt::Arguments<'_>) {
+fn separate(list: &mut String) {
     if !list.is_empty() {
         list.push(',');
     }
-    // Writing to a string cannot fail.
-    let written = list.write_fmt(entry);
-    debug_assert!(written.is_ok());
+}
+
+fn number(list: &mut String, number: i64) {
+    list.push_str(itoa::Buffer::new().format(number));
 }
