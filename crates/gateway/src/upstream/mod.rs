@@ -25,9 +25,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, uri::PathAndQuery,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, uri::PathAndQuery};
 use model::clock::Clock;
 
 pub use self::roots::{InvalidRoots, Roots};
@@ -246,7 +244,7 @@ impl Upstream {
         }
         let home = || Home { pool: Arc::clone(&self.pool), origin: origin.clone() };
         if let Some(connection) = self.pool.take(origin) {
-            let answer = connection.send(sending.request(target), &sending.body, home()).await;
+            let answer = connection.send(target, sending, home()).await;
             match answer {
                 Ok(answer) => return Ok(answer.map(UpstreamBody::Http1)),
                 Err(why) if why.unanswered => {}
@@ -259,7 +257,7 @@ impl Upstream {
                 answer.map(|answer| answer.map(UpstreamBody::Http2)).map_err(|why| broken(why.error))
             }
             Opened::Own(connection) => {
-                let answer = connection.send(sending.request(target), &sending.body, home()).await;
+                let answer = connection.send(target, sending, home()).await;
                 answer.map(|answer| answer.map(UpstreamBody::Http1)).map_err(|why| broken(why.error))
             }
         }
@@ -327,19 +325,6 @@ struct Sending {
     path: PathAndQuery,
     headers: HeaderMap,
     body: Payload,
-}
-
-impl Sending {
-    /// Its head, for a connection of its own.
-    fn request(&self, target: &Target) -> Request<()> {
-        let mut headers = self.headers.clone();
-        headers.insert(header::HOST, target.host.clone());
-        let mut request = Request::new(());
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = Uri::from(self.path.clone());
-        *request.headers_mut() = headers;
-        request
-    }
 }
 
 /// A fresh connection.
