@@ -187,13 +187,6 @@ impl Request<'_> {
     }
 }
 
-/// Holds what another group's ratio asks for beyond what is held for `output` tokens; `false` when it is not affordable.
-pub(crate) async fn raise(hold: &mut Hold, tariff: &Tariff, ratio: Ratio, output: u64) -> bool {
-    let Ok(need) = (Tariff { ratio, ..tariff.clone() }).bound(output) else { return false };
-    let more = need.get().saturating_sub(hold.units().get());
-    more <= 0 || hold.raise(Units::new(more)).await.is_ok()
-}
-
 fn too_large() -> Refusal {
     Refusal::InvalidRequest("the output limit is beyond what can be counted".to_owned())
 }

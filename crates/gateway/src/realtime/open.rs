@@ -30,8 +30,9 @@ use crate::{
     gateway::Gateway,
     measure::Measured,
     provider::Speech,
-    routing::{Attempt, Attempts, Next, UpstreamFailure},
+    routing::{Attempt, UpstreamFailure},
     upstream::{Opening, Socket},
+    walk::Walk,
 };
 
 /// Bytes that are read at a time.
@@ -85,43 +86,32 @@ async fn tell(gateway: &Arc<Gateway>, question: Question) -> Result<Accepted, Re
     entry.note(|facts| (facts.model, facts.stream) = (Some(model.clone()), true));
     let way = admission::way(gateway, &known, Door::Realtime, &model)?;
     tracing::debug!(request_id, plan = %way.plan, "planned");
-    let mut attempts = Attempts::new(way.plan, &gateway.health, gateway.now());
-    let next = |attempts: &mut Attempts| attempts.next(&gateway.health, &gateway.budget, gateway.now());
-    let mut attempt = next(&mut attempts).map_err(|_| Refusal::UpstreamError)?;
-    attempt.note(&entry);
+    let mut walk = Walk::begin(gateway, way.plan, &entry)?;
 
     let tariff =
-        Tariff { price: Arc::clone(&way.price), ratio: attempt.ratio, measured: Measured::default() };
+        Tariff { price: Arc::clone(&way.price), ratio: walk.attempt().ratio, measured: Measured::default() };
     let scan = Scan::of_form(model, true, 1, 0, 0);
     let told =
         Told { known: &known, scan: &scan, door: Door::Realtime, client, request_id: &request_id, started };
     let asked = Asked { scan: &scan, body: &bytes::Bytes::new(), door: Door::Realtime };
-    let context = told.context(&attempt, &way.price);
+    let context = told.context(walk.attempt(), &way.price);
     let Held { mut hold, tariff, output, .. } = bound::hold(gateway, &known, tariff, asked, context).await?;
     let mut bill = Bill::new(gateway, tariff, entry.clone(), started, request_id.clone());
     let (config, onward) = (config(gateway), handshake.onward(&headers));
     let upstream = loop {
-        let failed = match connect(gateway, &attempt, &onward, &scan.model, config).await {
-            Ok(upstream) => {
-                attempt.permit.succeeded();
-                break upstream;
-            }
+        let failed = match connect(gateway, walk.attempt(), &onward, &scan.model, config).await {
+            Ok(upstream) => break upstream,
             Err(failed) => failed,
         };
-        if failed.failure.is_none_or(|failure| attempt.failed(gateway, failure) == Next::Answer) {
-            return Err(bill.refuse(hold, failed.refusal));
-        }
-        attempt = loop {
-            let Ok(next) = next(&mut attempts) else { return Err(bill.refuse(hold, failed.refusal)) };
-            if bound::raise(&mut hold, &bill.tariff, next.ratio, output).await {
-                break next;
-            }
-            attempts.unaffordable(next, &gateway.budget);
+        let needs = |ratio| bill.tariff.at(ratio).bound(output).ok();
+        walk = match walk.next(failed, &mut hold, needs).await {
+            Ok(next) => next,
+            Err(refusal) => return Err(bill.refuse(hold, refusal)),
         };
-        attempt.note(&entry);
-        bill.tariff.ratio = attempt.ratio;
-        hold.retarget(told.context(&attempt, &way.price));
+        bill.tariff.ratio = walk.attempt().ratio;
+        hold.retarget(told.context(walk.attempt(), &way.price));
     };
+    walk.succeeded();
     if let Err(error) = hold.durable().await {
         tracing::error!(%error, "no session may begin");
         return Err(bill.refuse(hold, Refusal::Unavailable));
