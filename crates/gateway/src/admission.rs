@@ -99,6 +99,16 @@ pub(crate) struct Way {
 
 /// The checks that need the model: group, model list, channel, price.
 pub(crate) fn way(gateway: &Gateway, known: &Known, door: Door, model: &str) -> Result<Way, Refusal> {
+    way_priced(gateway, known, (door, door), model)
+}
+
+/// The same where what is charged at the first door is what is charged at the second.
+pub(crate) fn way_priced(
+    gateway: &Gateway,
+    known: &Known,
+    (door, priced): (Door, Door),
+    model: &str,
+) -> Result<Way, Refusal> {
     let snapshot = gateway.routing();
     let choice = Choice::of(&known.account, &known.key.settings, &snapshot)?;
     if !known.key.settings.allows_model(model) {
@@ -114,7 +124,7 @@ pub(crate) fn way(gateway: &Gateway, known: &Known, door: Door, model: &str) -> 
         return Err(refusal);
     }
     // A price of something else says nothing of what this door counts.
-    let Some(price) = snapshot.price(model).filter(|price| door.is_priced_by(&price.price)) else {
+    let Some(price) = snapshot.price(model).filter(|price| priced.is_priced_by(&price.price)) else {
         gateway.metrics.price_unknown(model);
         return Err(Refusal::PriceUnknown(model.to_owned()));
     };

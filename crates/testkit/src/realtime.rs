@@ -36,6 +36,8 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 pub(crate) fn accept(mut parts: Parts, exchange: Exchange) -> Response<Body> {
     let key = parts.headers.get(header::SEC_WEBSOCKET_KEY).map(|key| derive_accept_key(key.as_bytes()));
     let upgrade = parts.extensions.remove::<OnUpgrade>();
+    let query = parts.uri.query().unwrap_or_default();
+    let writes_down = query.split('&').any(|pair| pair == "intent=transcription");
     let (Some(accepted), Some(upgrade)) = (key.and_then(|key| HeaderValue::from_str(&key).ok()), upgrade)
     else {
         let script = Script { message: Some("a websocket is expected".to_owned()), ..Script::default() };
@@ -45,7 +47,7 @@ pub(crate) fn accept(mut parts: Parts, exchange: Exchange) -> Response<Body> {
         if let Ok(upgraded) = upgrade.await {
             let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
             // A caller that breaks off is its own business.
-            drop(Session::new(socket, exchange).converse().await);
+            drop(Session::new(socket, exchange, writes_down).converse().await);
         }
     });
     let mut response = bytes(StatusCode::SWITCHING_PROTOCOLS, "application/json", "");
@@ -81,14 +83,18 @@ enum Next {
 }
 
 impl Session {
-    fn new(socket: Socket, exchange: Exchange) -> Self {
-        let settings = json!({
-            "id": "sess_1", "object": "realtime.session", "type": "realtime", "model": exchange.model,
-            "audio": {
-                "input": {"format": {"type": "audio/pcm", "rate": RATE}},
-                "output": {"format": {"type": "audio/pcm", "rate": RATE}},
-            },
-        });
+    fn new(socket: Socket, exchange: Exchange, writes_down: bool) -> Self {
+        let format = json!({"format": {"type": "audio/pcm", "rate": RATE}});
+        let settings = match writes_down {
+            true => json!({
+                "id": "sess_1", "object": "realtime.transcription_session", "type": "transcription",
+                "audio": {"input": format},
+            }),
+            false => json!({
+                "id": "sess_1", "object": "realtime.session", "type": "realtime", "model": exchange.model,
+                "audio": {"input": format, "output": format},
+            }),
+        };
         Self { socket, exchange, events: 0, responses: 0, heard: 0, sound: 0, settings }
     }
 
@@ -129,6 +135,15 @@ impl Session {
     }
 
     async fn hear(&mut self, kind: &str, event: &Value) -> Result<Next, Error> {
+        let own = self.settings.get("type").cloned();
+        let other = event.pointer("/session/type").is_some_and(|kind| Some(kind) != own.as_ref());
+        if other || kind == "response.create" && own.is_some_and(|own| own == "transcription") {
+            let message = format!("{kind} is not what this session is for");
+            let error =
+                json!({"type": "invalid_request_error", "code": "invalid_session", "message": message});
+            self.send("error", json!({"error": error})).await?;
+            return Ok(Next::GoOn);
+        }
         match kind {
             "session.update" => {
                 merge(&mut self.settings, event.get("session").cloned().unwrap_or_default());
@@ -143,6 +158,12 @@ impl Session {
             "input_audio_buffer.append" => {
                 let audio = event.get("audio").and_then(Value::as_str).unwrap_or_default();
                 self.sound += (audio.len() as u64 / 4 * 3 * SECOND_IN).div_ceil(2 * RATE);
+                let model = self.settings.pointer("/audio/input/transcription/model").and_then(Value::as_str);
+                // It says what it hears before the turn is over.
+                if model.is_some_and(|model| model.starts_with("live")) {
+                    let place = json!({"item_id": "item_s", "content_index": 0, "delta": "heard words "});
+                    self.send("conversation.item.input_audio_transcription.delta", place).await?;
+                }
                 if self.settings.pointer("/audio/input/turn_detection/type").is_some() {
                     self.send("input_audio_buffer.speech_stopped", json!({"item_id": "item_v"})).await?;
                     self.commit().await?;

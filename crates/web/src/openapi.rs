@@ -87,13 +87,19 @@ fn with_realtime(document: &mut utoipa::openapi::OpenApi) {
     let model = ParameterBuilder::new()
         .name("model")
         .parameter_in(ParameterIn::Query)
-        .required(Required::True)
+        .description(Some("The model of a conversation"))
+        .schema(Some(Schema::default()));
+    let intent = ParameterBuilder::new()
+        .name("intent")
+        .parameter_in(ParameterIn::Query)
+        .description(Some("`transcription`, without a model, where what is heard is only written down"))
         .schema(Some(Schema::default()));
     let operation = OperationBuilder::new()
         .tag("Models")
         .summary(Some(Door::Realtime.summary()))
         .operation_id(Some("realtime"))
         .parameter(model)
+        .parameter(intent)
         .response("101", ResponseBuilder::new().description("A websocket follows"))
         .security(SecurityRequirement::new("api_key", Vec::<String>::new()));
     let path = Door::Realtime.path();

@@ -2,22 +2,24 @@
 
 use model::refusal::Refusal;
 use tokio::sync::watch;
-use wire::realtime::{
-    Format,
-    client::{self, Brought},
-    server,
+use wire::{
+    openai::usage::Reported,
+    realtime::{
+        Format,
+        client::{self, Brought, EventError},
+        server,
+    },
 };
 
 use super::{
-    account::{Account, Ending},
+    account::Ending,
     ear::{Ear, Payer},
-    meter::{Meter, TooMany},
+    meter::TooMany,
+    voice::Voice,
 };
 
 /// The event with which a caller asks for a response.
 const ASK: &str = "response.create";
-/// Output tokens that are held in small steps where a whole one is not affordable.
-const SMALL: u64 = 64;
 
 /// Why an event of a caller does not pass.
 pub(super) enum Objection {
@@ -27,39 +29,54 @@ pub(super) enum Objection {
     End(Refusal),
 }
 
+impl From<EventError> for Objection {
+    fn from(error: EventError) -> Self {
+        Self::Event(Refusal::InvalidRequest(error.to_string()))
+    }
+}
+
 /// The books of one session.
 pub(super) struct Books {
     pub(super) payer: Payer,
-    pub(super) account: Account,
-    pub(super) meter: Meter,
+    /// Who answers; nobody where what is heard is only written down.
+    pub(super) voice: Option<Voice>,
+    /// Who writes down what is heard.
+    pub(super) ear: Option<Ear>,
     /// How sound comes in.
     pub(super) input: Format,
-    pub(super) ear: Option<Ear>,
-    /// Output tokens of a response that are held ahead.
-    pub(super) step: u64,
     /// Whether nobody waits for a response.
     pub(super) quiet: watch::Sender<bool>,
 }
 
 impl Books {
+    /// The books of a session that begins.
+    pub(super) fn of(payer: Payer, voice: Option<Voice>, ear: Option<Ear>) -> Self {
+        Self { payer, voice, ear, input: Format::LEAST, quiet: watch::Sender::new(true) }
+    }
+
     /// A caller says something. Returns what is sent instead, where it cannot go as it is.
     ///
     /// # Errors
     /// [`Objection`].
     pub(super) async fn caller_says(&mut self, text: &str) -> Result<Option<String>, Objection> {
-        let invalid =
-            |error: client::EventError| Objection::Event(Refusal::InvalidRequest(error.to_string()));
-        let event = client::read(text).map_err(invalid)?;
-        let context = &self.payer.context;
-        let changed = event.renamed(text, &context.model, &context.upstream_model).map_err(invalid)?;
-        for model in &event.transcription {
-            self.listen(model).await.map_err(Objection::Event)?;
+        let event = client::read(text)?;
+        let Payer { context, channel, .. } = &self.payer;
+        let changed = event.renamed(text, &context.model, |named| channel.upstream_model(named))?;
+        match self.voice {
+            Some(_) => {
+                if let Some(model) = event.transcription.first() {
+                    self.listen(model).await.map_err(Objection::Event)?;
+                }
+            }
+            None => event.only_writes_down(&context.model)?,
         }
         self.brings(event.brings).await.map_err(Objection::End)?;
-        if event.kind == ASK {
-            self.meter.asked();
+        if let Some(voice) = self.voice.as_mut().filter(|_| event.kind == ASK) {
+            voice.meter.asked();
+            let least = self.payer.gateway.settings.minimum_output;
+            let covered = voice.cover(least).await;
             self.tell_quiet();
-            self.cover(self.payer.gateway.settings.minimum_output).await.map_err(Objection::End)?;
+            covered.map_err(Objection::End)?;
         }
         Ok(changed)
     }
@@ -69,7 +86,9 @@ impl Books {
     /// # Errors
     /// To hear it is not affordable.
     pub(super) async fn brings(&mut self, brought: Brought) -> Result<(), Refusal> {
-        self.meter.brings(brought);
+        if let Some(voice) = &mut self.voice {
+            voice.meter.brings(brought);
+        }
         match &mut self.ear {
             Some(ear) if brought.sound > 0 => ear.hears(brought.sound, self.input).await,
             _ => Ok(()),
@@ -83,7 +102,7 @@ impl Books {
         }
         let ear = Ear::open(&self.payer, model).await?;
         if let Some(mut before) = self.ear.replace(ear) {
-            before.close(Ending { status: 101, word: None }).await;
+            before.close(self.input, Ending { status: 101, word: None }).await;
         }
         Ok(())
     }
@@ -93,68 +112,79 @@ impl Books {
     /// # Errors
     /// It may not pass: what it costs is not affordable, or it cannot be.
     pub(super) async fn upstream_says(&mut self, text: &str) -> Result<(), Refusal> {
-        let broken = |TooMany| Refusal::UpstreamError;
         match server::read(text) {
             server::Event::Session(session) => {
                 self.input = session.input.unwrap_or(self.input);
-                self.meter.sounds(session.input, session.output);
-            }
-            server::Event::Began(response) => {
-                self.meter.began(response).map_err(broken)?;
-                self.cover(self.payer.gateway.settings.minimum_output).await?;
-            }
-            server::Event::Piece { response, text, sound } => {
-                self.meter.piece(response, text, sound).map_err(broken)?;
-                self.cover(0).await?;
-            }
-            server::Event::Ended { response, reported, joined } => {
-                self.meter.ended(&response, reported, joined);
-                self.account.relax();
-                self.cover(0).await?;
-                self.account.note_at_once(self.meter.so_far())?;
-            }
-            server::Event::Heard(reported) => match (&mut self.ear, reported) {
-                (Some(ear), reported) => ear.heard(reported, self.input).await?,
-                // Nobody asked for it, but it was done.
-                (None, wire::openai::usage::Reported::Good(tokens)) => {
-                    self.meter.use_up(tokens);
-                    self.cover(0).await?;
+                if let Some(voice) = &mut self.voice {
+                    voice.meter.sounds(session.input, session.output);
                 }
-                (None, _) => {}
-            },
-            server::Event::Error => self.meter.failed(),
+            }
+            server::Event::Hearing(words) => {
+                if let Some(ear) = &mut self.ear {
+                    ear.tells(words, self.input);
+                }
+            }
+            server::Event::Heard(reported) => self.heard(reported).await?,
             server::Event::Other => return Ok(()),
+            event => self.answers(event).await?,
         }
-        self.account.note(self.meter.so_far());
+        if let Some(voice) = &mut self.voice {
+            voice.account.note(voice.meter.so_far());
+        }
         self.tell_quiet();
         Ok(())
     }
 
-    /// Holds a further step before what is held runs out; at least `least` output tokens of each response.
-    async fn cover(&mut self, least: u64) -> Result<(), Refusal> {
-        if self.meter.need((self.step / 2).max(least)) <= self.account.held() {
-            return Ok(());
-        }
-        let (wanted, least) = (self.meter.need(self.step), self.meter.need(least));
-        let small = self.meter.need(SMALL.min(self.step)).max(least);
-        if least <= self.account.held() {
-            return self.account.cover(wanted, least).await;
-        }
-        match self.account.cover(wanted, small).await {
-            Err(_) => self.account.cover(wanted, least).await,
-            covered => covered,
+    /// What was heard has been written down.
+    async fn heard(&mut self, reported: Reported) -> Result<(), Refusal> {
+        match (&mut self.ear, &mut self.voice, reported) {
+            (Some(ear), ..) => ear.heard(reported, self.input).await,
+            // Nobody asked for it, but it was done.
+            (None, Some(voice), Reported::Good(tokens)) => voice.uses(tokens).await,
+            _ => Ok(()),
         }
     }
 
+    /// An event of a response.
+    async fn answers(&mut self, event: server::Event) -> Result<(), Refusal> {
+        let broken = |TooMany| Refusal::UpstreamError;
+        let Some(voice) = &mut self.voice else {
+            // Nothing is held for an answer where there is to be none.
+            return if event == server::Event::Error { Ok(()) } else { Err(Refusal::UpstreamError) };
+        };
+        match event {
+            server::Event::Began(response) => {
+                voice.meter.began(response).map_err(broken)?;
+                voice.cover(self.payer.gateway.settings.minimum_output).await?;
+            }
+            server::Event::Piece { response, text, sound } => {
+                voice.meter.piece(response, text, sound).map_err(broken)?;
+                voice.cover(0).await?;
+            }
+            server::Event::Ended { response, reported, joined } => {
+                voice.meter.ended(&response, reported, joined);
+                voice.account.relax();
+                voice.cover(0).await?;
+                voice.account.note_at_once(voice.meter.so_far())?;
+            }
+            server::Event::Error => voice.meter.failed(),
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn tell_quiet(&self) {
-        self.quiet.send_if_modified(|quiet| std::mem::replace(quiet, self.meter.is_quiet()) != *quiet);
+        let now = self.voice.as_ref().is_none_or(|voice| voice.meter.is_quiet());
+        self.quiet.send_if_modified(|quiet| std::mem::replace(quiet, now) != now);
     }
 
     /// Ends all holds at what was used.
     pub(super) async fn settle(&mut self, end: Ending<'_>) {
-        self.account.settle(self.meter.so_far(), end).await;
+        if let Some(voice) = &mut self.voice {
+            voice.settle(end).await;
+        }
         if let Some(ear) = &mut self.ear {
-            ear.close(end).await;
+            ear.close(self.input, end).await;
         }
     }
 }
@@ -162,9 +192,11 @@ impl Books {
 impl Drop for Books {
     /// Whoever conversed is gone: what was delivered is charged.
     fn drop(&mut self) {
-        self.account.end(self.meter.so_far(), Ending::LEFT);
+        if let Some(voice) = &mut self.voice {
+            voice.end(Ending::LEFT);
+        }
         if let Some(ear) = &mut self.ear {
-            ear.end(Ending::LEFT);
+            ear.end(self.input, Ending::LEFT);
         }
     }
 }

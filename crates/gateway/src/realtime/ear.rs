@@ -2,19 +2,26 @@
 
 use std::sync::Arc;
 
+use ledger::Hold;
 use model::{
     money::Units,
     price::Most,
     refusal::Refusal,
     usage::{Provenance, Tokens, UsageContext},
 };
-use wire::{openai::usage::Reported, realtime::Format};
+use store::ModelPrice;
+use wire::{
+    openai::{estimate, usage::Reported},
+    realtime::Format,
+};
 
 use super::{
     account::{Account, Ending},
     meter::{sum, tokens_of},
+    open::Asker,
 };
 use crate::{
+    attempt::Failed,
     bill::Bill,
     bound::{self, Tariff},
     door::Door,
@@ -22,7 +29,8 @@ use crate::{
     gateway::Gateway,
     key_cache::Known,
     measure::Measured,
-    routing::Snapshot,
+    routing::{Channel, Snapshot},
+    walk::Walk,
 };
 
 /// Seconds of sound that are held ahead of what was heard.
@@ -39,6 +47,59 @@ pub(super) struct Payer {
     pub(super) known: Arc<Known>,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) context: UsageContext,
+    /// The channel, whose upstream has names of its own for models.
+    pub(super) channel: Arc<Channel>,
+}
+
+/// What is held before a model begins to listen.
+pub(super) struct First {
+    pub(super) hold: Hold,
+    pub(super) tariff: Tariff,
+    /// Seconds that it is good for.
+    seconds: u64,
+}
+
+impl First {
+    /// Holds what a first minute costs, or as much of it as is worth beginning with.
+    ///
+    /// # Errors
+    /// It cannot be paid.
+    pub(super) async fn hold(
+        gateway: &Gateway,
+        known: &Known,
+        price: Arc<ModelPrice>,
+        context: &UsageContext,
+    ) -> Result<Self, Refusal> {
+        let tariff = Tariff { price, ratio: context.ratio, measured: Measured::default() };
+        let pools = [known.key.pool, known.account.pool];
+        let mut refusal = Refusal::Internal;
+        for seconds in [AHEAD, 1] {
+            match gateway.ledger.hold(pools, bound_of(&tariff, seconds), context.clone()).await {
+                Ok(hold) => return Ok(Self { hold, tariff, seconds }),
+                Err(error) => refusal = bound::refusal(known, error),
+            }
+        }
+        Err(refusal)
+    }
+
+    /// Goes on to the next channel after one that failed, if what is held there is affordable.
+    ///
+    /// # Errors
+    /// What the caller gets, when there is no further attempt.
+    pub(super) async fn walk(&mut self, walk: Walk, failed: Failed) -> Result<Walk, Refusal> {
+        let (tariff, seconds) = (&self.tariff, self.seconds);
+        let needs = |ratio| Some(bound_of(&tariff.at(ratio), seconds));
+        let walk = walk.next(failed, &mut self.hold, needs).await?;
+        self.tariff.ratio = walk.attempt().ratio;
+        Ok(walk)
+    }
+
+    /// Ends the hold for nothing. Returns the refusal, for the caller.
+    pub(super) fn refuse(self, asker: &Asker, refusal: Refusal) -> Refusal {
+        let Asker { gateway, request_id, entry, started, .. } = asker;
+        let bill = Bill::new(gateway, self.tariff, entry.clone(), *started, request_id.clone());
+        bill.refuse(self.hold, refusal)
+    }
 }
 
 /// A model that writes down what is heard.
@@ -48,16 +109,18 @@ pub(super) struct Ear {
     tariff: Tariff,
     /// Bytes of sound that nothing was reported of.
     unheard: u64,
+    /// Bytes of its words that were told since the last report.
+    told: u64,
     spent: Option<(Tokens, Provenance)>,
 }
 
 impl Ear {
-    /// Holds what a first minute costs, or as much of it as is worth beginning with.
+    /// A model that listens in a conversation.
     ///
     /// # Errors
     /// The key may not use the model, or it has no price, or it cannot be paid.
     pub(super) async fn open(payer: &Payer, model: &str) -> Result<Self, Refusal> {
-        let Payer { gateway, known, snapshot, context } = payer;
+        let Payer { gateway, known, snapshot, context, channel } = payer;
         if !known.key.settings.allows_model(model) {
             return Err(Refusal::ModelNotAllowed(model.to_owned()));
         }
@@ -65,27 +128,29 @@ impl Ear {
         let price = Arc::clone(price.ok_or_else(|| Refusal::PriceUnknown(model.to_owned()))?);
         let context = UsageContext {
             model: model.to_owned(),
-            upstream_model: model.to_owned(),
+            upstream_model: channel.upstream_model(model).to_owned(),
             price: price.price.id,
             ..context.clone()
         };
-        let tariff = Tariff { price, ratio: context.ratio, measured: Measured::default() };
-        let pools = [known.key.pool, known.account.pool];
-        let mut held = Err(Refusal::Internal);
-        for seconds in [AHEAD, 1] {
-            let units = bound_of(&tariff, seconds);
-            let taken = gateway.ledger.hold(pools, units, context.clone()).await;
-            held = taken.map_err(|error| bound::refusal(known, error));
-            if held.is_ok() {
-                break;
-            }
-        }
-        let (id, started) = (context.request_id.clone(), context.started);
+        let first = First::hold(gateway, known, price, &context).await?;
         // The session's own line of the log is about the session's own model.
-        let mut bill = Bill::new(gateway, tariff.clone(), Entry::default(), started, id);
+        Ok(Self::new(gateway, known, first, &context, Entry::default()))
+    }
+
+    /// A model that listens, with what is held for it.
+    pub(super) fn new(
+        gateway: &Arc<Gateway>,
+        known: &Arc<Known>,
+        first: First,
+        context: &UsageContext,
+        entry: Entry,
+    ) -> Self {
+        let First { hold, tariff, .. } = first;
+        let (id, started) = (context.request_id.clone(), context.started);
+        let mut bill = Bill::new(gateway, tariff.clone(), entry, started, id);
         bill.first_byte();
-        let account = Account::new(bill, Arc::clone(known), held?);
-        Ok(Self { model: model.to_owned(), account, tariff, unheard: 0, spent: None })
+        let account = Account::new(bill, Arc::clone(known), hold);
+        Self { model: context.model.clone(), account, tariff, unheard: 0, told: 0, spent: None }
     }
 
     /// Whether this model it is.
@@ -102,27 +167,52 @@ impl Ear {
         self.cover(format).await
     }
 
+    /// So many bytes more of its words are told.
+    pub(super) fn tells(&mut self, words: u64, format: Format) {
+        self.told = self.told.saturating_add(words);
+        self.account.note(self.so_far(format));
+    }
+
     /// What was heard is written down.
     ///
     /// # Errors
     /// What it cost is not affordable.
     pub(super) async fn heard(&mut self, reported: Reported, format: Format) -> Result<(), Refusal> {
-        let of = |rate| tokens_of(self.unheard, format, rate);
         let (tokens, provenance) = match reported {
             Reported::Good(tokens) => (tokens, Provenance::Reported),
             Reported::Absent | Reported::Absurd => {
-                let mut tokens = Tokens { input: of(SOUND), output: of(WORDS), ..Tokens::default() };
-                (tokens.parts.input_audio, tokens.parts.seconds) = (tokens.input, of(1));
-                (tokens, Provenance::Estimated)
+                (self.likely(self.unheard, u64::MAX, format), Provenance::Estimated)
             }
         };
-        let (spent, before) = self.spent.unwrap_or((Tokens::default(), Provenance::Reported));
-        let estimated = Provenance::Estimated;
-        let provenance = if before == estimated { estimated } else { provenance };
-        self.spent = Some((sum(spent, tokens), provenance));
-        self.unheard = 0;
+        self.spent = Some(self.with(tokens, provenance));
+        (self.unheard, self.told) = (0, 0);
         self.cover(format).await?;
         self.account.note_at_once(self.spent)
+    }
+
+    /// What this much sound likely is, which came out as at most so many tokens of words.
+    fn likely(&self, sound: u64, words: u64, format: Format) -> Tokens {
+        let of = |rate| tokens_of(sound, format, rate);
+        let mut tokens = Tokens { input: of(SOUND), output: of(WORDS).min(words), ..Tokens::default() };
+        (tokens.parts.input_audio, tokens.parts.seconds) = (tokens.input, of(1));
+        tokens
+    }
+
+    fn with(&self, tokens: Tokens, provenance: Provenance) -> (Tokens, Provenance) {
+        let (spent, before) = self.spent.unwrap_or((Tokens::default(), Provenance::Reported));
+        let estimated = before == Provenance::Estimated;
+        (sum(spent, tokens), if estimated { before } else { provenance })
+    }
+
+    /// What was used so far: what was reported, and where words were told that no report has come of, the sound that those
+    /// words likely take.
+    fn so_far(&self, format: Format) -> Option<(Tokens, Provenance)> {
+        if self.told == 0 {
+            return self.spent;
+        }
+        let words = estimate(self.told);
+        let sound = words.div_ceil(WORDS).saturating_mul(format.bytes_per_second).min(self.unheard);
+        Some(self.with(self.likely(sound, words, format), Provenance::Estimated))
     }
 
     async fn cover(&mut self, format: Format) -> Result<(), Refusal> {
@@ -140,13 +230,13 @@ impl Ear {
     }
 
     /// It listens no more.
-    pub(super) async fn close(&mut self, end: Ending<'_>) {
-        self.account.settle(self.spent, end).await;
+    pub(super) async fn close(&mut self, format: Format, end: Ending<'_>) {
+        self.account.settle(self.so_far(format), end).await;
     }
 
     /// It is over, now.
-    pub(super) fn end(&mut self, end: Ending<'_>) {
-        self.account.end(self.spent, end);
+    pub(super) fn end(&mut self, format: Format, end: Ending<'_>) {
+        self.account.end(self.so_far(format), end);
     }
 }
 

@@ -14,6 +14,9 @@ const BETA: &str = "openai-beta.realtime-v1";
 const BETA_HEADER: (HeaderName, HeaderValue) =
     (HeaderName::from_static("openai-beta"), HeaderValue::from_static("realtime=v1"));
 
+/// What a query says for a session in which what is heard is written down, and nobody answers.
+pub(super) const WRITE_DOWN: &str = "intent=transcription";
+
 /// A wish that can be granted.
 pub(super) struct Handshake {
     accept: HeaderValue,
@@ -58,6 +61,12 @@ impl Handshake {
         headers
     }
 
+    /// Whether the caller speaks the version before the first stable one.
+    pub(super) fn is_beta(&self, headers: &HeaderMap) -> bool {
+        let (name, value) = BETA_HEADER;
+        self.beta || headers.get(name) == Some(&value)
+    }
+
     /// The caller's headers, with what it could only offer as a subprotocol.
     pub(super) fn onward(&self, headers: &HeaderMap) -> HeaderMap {
         let mut headers = headers.clone();
@@ -75,23 +84,50 @@ fn has(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
     values.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case(word))
 }
 
-/// The model that a query names.
+/// What a session is for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Intent {
+    /// A conversation with this model.
+    Converse(String),
+    /// What is heard is written down, by a model that an event names.
+    WriteDown,
+}
+
+/// What a query asks for.
 ///
 /// # Errors
-/// It names none, or two, or one that cannot be.
-pub(super) fn model(query: Option<&str>) -> Result<String, Refusal> {
+/// It names no model, or two, or one that cannot be, or one where an event names it.
+pub(super) fn intent(query: Option<&str>) -> Result<Intent, Refusal> {
     let pairs = query.unwrap_or_default().split('&');
-    let mut named = pairs.filter_map(|pair| pair.strip_prefix("model="));
+    let mut named = pairs.clone().filter_map(|pair| pair.strip_prefix("model="));
+    let invalid = |what: &str| Err(Refusal::InvalidRequest(what.to_owned()));
+    if pairs.clone().any(|pair| pair == WRITE_DOWN) {
+        return match named.next() {
+            None => Ok(Intent::WriteDown),
+            Some(_) => invalid(
+                "model has no place in the query of a transcription session: its first session.update names it",
+            ),
+        };
+    }
     let model = named.next().filter(|model| !model.is_empty()).ok_or(Refusal::ModelRequired)?;
     if named.next().is_some() {
-        return Err(Refusal::InvalidRequest("model must stand once in the query".to_owned()));
+        return invalid("model must stand once in the query");
     }
     let model = percent_encoding::percent_decode_str(model).decode_utf8();
     let model = model.map_err(|_| Refusal::InvalidRequest("model must be UTF-8".to_owned()))?;
+    must_fit(&model)?;
+    Ok(Intent::Converse(model.into_owned()))
+}
+
+/// Checks the length of a model's name.
+///
+/// # Errors
+/// It is longer than any is.
+pub(super) fn must_fit(model: &str) -> Result<(), Refusal> {
     if model.len() > MAX_MODEL {
         return Err(Refusal::InvalidRequest(format!("model must have at most {MAX_MODEL} bytes")));
     }
-    Ok(model.into_owned())
+    Ok(())
 }
 
 #[cfg(test)]
@@ -125,12 +161,15 @@ mod tests {
 
     #[test]
     fn a_query_names_one_model() {
-        assert_eq!(model(Some("a=b&model=x%2Fy%3Az")), Ok("x/y:z".to_owned()));
-        for query in [None, Some(""), Some("model=")] {
-            assert_eq!(model(query), Err(Refusal::ModelRequired));
+        let converse = |model: &str| Ok(Intent::Converse(model.to_owned()));
+        assert_eq!(intent(Some("a=b&model=x%2Fy%3Az")), converse("x/y:z"));
+        assert_eq!(intent(Some("model=x&intent=conversation")), converse("x"));
+        assert_eq!(intent(Some("intent=transcription")), Ok(Intent::WriteDown));
+        for query in [None, Some(""), Some("model="), Some("intent=conversation")] {
+            assert_eq!(intent(query), Err(Refusal::ModelRequired));
         }
-        for query in ["model=a&model=b", "model=%ff"] {
-            assert!(matches!(model(Some(query)), Err(Refusal::InvalidRequest(_))), "{query}");
+        for query in ["model=a&model=b", "model=%ff", "model=a&intent=transcription"] {
+            assert!(matches!(intent(Some(query)), Err(Refusal::InvalidRequest(_))), "{query}");
         }
     }
 }

@@ -7,17 +7,19 @@ use ledger::Hold;
 use model::{clock::Timestamp, refusal::Refusal};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use store::ModelPrice;
-use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use wire::{realtime::Format, request::Scan};
+use wire::request::Scan;
 
 use super::{
     Session,
     account::Account,
     books::Books,
     ear::Payer,
-    handshake::{self, Handshake},
+    handshake::{self, Handshake, Intent},
     meter::Meter,
+    session::{Beginning, Open},
+    voice::Voice,
+    waiting::Waiting,
 };
 use crate::{
     admission::{self, Credentials},
@@ -28,6 +30,7 @@ use crate::{
     entry::Entry,
     exchange::Told,
     gateway::Gateway,
+    key_cache::Known,
     measure::Measured,
     provider::Speech,
     routing::{Attempt, UpstreamFailure},
@@ -82,24 +85,58 @@ async fn tell(gateway: &Arc<Gateway>, question: Question) -> Result<Accepted, Re
     let known = admission::admit(gateway, &credentials, client, started).await?;
     entry.note(|facts| (facts.account, facts.key) = (Some(known.account.id), Some(known.key.id)));
     let handshake = Handshake::read(&headers)?;
-    let model = handshake::model(query.as_deref())?;
-    entry.note(|facts| (facts.model, facts.stream) = (Some(model.clone()), true));
-    let way = admission::way(gateway, &known, Door::Realtime, &model)?;
-    tracing::debug!(request_id, plan = %way.plan, "planned");
-    let mut walk = Walk::begin(gateway, way.plan, &entry)?;
+    let intent = handshake::intent(query.as_deref())?;
+    entry.note(|facts| facts.stream = true);
+    let (granted, beta, config) = (handshake.granted(), handshake.is_beta(&headers), config(gateway));
+    let headers = handshake.onward(&headers);
+    let asker = Asker { gateway: Arc::clone(gateway), known, client, headers, request_id, entry, started };
+    let beginning = match intent {
+        Intent::Converse(model) => Beginning::Open(Box::new(conversation(asker, model, config).await?)),
+        Intent::WriteDown => Beginning::Waiting(Box::new(Waiting { asker, beta, config })),
+    };
+    Ok(Accepted { headers: granted, session: Session { beginning, config } })
+}
 
-    let tariff =
-        Tariff { price: Arc::clone(&way.price), ratio: walk.attempt().ratio, measured: Measured::default() };
+/// Who asks for a session.
+pub(super) struct Asker {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) known: Arc<Known>,
+    pub(super) client: IpAddr,
+    /// The headers that go on.
+    pub(super) headers: HeaderMap,
+    pub(super) request_id: String,
+    pub(super) entry: Entry,
+    pub(super) started: Timestamp,
+}
+
+impl Asker {
+    /// What the records say of a session with this model.
+    pub(super) fn told<'a>(&'a self, scan: &'a Scan) -> Told<'a> {
+        let Self { known, client, request_id, started, .. } = self;
+        Told { known, scan, door: Door::Realtime, client: *client, request_id, started: *started }
+    }
+}
+
+/// Opens a conversation.
+async fn conversation(asker: Asker, model: String, config: WebSocketConfig) -> Result<Open, Refusal> {
+    let Asker { gateway, known, headers, request_id, entry, started, .. } = &asker;
+    entry.note(|facts| facts.model = Some(model.clone()));
+    let way = admission::way(gateway, known, Door::Realtime, &model)?;
+    tracing::debug!(request_id, plan = %way.plan, "planned");
+    let mut walk = Walk::begin(gateway, way.plan, entry)?;
+
+    let ratio = walk.attempt().ratio;
+    let tariff = Tariff { price: Arc::clone(&way.price), ratio, measured: Measured::default() };
     let scan = Scan::of_form(model, true, 1, 0, 0);
-    let told =
-        Told { known: &known, scan: &scan, door: Door::Realtime, client, request_id: &request_id, started };
+    let told = asker.told(&scan);
     let asked = Asked { scan: &scan, body: &bytes::Bytes::new(), door: Door::Realtime };
     let context = told.context(walk.attempt(), &way.price);
-    let Held { mut hold, tariff, output, .. } = bound::hold(gateway, &known, tariff, asked, context).await?;
-    let mut bill = Bill::new(gateway, tariff, entry.clone(), started, request_id.clone());
-    let (config, onward) = (config(gateway), handshake.onward(&headers));
+    let Held { mut hold, tariff, output, .. } = bound::hold(gateway, known, tariff, asked, context).await?;
+    let mut bill = Bill::new(gateway, tariff, entry.clone(), *started, request_id.clone());
     let upstream = loop {
-        let failed = match connect(gateway, walk.attempt(), &onward, &scan.model, config).await {
+        let model = walk.attempt().permit.channel().upstream_model(&scan.model);
+        let query = format!("model={}", utf8_percent_encode(model, NON_ALPHANUMERIC));
+        let failed = match connect(gateway, walk.attempt(), headers, &query, config).await {
             Ok(upstream) => break upstream,
             Err(failed) => failed,
         };
@@ -111,37 +148,28 @@ async fn tell(gateway: &Arc<Gateway>, question: Question) -> Result<Accepted, Re
         bill.tariff.ratio = walk.attempt().ratio;
         hold.retarget(told.context(walk.attempt(), &way.price));
     };
+    let channel = Arc::clone(walk.attempt().permit.channel());
     walk.succeeded();
     if let Err(error) = hold.durable().await {
         tracing::error!(%error, "no session may begin");
         return Err(bill.refuse(hold, Refusal::Unavailable));
     }
     bill.first_byte();
-    let payer = Payer {
-        gateway: Arc::clone(gateway),
-        known,
-        snapshot: way.snapshot,
-        context: hold.context().clone(),
-    };
-    let books = books(payer, &way.price, bill, hold);
-    Ok(Accepted { headers: handshake.granted(), session: Session { books, upstream, config } })
+    let context = hold.context().clone();
+    let voice = voice(&asker, &way.price, bill, hold);
+    let (gateway, known) = (Arc::clone(gateway), Arc::clone(known));
+    let payer = Payer { gateway, known, snapshot: way.snapshot, context, channel };
+    Ok(Open { books: Books::of(payer, Some(voice), None), upstream, first: None })
 }
 
-/// The books of a session that begins.
-fn books(payer: Payer, price: &ModelPrice, bill: Bill, hold: Hold) -> Books {
+/// Who answers in a conversation that begins.
+fn voice(asker: &Asker, price: &ModelPrice, bill: Bill, hold: Hold) -> Voice {
     // Reasoning is charged but not seen while it passes, so it cannot be followed in steps.
-    let steps = payer.gateway.settings.stream_step.max(2);
+    let steps = asker.gateway.settings.stream_step.max(2);
     let step = if price.reasoning { price.max_output } else { steps };
     let meter = Meter::new(bill.tariff.clone(), price.image_tokens.unwrap_or(IMAGE));
-    Books {
-        account: Account::new(bill, Arc::clone(&payer.known), hold),
-        payer,
-        meter,
-        input: Format::LEAST,
-        ear: None,
-        step: step.min(price.max_output).max(1),
-        quiet: watch::Sender::new(true),
-    }
+    let account = Account::new(bill, Arc::clone(&asker.known), hold);
+    Voice { account, meter, step: step.min(price.max_output).max(1) }
 }
 
 /// How large messages may be.
@@ -154,20 +182,19 @@ fn config(gateway: &Gateway) -> WebSocketConfig {
         .max_frame_size(most)
 }
 
-/// Asks the upstream of one channel for a session.
-async fn connect(
+/// Asks the upstream of one channel for a session, with this query.
+pub(super) async fn connect(
     gateway: &Gateway,
     attempt: &Attempt,
     headers: &HeaderMap,
-    model: &str,
+    query: &str,
     config: WebSocketConfig,
 ) -> Result<Box<Socket>, Failed> {
     let channel = attempt.permit.channel();
     let Some(Speech::Native(path)) = channel.provider.speech(Door::Realtime, true, None) else {
         return Err(UpstreamFailure::Connect.into());
     };
-    let model = utf8_percent_encode(channel.upstream_model(model), NON_ALPHANUMERIC);
-    let path = format!("{path}?model={model}");
+    let path = format!("{path}?{query}");
     let limit = attempt.limit.min(gateway.settings.first_byte);
     match gateway.upstream.open_socket(channel, headers, &path, config, limit).await? {
         Opening::Open(socket) => Ok(socket),

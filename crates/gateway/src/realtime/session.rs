@@ -22,12 +22,13 @@ use tokio_tungstenite::{
 };
 use wire::{
     error::{self, Dialect, Setting},
-    realtime::client::Brought,
+    realtime::{client::Brought, server},
 };
 
 use super::{
     books::{Books, Objection},
     end::End,
+    waiting::Waiting,
 };
 use crate::{gateway::Settings, upstream::Socket};
 
@@ -36,11 +37,26 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long the other side is waited for after a goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// A session that an upstream has begun and the caller may enter.
+/// A session that the caller may enter.
 pub struct Session {
+    pub(super) beginning: Beginning,
+    pub(super) config: WebSocketConfig,
+}
+
+/// How far it is.
+pub(super) enum Beginning {
+    /// An upstream has begun it.
+    Open(Box<Open>),
+    /// The caller has to say first what it is about.
+    Waiting(Box<Waiting>),
+}
+
+/// What an upstream has begun.
+pub(super) struct Open {
     pub(super) books: Books,
     pub(super) upstream: Box<Socket>,
-    pub(super) config: WebSocketConfig,
+    /// What is said to it first, where the caller has said that before and has been greeted.
+    pub(super) first: Option<Message>,
 }
 
 /// How a server asks its sessions to end.
@@ -70,8 +86,28 @@ impl Session {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Self { mut books, upstream, config } = self;
-        let caller = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+        let Self { beginning, config } = self;
+        let mut caller = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+        let open = match beginning {
+            Beginning::Open(open) => open,
+            Beginning::Waiting(waiting) => match waiting.begin(&mut caller, stop.clone()).await {
+                Ok(open) => Box::new(open),
+                Err((end, told)) => {
+                    let (to_caller, from_caller) = caller.split();
+                    return goodbye(to_caller, from_caller, told, end.to_caller()).await;
+                }
+            },
+        };
+        open.converse(caller, stop).await;
+    }
+}
+
+impl Open {
+    async fn converse<S>(self, caller: WebSocketStream<S>, stop: Stop)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Self { mut books, upstream, first } = self;
         let (to_caller, mut from_caller) = caller.split();
         let (mut to_upstream, mut from_upstream) = (*upstream).split();
         let settings = books.payer.gateway.settings.clone();
@@ -85,9 +121,10 @@ impl Session {
             last: Cell::new(Instant::now()),
         };
         let late = Instant::now() + room.settings.answer;
+        let greeted = first.is_some();
         let end = tokio::select! {
-            end = room.down(&mut from_upstream) => end,
-            end = room.up(&mut from_caller, &mut to_upstream) => end,
+            end = room.down(&mut from_upstream, greeted) => end,
+            end = room.up(first, &mut from_caller, &mut to_upstream) => end,
             () = room.idle() => End::Idle,
             () = sleep_until(late) => End::Late,
             () = stopped(stop, &mut quiet) => End::Stopped,
@@ -108,62 +145,82 @@ impl<S> Room<'_, S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    /// What the caller says, to the upstream.
+    /// What the caller says, to the upstream; after what it has said before.
     async fn up(
         &self,
+        first: Option<Message>,
         from: &mut SplitStream<WebSocketStream<S>>,
         to: &mut SplitSink<Socket, Message>,
     ) -> End {
+        if let Some(first) = first
+            && let Err(end) = self.pass(first, to).await
+        {
+            return end;
+        }
         loop {
             let message = match from.next().await {
                 None => return End::Left,
                 Some(Err(error)) => return End::of_caller(&error),
                 Some(Ok(message)) => message,
             };
-            let message = match message {
-                Message::Text(text) => {
-                    self.said();
-                    let said = self.books.lock().await.caller_says(&text).await;
-                    match said {
-                        Ok(None) => Message::Text(text),
-                        Ok(Some(changed)) => Message::text(changed),
-                        Err(Objection::End(refusal)) => return End::Refused(refusal),
-                        Err(Objection::Event(refusal)) => {
-                            if self.object(&refusal).await.is_err() {
-                                return End::Left;
-                            }
-                            continue;
-                        }
-                    }
-                }
-                Message::Binary(bytes) => {
-                    self.said();
-                    let brought = Brought { sound: bytes.len() as u64, ..Brought::default() };
-                    let brings = self.books.lock().await.brings(brought).await;
-                    if let Err(refusal) = brings {
-                        return End::Refused(refusal);
-                    }
-                    Message::Binary(bytes)
-                }
-                // It has been answered here; the way behind must stay open as well.
-                Message::Ping(payload) => Message::Ping(payload),
-                Message::Close(frame) => return End::Caller(frame),
-                Message::Pong(_) | Message::Frame(_) => continue,
+            let message = match self.heard(message).await {
+                Ok(Some(message)) => message,
+                Ok(None) => continue,
+                Err(end) => return end,
             };
-            match timeout(self.settings.idle, to.send(message)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => {
-                    // It has closed, and what it said at last is about to be read.
-                    sleep(LAST_WORDS).await;
-                    return End::Broke(Refusal::UpstreamError);
-                }
-                Err(_) => return End::Broke(Refusal::UpstreamTimeout),
+            if let Err(end) = self.pass(message, to).await {
+                return end;
             }
         }
     }
 
+    /// What is sent on of what the caller says.
+    async fn heard(&self, message: Message) -> Result<Option<Message>, End> {
+        match message {
+            Message::Text(text) => {
+                self.said();
+                let said = self.books.lock().await.caller_says(&text).await;
+                match said {
+                    Ok(None) => Ok(Some(Message::Text(text))),
+                    Ok(Some(changed)) => Ok(Some(Message::text(changed))),
+                    Err(Objection::End(refusal)) => Err(End::Refused(refusal)),
+                    Err(Objection::Event(refusal)) => {
+                        self.object(&refusal).await.map_err(|_| End::Left)?;
+                        Ok(None)
+                    }
+                }
+            }
+            Message::Binary(bytes) => {
+                self.said();
+                let brought = Brought { sound: bytes.len() as u64, ..Brought::default() };
+                let brings = self.books.lock().await.brings(brought).await;
+                brings.map_err(End::Refused)?;
+                Ok(Some(Message::Binary(bytes)))
+            }
+            // It has been answered here; the way behind must stay open as well.
+            Message::Ping(payload) => Ok(Some(Message::Ping(payload))),
+            Message::Close(frame) => Err(End::Caller(frame)),
+            Message::Pong(_) | Message::Frame(_) => Ok(None),
+        }
+    }
+
+    /// Sends a message to the upstream, once that takes it.
+    async fn pass(&self, message: Message, to: &mut SplitSink<Socket, Message>) -> Result<(), End> {
+        match timeout(self.settings.idle, to.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => {
+                // It has closed, and what it said at last is about to be read.
+                sleep(LAST_WORDS).await;
+                Err(End::Broke(Refusal::UpstreamError))
+            }
+            Err(_) => Err(End::Broke(Refusal::UpstreamTimeout)),
+        }
+    }
+
     /// What the upstream says, to the caller.
-    async fn down(&self, from: &mut SplitStream<Socket>) -> End {
+    ///
+    /// A caller that was `greeted` already hears no second greeting.
+    async fn down(&self, from: &mut SplitStream<Socket>, mut greeted: bool) -> End {
         loop {
             let message = match from.next().await {
                 Some(Ok(message)) => message,
@@ -178,6 +235,7 @@ where
                     self.said();
                     let said = self.books.lock().await.upstream_says(text).await;
                     match said {
+                        Ok(()) if std::mem::take(&mut greeted) && server::is_greeting(text) => continue,
                         Ok(()) => {}
                         Err(refusal @ Refusal::UpstreamError) => return End::Broke(refusal),
                         Err(refusal) => return End::Refused(refusal),
@@ -217,7 +275,7 @@ where
 }
 
 /// Until the server stops and no response is on its way, or has been for too long.
-async fn stopped(stop: Stop, quiet: &mut watch::Receiver<bool>) {
+pub(super) async fn stopped(stop: Stop, quiet: &mut watch::Receiver<bool>) {
     let Stop { mut stop, patience } = stop;
     if stop.wait_for(|stop| *stop).await.is_err() {
         // Nobody will ever say so.
@@ -230,7 +288,7 @@ async fn stopped(stop: Stop, quiet: &mut watch::Receiver<bool>) {
 }
 
 /// An error as an event of the dialect.
-fn error_event(refusal: &Refusal, setting: Setting<'_>) -> Message {
+pub(super) fn error_event(refusal: &Refusal, setting: Setting<'_>) -> Message {
     let mut event = error::body(refusal, Dialect::OpenAi, setting);
     if let Some(members) = event.as_object_mut() {
         members.insert("type".to_owned(), "error".into());

@@ -32,6 +32,7 @@ mod pictures;
 mod playground;
 mod realtime;
 mod realtime_ends;
+mod realtime_written;
 mod routes;
 mod second_factor;
 mod slow;

@@ -23,7 +23,7 @@ pub(crate) struct Talk {
 }
 
 /// Asks for a websocket.
-async fn connect(
+pub(crate) async fn connect(
     app: &App,
     path: &str,
     headers: &[(&'static str, &str)],

@@ -16,6 +16,8 @@ pub struct Event {
     models: Vec<String>,
     /// The models that it names for writing down what is heard.
     pub transcription: Vec<String>,
+    /// What kinds of session it asks for.
+    sessions: Vec<String>,
 }
 
 /// What an event brings into the conversation.
@@ -43,7 +45,22 @@ pub enum EventError {
     /// It names another model than the session has.
     #[error("the model of a session cannot be changed")]
     OtherModel,
+    /// It names two models for writing down what is heard.
+    #[error("transcription.model must be one model")]
+    TranscriptionTwice,
+    /// It asks for answers where what is heard is only written down.
+    #[error("a transcription session has no responses: type of its session must be transcription")]
+    NoResponses,
 }
+
+/// Where an event may name the model of the session.
+const MODELS: [&str; 2] = ["session.model", "response.model"];
+/// Where it may name the model that writes down what is heard: in the words of either version of the dialect.
+const TRANSCRIPTION: [&str; 3] = [
+    "session.audio.input.transcription.model",
+    "session.input_audio_transcription.model",
+    "input_audio_transcription.model",
+];
 
 /// Members that only say what something is.
 const STRUCTURE: [&str; 11] = [
@@ -72,10 +89,9 @@ pub fn read(text: &str) -> Result<Event, EventError> {
         let last = path.rsplit('.').next().unwrap_or_default();
         match path {
             "type" => (kinds, event.kind) = (kinds + 1, plain(raw)),
-            "session.model" | "response.model" => event.models.push(plain(raw)),
-            "session.audio.input.transcription.model" | "session.input_audio_transcription.model" => {
-                event.transcription.push(plain(raw));
-            }
+            "session.type" => event.sessions.push(plain(raw)),
+            path if MODELS.contains(&path) => event.models.push(plain(raw)),
+            path if TRANSCRIPTION.contains(&path) => event.transcription.push(plain(raw)),
             _ if last == "audio" => {
                 heavy += raw.len();
                 event.brings.sound += decoded(raw.len());
@@ -92,29 +108,58 @@ pub fn read(text: &str) -> Result<Event, EventError> {
     if kinds > 1 {
         return Err(EventError::TypeTwice);
     }
+    if event.transcription.windows(2).any(|two| two.first() != two.last()) {
+        return Err(EventError::TranscriptionTwice);
+    }
     event.brings.text = text.len().saturating_sub(heavy) as u64;
     Ok(event)
 }
 
 impl Event {
-    /// The event as the upstream gets it, whose name for the session's `model` is `upstream`; `None` where it goes as it is.
+    /// The event as the upstream gets it, whose names for models `upstream` gives; `None` where it goes as it is.
     ///
     /// # Errors
-    /// [`EventError::OtherModel`].
-    pub fn renamed(&self, text: &str, model: &str, upstream: &str) -> Result<Option<String>, EventError> {
+    /// It names another than the session's `model`.
+    pub fn renamed<'a>(
+        &'a self,
+        text: &str,
+        model: &str,
+        upstream: impl Fn(&'a str) -> &'a str,
+    ) -> Result<Option<String>, EventError> {
         if self.models.iter().any(|named| named != model) {
             return Err(EventError::OtherModel);
         }
-        if self.models.is_empty() || model == upstream {
+        let renamed = |named: &'a String| (upstream(named) != named).then(|| upstream(named));
+        let (own, writes) =
+            (self.models.first().and_then(renamed), self.transcription.first().and_then(renamed));
+        if own.is_none() && writes.is_none() {
             return Ok(None);
         }
         let mut event: Value = serde_json::from_str(text).map_err(|_| EventError::Malformed)?;
-        for place in ["/session/model", "/response/model"] {
-            if let Some(named) = event.pointer_mut(place) {
-                *named = Value::from(upstream);
+        for (places, name) in [(MODELS.as_slice(), own), (TRANSCRIPTION.as_slice(), writes)] {
+            let Some(name) = name else { continue };
+            for place in places {
+                if let Some(named) = event.pointer_mut(&format!("/{}", place.replace('.', "/"))) {
+                    *named = Value::from(name);
+                }
             }
         }
         Ok(Some(event.to_string()))
+    }
+
+    /// Checks that it may pass in a session in which `model` writes down what is heard, and nobody answers.
+    ///
+    /// # Errors
+    /// It asks for a response, or for another model or kind of session.
+    pub fn only_writes_down(&self, model: &str) -> Result<(), EventError> {
+        if self.kind.starts_with("response.") || self.sessions.iter().any(|kind| kind != "transcription") {
+            return Err(EventError::NoResponses);
+        }
+        let others = |named: &[String]| named.iter().any(|named| named != model);
+        if others(&self.transcription) || others(&self.models) {
+            return Err(EventError::OtherModel);
+        }
+        Ok(())
     }
 }
 
@@ -145,18 +190,43 @@ mod tests {
     fn the_model_of_a_session_stays() {
         let text = r#"{"type":"session.update","session":{"model":"m","tools":[1.50]}}"#;
         let event = read(text).unwrap();
-        assert_eq!(event.renamed(text, "m", "m"), Ok(None));
-        assert_eq!(event.renamed(text, "other", "other"), Err(EventError::OtherModel));
-        let renamed = event.renamed(text, "m", "theirs").unwrap().unwrap();
+        assert_eq!(event.renamed(text, "m", |named| named), Ok(None));
+        assert_eq!(event.renamed(text, "other", |named| named), Err(EventError::OtherModel));
+        let renamed = event.renamed(text, "m", |_| "theirs").unwrap().unwrap();
         assert!(renamed.contains(r#""model":"theirs""#), "{renamed}");
         let twice = r#"{"session":{"model":"m"},"session":{"mod\u0065l":"n"}}"#;
-        assert_eq!(read(twice).unwrap().renamed(twice, "m", "m"), Err(EventError::OtherModel));
+        assert_eq!(read(twice).unwrap().renamed(twice, "m", |named| named), Err(EventError::OtherModel));
+    }
+
+    #[test]
+    fn who_writes_down_has_its_upstreams_name() {
+        for text in [
+            r#"{"session":{"type":"transcription","audio":{"input":{"transcription":{"model":"t"}}}}}"#,
+            r#"{"type":"transcription_session.update","session":{"input_audio_transcription":{"model":"t"}}}"#,
+            r#"{"type":"transcription_session.update","input_audio_transcription":{"model":"t","n":1}}"#,
+        ] {
+            let event = read(text).unwrap();
+            assert_eq!(event.transcription, ["t"]);
+            let theirs = |named| if named == "t" { "theirs" } else { named };
+            let renamed = event.renamed(text, "m", theirs).unwrap().unwrap();
+            assert!(renamed.contains(r#""model":"theirs""#), "{renamed}");
+            assert_eq!(event.only_writes_down("t"), Ok(()));
+            assert_eq!(event.only_writes_down("m"), Err(EventError::OtherModel));
+        }
+        for text in [r#"{"type":"response.create"}"#, r#"{"session":{"type":"realtime"}}"#] {
+            assert_eq!(read(text).unwrap().only_writes_down("t"), Err(EventError::NoResponses));
+        }
     }
 
     #[test]
     fn refuses_what_could_be_read_in_two_ways() {
         for (text, error) in [
             (r#"{"type":"a","type":"b"}"#.to_owned(), EventError::TypeTwice),
+            (
+                r#"{"session":{"input_audio_transcription":{"model":"a"},"audio":{"input":{"transcription":{"model":"b"}}}}}"#
+                    .to_owned(),
+                EventError::TranscriptionTwice,
+            ),
             ("[]".to_owned(), EventError::Malformed),
             ("{} {}".to_owned(), EventError::Malformed),
             (format!("{{\"a\":{}", "[".repeat(100_000)), EventError::Malformed),

@@ -31,6 +31,8 @@ pub enum Event {
         /// Whether it became a part of the conversation, with all that was said before.
         joined: bool,
     },
+    /// What is heard is being written down: so many bytes more.
+    Hearing(u64),
     /// What was heard has been written down.
     Heard(Reported),
     /// Something went wrong.
@@ -65,6 +67,13 @@ pub fn read(text: &str) -> Event {
     Members::read(text.as_bytes()).map_or(Event::Other, |members| members.event())
 }
 
+/// Whether it is the greeting of a session: in the words of either version of the dialect.
+#[must_use]
+pub fn is_greeting(text: &str) -> bool {
+    let is = |kind: &str| matches!(kind, "session.created" | "transcription_session.created");
+    Members::read(text.as_bytes()).is_ok_and(|members| is(&members.kind))
+}
+
 impl<'a> Members<'a> {
     fn read(text: &'a [u8]) -> Result<Self, Malformed> {
         let mut found = Self::default();
@@ -85,13 +94,17 @@ impl<'a> Members<'a> {
 
     fn event(self) -> Event {
         match self.kind.as_str() {
-            "session.created" | "session.updated" => {
+            "session.created"
+            | "session.updated"
+            | "transcription_session.created"
+            | "transcription_session.updated" => {
                 Session::read(self.session).map_or(Event::Other, Event::Session)
             }
             "response.created" => response(self.response).map_or(Event::Other, |(id, ..)| Event::Began(id)),
             "response.done" => response(self.response).map_or(Event::Other, |(response, usage, joined)| {
                 Event::Ended { response, reported: usage.map_or(Reported::Absent, usage::read), joined }
             }),
+            "conversation.item.input_audio_transcription.delta" => Event::Hearing(text_length(self.delta)),
             "conversation.item.input_audio_transcription.completed" => Event::Heard(match self.usage {
                 [] => Reported::Absent,
                 usage => usage::read(usage),
@@ -205,6 +218,14 @@ mod tests {
             (
                 r#"{"type":"session.created","session":{"input_audio_format":"pcm16"}}"#,
                 Event::Session(Session { input: pcm(24_000), output: None }),
+            ),
+            (
+                r#"{"type":"transcription_session.updated","session":{"input_audio_format":"pcm16"}}"#,
+                Event::Session(Session { input: pcm(24_000), output: None }),
+            ),
+            (
+                r#"{"type":"conversation.item.input_audio_transcription.delta","delta":"ab\u00e9"}"#,
+                Event::Hearing(4),
             ),
             (r#"{"type":"error","error":{}}"#, Event::Error),
             ("nonsense", Event::Other),
