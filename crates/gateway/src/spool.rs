@@ -78,6 +78,7 @@ impl Writer {
     }
 
     /// All that was taken in, where none of it is in a file.
+    #[cfg(test)]
     pub(crate) fn in_memory(self) -> Bytes {
         self.buffer.freeze()
     }

@@ -105,16 +105,6 @@ impl Form {
         Self::of(reader, spool.finish().await.map_err(away)?)
     }
 
-    /// Takes a body of this `Content-Type` apart that has come in.
-    ///
-    /// # Errors
-    /// It is not framed as its head says.
-    pub(crate) fn read(kind: &str, body: &Bytes) -> Result<Self, Refusal> {
-        let (mut reader, mut spool) = (Reader::new(kind)?, Writer::new(None));
-        reader.push(body, &mut spool)?;
-        Self::of(reader, Spool::Memory(spool.in_memory()))
-    }
-
     fn of(reader: Reader, files: Spool) -> Result<Self, Refusal> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|_| Refusal::Internal)?;

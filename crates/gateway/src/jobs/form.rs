@@ -1,14 +1,17 @@
 //! The request that begins a video: JSON, or a form with files.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue};
+use hyper::body::Body;
 use model::refusal::Refusal;
 use serde_json::{Map, Value};
 
 use super::said::asked_seconds;
 use crate::{
+    body::{self, Patience},
     exchange::MAX_MODEL,
-    form::{Form, Payload},
+    form::{self, Form, Payload},
+    gateway::Settings,
 };
 
 /// What is made when the caller does not say for how long. It is written into the request, so that the upstream makes what
@@ -28,23 +31,35 @@ enum Shape {
 }
 
 impl Asked {
-    /// Reads a request.
+    /// Reads a request as it comes in: files of a form go where they do not lie in memory.
     ///
     /// # Errors
     /// The refusal that the caller gets.
-    pub(super) fn read(headers: &HeaderMap, body: &Bytes) -> Result<Self, Refusal> {
-        let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let (model, seconds, shape) = if kind.to_ascii_lowercase().starts_with("multipart/form-data") {
-            let form = Form::read(kind, body)?;
-            form.names().try_for_each(plainly_named)?;
-            let model = form.text("model")?.map(Value::from);
-            (model, form.text("seconds")?.map(Value::from), Shape::Form(form))
-        } else {
-            let members = json(body)?;
-            must_be_named_plainly(&members)?;
-            let said = |name: &str| members.get(name).filter(|value| !value.is_null()).cloned();
-            (said("model"), said("seconds"), Shape::Json(members))
-        };
+    pub(super) async fn receive<B>(settings: &Settings, headers: &HeaderMap, body: B) -> Result<Self, Refusal>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        if !form::is_said(headers) {
+            return Self::of_json(json(&whole(settings, headers, body).await?)?);
+        }
+        let (limit, spool) = (settings.body_limit, settings.spool.as_deref());
+        Self::of_form(Form::receive(headers, body, limit, patience(settings), spool).await?)
+    }
+
+    fn of_form(form: Form) -> Result<Self, Refusal> {
+        form.names().try_for_each(plainly_named)?;
+        let (model, seconds) = (form.text("model")?.map(Value::from), form.text("seconds")?.map(Value::from));
+        Self::of(model, seconds, Shape::Form(form))
+    }
+
+    fn of_json(members: Map<String, Value>) -> Result<Self, Refusal> {
+        must_be_named_plainly(&members)?;
+        let said = |name: &str| members.get(name).filter(|value| !value.is_null()).cloned();
+        let (model, seconds) = (said("model"), said("seconds"));
+        Self::of(model, seconds, Shape::Json(members))
+    }
+
+    fn of(model: Option<Value>, seconds: Option<Value>, shape: Shape) -> Result<Self, Refusal> {
         let model = match model {
             Some(Value::String(model)) if !model.is_empty() => model,
             Some(Value::String(_)) | None => return Err(Refusal::ModelRequired),
@@ -139,6 +154,21 @@ fn must_have_plain_names(value: &Value) -> Result<(), Refusal> {
     }
 }
 
+/// The body of a request that is no form.
+///
+/// # Errors
+/// The refusal that the caller gets.
+pub(super) async fn whole<B>(settings: &Settings, headers: &HeaderMap, body: B) -> Result<Bytes, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    body::of_caller(headers, body, settings.body_limit, patience(settings)).await
+}
+
+const fn patience(settings: &Settings) -> Patience {
+    Patience { idle: settings.body_idle, whole: settings.body }
+}
+
 /// A JSON object.
 ///
 /// # Errors
@@ -150,36 +180,40 @@ pub(super) fn json(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use http::header;
+    use http_body_util::Full;
+
     use super::*;
 
-    fn of(kind: &str, body: &str) -> Result<Asked, Refusal> {
+    async fn of(kind: &str, body: &str) -> Result<Asked, Refusal> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
-        Asked::read(&headers, &Bytes::from(body.to_owned()))
+        let body = Full::new(Bytes::from(body.to_owned()));
+        Asked::receive(&Settings::default(), &headers, body).await
     }
 
     const FORM: &str = "--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--x\r\n\
         Content-Disposition: form-data; filename=\"a;b.png\"; name=input_reference\r\nContent-Type: image/png\r\n\r\n\
         \r\n-\r\n--x--\r\n";
 
-    #[test]
-    fn json_is_said_with_the_upstreams_model_and_what_is_held() {
-        let asked = of("application/json", r#"{"prompt": "p", "model": "m"}"#).unwrap();
+    #[tokio::test]
+    async fn json_is_said_with_the_upstreams_model_and_what_is_held() {
+        let asked = of("application/json", r#"{"prompt": "p", "model": "m"}"#).await.unwrap();
         assert_eq!((asked.model.as_str(), asked.seconds), ("m", 4));
         let (_, body) = asked.said("theirs").unwrap();
         assert_eq!(body.whole().unwrap(), r#"{"prompt":"p","model":"theirs","seconds":"4"}"#);
-        let asked = of("application/json", r#"{"model": "m", "seconds": 12}"#).unwrap();
+        let asked = of("application/json", r#"{"model": "m", "seconds": 12}"#).await.unwrap();
         assert_eq!(asked.said("m").unwrap().1.whole().unwrap(), r#"{"model":"m","seconds":12}"#);
         assert_eq!(asked.seconds, 12);
     }
 
-    #[test]
-    fn a_form_is_said_with_its_files() {
-        let asked = of("multipart/form-data; boundary=x", FORM).unwrap();
+    #[tokio::test]
+    async fn a_form_is_said_with_its_files() {
+        let asked = of("multipart/form-data; boundary=x", FORM).await.unwrap();
         assert_eq!((asked.model.as_str(), asked.seconds), ("m", 4));
         let (kind, body) = asked.said("theirs").unwrap();
         let text = String::from_utf8(body.whole().unwrap().to_vec()).unwrap();
-        let again = of(kind.to_str().unwrap(), &text).unwrap();
+        let again = of(kind.to_str().unwrap(), &text).await.unwrap();
         assert_eq!((again.model.as_str(), again.seconds), ("theirs", 4));
         assert!(
             text.contains("filename=\"a;b.png\"") && text.contains("image/png\r\n\r\n\r\n-\r\n--apsis-"),
@@ -187,8 +221,8 @@ mod tests {
         );
     }
 
-    #[test]
-    fn what_is_malformed_is_refused() {
+    #[tokio::test]
+    async fn what_is_malformed_is_refused() {
         let form = "multipart/form-data; boundary=x";
         for (kind, body) in [
             ("application/json", "[]"),
@@ -217,7 +251,7 @@ mod tests {
             (form, &FORM.replace("name=input_reference", "x=\"\\\"; name=\\\"a\"; name=model")),
             ("multipart/form-data; boundary=x; boundary=y", FORM),
         ] {
-            assert!(of(kind, body).is_err(), "{kind} {body}");
+            assert!(of(kind, body).await.is_err(), "{kind} {body}");
         }
     }
 }

@@ -47,8 +47,7 @@ pub(super) async fn create<B>(gateway: &Arc<Gateway>, call: &Call, body: B) -> R
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let body = read(gateway, call, body).await?;
-    let asked = Asked::read(&call.headers, &body)?;
+    let asked = Asked::receive(&gateway.settings, &call.headers, body).await?;
     let way = call.way(gateway, &asked.model)?;
     let mut walk = Walk::begin(gateway, way.plan, &call.entry)?;
     let order = Order { call, price: &way.price, model: &asked.model, seconds: asked.seconds };
@@ -82,7 +81,7 @@ where
 {
     let earlier = call.job(gateway, name).await?;
     let earlier = ask::refresh(gateway, earlier).await?;
-    let mut members = form::json(&read(gateway, call, body).await?)?;
+    let mut members = form::json(&form::whole(&gateway.settings, &call.headers, body).await?)?;
     // Whatever else was said could make something longer than what is held.
     members.retain(|name, _| name == "prompt");
     if earlier.told.state != store::JobState::Completed {
@@ -117,15 +116,6 @@ where
         Ok(said) => order.keep(gateway, hold, &channel, said, Some(name)).await,
         Err(failed) => Err(free(gateway, hold, failed.refusal)),
     }
-}
-
-async fn read<B>(gateway: &Gateway, call: &Call, body: B) -> Result<Bytes, Refusal>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let settings = &gateway.settings;
-    let patience = Patience { idle: settings.body_idle, whole: settings.body };
-    body::of_caller(&call.headers, body, settings.body_limit, patience).await
 }
 
 impl Call {

@@ -194,16 +194,20 @@ async fn anothers_video_is_as_one_that_never_was() {
 async fn a_form_is_sent_with_its_file_and_with_what_is_held() {
     let app = start().await;
     app.provider.record();
-    let form = "--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nv\r\n--x\r\n\
+    // Larger than what is kept in memory.
+    let picture = "\u{1}\r\n-".repeat(200_000);
+    let form = format!(
+        "--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nv\r\n--x\r\n\
         Content-Disposition: form-data; name=\"input_reference\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n\
-        \u{1}\u{2}\r\n--x--\r\n";
+        {picture}\r\n--x--\r\n"
+    );
     let bearer = format!("Bearer {}", app.key);
     let headers = [("authorization", bearer.as_str()), ("content-type", "multipart/form-data; boundary=x")];
     let reply = app.call("POST", "/v1/videos", &headers, form).await;
     assert_eq!((reply.status, &reply.json()["seconds"]), (200, &json!("4")), "{}", reply.text());
     let seen = app.provider.seen();
     let body = String::from_utf8_lossy(&seen[0].body).into_owned();
-    assert!(body.contains("filename=\"a.png\"") && body.contains("\u{1}\u{2}"), "{body}");
+    assert!(body.contains("filename=\"a.png\"") && body.contains(&format!("\r\n\r\n{picture}\r\n--")));
     assert_eq!(seen[0].headers["authorization"], "Bearer sk-upstream-secret");
 }
 
