@@ -23,7 +23,7 @@ use crate::{
     measure::Measured,
     provider::{Provider, Style},
     routing::{Attempt, UpstreamFailure, retry_after},
-    sent::{self, Said},
+    sent::{self, Said, Sent},
     upstream::{self, NoAnswer, UpstreamBody},
 };
 
@@ -145,20 +145,7 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
         Cut::Broken => UpstreamFailure::Reset,
     })?;
     let used = sent.used(request, &whole);
-    let (whole, read) = match kind {
-        // Subtitles and plain text: nothing is reported but when the last subtitle ends, and there is nothing that they must
-        // be.
-        Kind::Text => {
-            let read = Answer {
-                estimated_output: estimate(whole.len() as u64),
-                seconds: sound::subtitled(&whole).unwrap_or(0),
-                is_whole: true,
-                ..Answer::default()
-            };
-            (whole, read)
-        }
-        Kind::Whole | Kind::Stream | Kind::Sound => sent.answer(request, whole),
-    };
+    let (whole, read) = read(request, &sent, kind, whole);
     if read.is_error {
         return Err(told(502, None, &whole));
     }
@@ -167,6 +154,21 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
     }
     let seen = Seen { used, ..seen(request, &read) };
     Ok(Got { status, headers, content: Content::Whole(whole, Box::new(seen)), terms })
+}
+
+/// What an answer that came whole says, and as its caller gets it.
+fn read(request: &Request<'_>, sent: &Sent, kind: Kind, whole: Bytes) -> (Bytes, Answer) {
+    if kind != Kind::Text {
+        return sent.answer(request, whole);
+    }
+    // Subtitles and plain text: nothing is reported but when the last subtitle ends, and there is nothing that they must be.
+    let read = Answer {
+        estimated_output: estimate(whole.len() as u64),
+        seconds: sound::subtitled(&whole).unwrap_or(0),
+        is_whole: true,
+        ..Answer::default()
+    };
+    (whole, read)
 }
 
 /// What a whole answer says of its cost.

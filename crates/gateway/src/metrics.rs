@@ -56,6 +56,15 @@ impl Metrics {
         unpriced: usize,
     ) -> Result<String, fmt::Error> {
         let mut text = String::new();
+        self.labelled(&mut text)?;
+        for (name, kind, help, value) in self.figures(ledger, admitting, unpriced) {
+            writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")?;
+        }
+        Ok(text)
+    }
+
+    /// What is counted by something.
+    fn labelled(&self, text: &mut String) -> fmt::Result {
         writeln!(text, "# HELP apsis_requests_total Model requests by door and class of status.")?;
         writeln!(text, "# TYPE apsis_requests_total counter")?;
         for ((door, class), count) in self.requests.lock().iter() {
@@ -71,7 +80,17 @@ impl Metrics {
         for (model, count) in self.price_unknown.lock().iter() {
             writeln!(text, "apsis_price_unknown_total{{model=\"{}\"}} {count}", label(model))?;
         }
-        let figures: [(&str, &str, &str, u64); 10] = [
+        Ok(())
+    }
+
+    /// What is one figure: its name, its kind, what it is, and its value.
+    fn figures(
+        &self,
+        ledger: &Stats,
+        admitting: bool,
+        unpriced: usize,
+    ) -> [(&'static str, &'static str, &'static str, u64); 10] {
+        [
             (
                 "apsis_models_without_price",
                 "gauge",
@@ -112,11 +131,7 @@ impl Metrics {
             ),
             ("apsis_journal_syncs_total", "counter", "Syncs of the journal.", ledger.syncs),
             ("apsis_admitting", "gauge", "1 while new requests are taken.", u64::from(admitting)),
-        ];
-        for (name, kind, help, value) in figures {
-            writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")?;
-        }
-        Ok(text)
+        ]
     }
 
     /// Requests since the start: answered, and failed or refused.

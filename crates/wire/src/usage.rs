@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The largest count that is believed.
-const MOST: u64 = 1 << 53;
+pub(crate) const MOST: u64 = 1 << 53;
 
 /// Counts by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -168,6 +168,21 @@ impl From<Reported> for Report {
             Reported::Good(tokens) => Self::Good(Usage::of(tokens)),
         }
     }
+}
+
+/// Reads an object whose members are counts: `place` says where each goes, and others are passed over.
+pub(crate) fn counts<C>(
+    walk: &mut Walk<'_>,
+    into: &mut C,
+    place: impl for<'c> Fn(&'c mut C, &[u8]) -> Option<&'c mut u64>,
+) -> Result<(), Malformed> {
+    walk.object(|name, walk| {
+        match place(into, name) {
+            Some(place) => *place = count(walk)?,
+            None => drop(walk.value()?),
+        }
+        Ok(())
+    })
 }
 
 /// Reads a count: null is 0, anything else must be a plausible whole number.

@@ -110,30 +110,7 @@ impl Tokens {
                 _ => {}
             }
         }
-        let made = make.await;
-        let mut kept = slot.kept.lock();
-        let given = match made {
-            Ok(token) => {
-                let header = token.header.clone();
-                *kept = Kept { token: Some(token), failures: kept.failures, ..Kept::default() };
-                Ok(Given { header, fresh: true })
-            }
-            Err(failure) => {
-                kept.failures += 1;
-                kept.again = Some(Timestamp::from_millis(now.millis().saturating_add(AGAIN)));
-                match kept.token.as_ref().filter(|token| now < token.stop) {
-                    Some(token) => {
-                        tracing::warn!(%credential, %failure, "an access token cannot be renewed yet; it serves on");
-                        Ok(Given::kept(token))
-                    }
-                    None => {
-                        kept.token = None;
-                        kept.failure = Some(failure.clone());
-                        Err(failure)
-                    }
-                }
-            }
-        };
+        let given = slot.take_in(credential, now, make.await);
         drop(turn);
         given
     }
@@ -157,6 +134,37 @@ impl Slot {
     fn good(&self, now: Timestamp) -> Option<Given> {
         let kept = self.kept.lock();
         kept.token.as_ref().filter(|token| now < token.stop).map(Given::kept)
+    }
+
+    /// Keeps what came of making a token, and gives what serves now.
+    fn take_in(
+        &self,
+        credential: CredentialId,
+        now: Timestamp,
+        made: Result<Token, NoAnswer>,
+    ) -> Result<Given, NoAnswer> {
+        let mut kept = self.kept.lock();
+        let failure = match made {
+            Ok(token) => {
+                let header = token.header.clone();
+                *kept = Kept { token: Some(token), failures: kept.failures, ..Kept::default() };
+                return Ok(Given { header, fresh: true });
+            }
+            Err(failure) => failure,
+        };
+        kept.failures += 1;
+        kept.again = Some(Timestamp::from_millis(now.millis().saturating_add(AGAIN)));
+        match kept.token.as_ref().filter(|token| now < token.stop) {
+            Some(token) => {
+                tracing::warn!(%credential, %failure, "an access token cannot be renewed yet; it serves on");
+                Ok(Given::kept(token))
+            }
+            None => {
+                kept.token = None;
+                kept.failure = Some(failure.clone());
+                Err(failure)
+            }
+        }
     }
 }
 

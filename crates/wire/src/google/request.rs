@@ -96,21 +96,7 @@ fn read_part(
     let seal = part.text("thoughtSignature")?.filter(|text| text != NO_SIGNATURE);
     let seal = seal.map(|text| Seal::read_base64(text, SealKind::Google));
     if let Some(text) = part.text("text")? {
-        // A signature on a text is a recommendation of this dialect; other vendors cannot read it.
-        match (thought, seal) {
-            // A stream tells a seal of another vendor behind the thinking that it belongs to.
-            (true, Some(seal)) if text.is_empty() && seal.kind != SealKind::AnthropicRedacted => {
-                match parts.last_mut() {
-                    Some(Part::Thinking(before)) if before.seal.is_none() => before.seal = Some(seal),
-                    _ => parts.push(Part::Thinking(Thinking { text, seal: Some(seal) })),
-                }
-            }
-            (true, seal) => parts.push(Part::Thinking(Thinking { text, seal })),
-            (false, Some(seal)) if text.is_empty() => {
-                parts.push(Part::Thinking(Thinking { text, seal: Some(seal) }));
-            }
-            (false, _) => parts.push(Part::text(text)),
-        }
+        read_text(text, thought, seal, parts);
     } else if let Some(mut call) = part.object("functionCall")? {
         if seal.is_some() {
             parts.push(Part::Thinking(Thinking { text: String::new(), seal }));
@@ -125,34 +111,53 @@ fn read_part(
         let call = calls.answered(response.text("id")?, &name);
         let (text, is_error) = read_response(response.take("response").unwrap_or_else(|| json!({})));
         response.rest().for_each(|member| losses.refuse_member(member));
-        let parts_of = vec![Part::text(text)];
-        parts.push(Part::Result(CallResult {
-            call,
-            name: Some(name),
-            parts: parts_of,
-            is_error,
-            cache: None,
-        }));
-    } else if let Some(mut blob) = part.object("inlineData")? {
+        let (name, texts) = (Some(name), vec![Part::text(text)]);
+        parts.push(Part::Result(CallResult { call, name, parts: texts, is_error, cache: None }));
+    } else if let Some(media) = read_media(part, losses)? {
+        parts.push(Part::Media(media));
+    }
+    Ok(())
+}
+
+/// A text, or a thought. A signature on a text is a recommendation of this dialect; other vendors cannot read it.
+fn read_text(text: String, thought: bool, seal: Option<Seal>, parts: &mut Vec<Part>) {
+    match (thought, seal) {
+        // A stream tells a seal of another vendor behind the thinking that it belongs to.
+        (true, Some(seal)) if text.is_empty() && seal.kind != SealKind::AnthropicRedacted => {
+            match parts.last_mut() {
+                Some(Part::Thinking(before)) if before.seal.is_none() => before.seal = Some(seal),
+                _ => parts.push(Part::Thinking(Thinking { text, seal: Some(seal) })),
+            }
+        }
+        (true, seal) => parts.push(Part::Thinking(Thinking { text, seal })),
+        (false, Some(seal)) if text.is_empty() => {
+            parts.push(Part::Thinking(Thinking { text, seal: Some(seal) }));
+        }
+        (false, _) => parts.push(Part::text(text)),
+    }
+}
+
+/// A picture, a sound or a file: its bytes, or where it lies.
+fn read_media(part: &mut Members, losses: &mut Losses) -> Result<Option<Media>, ConvertError> {
+    if let Some(mut blob) = part.object("inlineData")? {
         let mime = blob.required_text("mimeType")?;
         let name = blob.text("displayName")?;
         let source = Source::Base64 { mime: mime.clone(), data: blob.required_text("data")? };
         blob.rest().for_each(|member| losses.refuse_member(member));
-        parts.push(Part::Media(Media { name, ..Media::new(MediaKind::of(&mime), source) }));
-    } else if let Some(mut file) = part.object("fileData")? {
-        let mime = file.text("mimeType")?;
-        let name = file.text("displayName")?;
-        let url = file.required_text("fileUri")?;
-        let kind = mime.as_deref().map_or(MediaKind::File, MediaKind::of);
-        let source = if url.starts_with(FILES) || !url.starts_with("http") {
-            Source::Uploaded { vendor: Vendor::Google, id: url, mime }
-        } else {
-            Source::Url { mime, url }
-        };
-        file.rest().for_each(|member| losses.refuse_member(member));
-        parts.push(Part::Media(Media { name, ..Media::new(kind, source) }));
+        return Ok(Some(Media { name, ..Media::new(MediaKind::of(&mime), source) }));
     }
-    Ok(())
+    let Some(mut file) = part.object("fileData")? else { return Ok(None) };
+    let mime = file.text("mimeType")?;
+    let name = file.text("displayName")?;
+    let url = file.required_text("fileUri")?;
+    let kind = mime.as_deref().map_or(MediaKind::File, MediaKind::of);
+    let source = if url.starts_with(FILES) || !url.starts_with("http") {
+        Source::Uploaded { vendor: Vendor::Google, id: url, mime }
+    } else {
+        Source::Url { mime, url }
+    };
+    file.rest().for_each(|member| losses.refuse_member(member));
+    Ok(Some(Media { name, ..Media::new(kind, source) }))
 }
 
 /// The text of a tool's result, and whether it is an error: `output` and `error` are the names that the dialect's

@@ -3,10 +3,10 @@
 use model::usage::{Parts, Tokens};
 use serde_json::{Value, json};
 
-use crate::json::{Malformed, Walk};
-
-/// The largest count that is believed.
-const MOST: u64 = 1 << 53;
+use crate::{
+    json::{Malformed, Walk},
+    usage::{self, MOST, count},
+};
 
 /// A provider's report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,13 +110,11 @@ impl Counts {
                     counts.cached_input = counts.cached_input.max(count(walk)?);
                 }
                 b"cache_creation_input_tokens" => counts.cache_write = counts.cache_write.max(count(walk)?),
-                b"cache_creation" if walk.is_object() => walk.object(|name, walk| {
-                    match name {
-                        b"ephemeral_1h_input_tokens" => counts.parts.cache_write_1h = count(walk)?,
-                        _ => drop(walk.value()?),
-                    }
-                    Ok(())
-                })?,
+                b"cache_creation" if walk.is_object() => {
+                    usage::counts(walk, &mut counts, |counts, name| {
+                        (name == b"ephemeral_1h_input_tokens").then_some(&mut counts.parts.cache_write_1h)
+                    })?;
+                }
                 b"prompt_tokens_details" | b"input_tokens_details" | b"input_token_details"
                     if walk.is_object() =>
                 {
@@ -134,15 +132,12 @@ impl Counts {
                     })?
                 }
                 b"completion_tokens_details" | b"output_tokens_details" if walk.is_object() => {
-                    walk.object(|name, walk| {
-                        match name {
-                            b"reasoning_tokens" => counts.reasoning = count(walk)?,
-                            b"audio_tokens" => counts.parts.output_audio = count(walk)?,
-                            b"image_tokens" => counts.parts.output_image = count(walk)?,
-                            _ => drop(walk.value()?),
-                        }
-                        Ok(())
-                    })?
+                    usage::counts(walk, &mut counts, |counts, name| match name {
+                        b"reasoning_tokens" => Some(&mut counts.reasoning),
+                        b"audio_tokens" => Some(&mut counts.parts.output_audio),
+                        b"image_tokens" => Some(&mut counts.parts.output_image),
+                        _ => None,
+                    })?;
                 }
                 _ => drop(walk.value()?),
             }
@@ -208,12 +203,6 @@ impl Beyond {
             _ => Self { output: 0, cache: 0 },
         }
     }
-}
-
-/// A count: null is 0, anything else must be a plausible whole number.
-fn count(walk: &mut Walk<'_>) -> Result<u64, Malformed> {
-    let count = walk.whole()?.unwrap_or(0);
-    if count <= MOST { Ok(count) } else { Err(Malformed) }
 }
 
 #[cfg(test)]

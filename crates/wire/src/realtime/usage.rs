@@ -6,6 +6,7 @@
 use crate::{
     json::{Malformed, Walk},
     openai::usage::{self, Reported},
+    usage::{count, counts},
 };
 
 /// Reads a usage.
@@ -42,35 +43,28 @@ impl Details {
                     match name {
                         b"audio_tokens" => found.audio = count(walk)?,
                         b"image_tokens" => found.image = count(walk)?,
-                        b"cached_tokens_details" if walk.is_object() => walk.object(|name, walk| {
-                            match name {
-                                b"audio_tokens" => found.cached_audio = count(walk)?,
-                                b"image_tokens" => found.cached_image = count(walk)?,
-                                _ => drop(walk.value()?),
-                            }
-                            Ok(())
-                        })?,
+                        b"cached_tokens_details" if walk.is_object() => {
+                            counts(walk, &mut found, |found, name| match name {
+                                b"audio_tokens" => Some(&mut found.cached_audio),
+                                b"image_tokens" => Some(&mut found.cached_image),
+                                _ => None,
+                            })?;
+                        }
                         _ => drop(walk.value()?),
                     }
                     Ok(())
                 })?,
-                b"output_token_details" if walk.is_object() => walk.object(|name, walk| {
-                    match name {
-                        b"audio_tokens" => found.output_audio = count(walk)?,
-                        _ => drop(walk.value()?),
-                    }
-                    Ok(())
-                })?,
+                b"output_token_details" if walk.is_object() => {
+                    counts(walk, &mut found, |found, name| {
+                        (name == b"audio_tokens").then_some(&mut found.output_audio)
+                    })?;
+                }
                 _ => drop(walk.value()?),
             }
             Ok(())
         })?;
         Ok(found)
     }
-}
-
-fn count(walk: &mut Walk<'_>) -> Result<u64, Malformed> {
-    Ok(walk.whole()?.unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -66,24 +66,28 @@ impl Reader {
                     narrator.fail(Some("the upstream went back to a tool call that it had left"), None);
                 }
             }
+            kind => self.end(kind, &event, narrator),
+        }
+    }
+
+    /// An event that ends the answer, or one that says nothing.
+    fn end(&self, kind: &str, event: &Value, narrator: &mut Narrator) {
+        let none = Value::Null;
+        let response = event.get("response").unwrap_or(&none);
+        let error = match kind {
             "response.completed" | "response.incomplete" => {
-                let response = inside("response");
                 narrator.usage(answer::read_usage(response));
                 narrator.stop(0, answer::read_stop(response, narrator.called(0), self.refused));
-                narrator.end();
+                return narrator.end();
             }
             "response.failed" => {
-                let response = inside("response");
                 narrator.usage(answer::read_usage(response));
-                let error = response.get("error").unwrap_or(&none);
-                narrator.fail(Some(look::text(error, "message")), Some(look::text(error, "code")));
+                response.get("error").unwrap_or(&none)
             }
-            "error" => {
-                let error = event.get("error").filter(|error| error.is_object()).unwrap_or(&event);
-                narrator.fail(Some(look::text(error, "message")), Some(look::text(error, "code")));
-            }
-            _ => {}
-        }
+            "error" => event.get("error").filter(|error| error.is_object()).unwrap_or(event),
+            _ => return,
+        };
+        narrator.fail(Some(look::text(error, "message")), Some(look::text(error, "code")));
     }
 
     fn added(&mut self, event: &Value, item: &Value, narrator: &mut Narrator) {

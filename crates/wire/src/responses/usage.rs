@@ -2,7 +2,7 @@
 
 use crate::{
     json::{Malformed, Walk},
-    usage::{Report, Usage, count},
+    usage::{self, Report, Usage, count},
 };
 
 /// Reads a `usage` member.
@@ -11,35 +11,33 @@ pub fn read(usage: &[u8]) -> Report {
     if usage == b"null" {
         return Report::Absent;
     }
-    counts(usage).unwrap_or(Report::Absurd)
+    counts_of(usage).unwrap_or(Report::Absurd)
 }
 
-fn counts(usage: &[u8]) -> Result<Report, Malformed> {
+fn counts_of(usage: &[u8]) -> Result<Report, Malformed> {
     let (mut any, mut all) = (false, 0);
     let mut counts = Usage::default();
     Walk::new(usage).object(|name, walk| {
         match name {
             b"input_tokens" => (any, all) = (true, count(walk)?),
             b"output_tokens" => (any, counts.output) = (true, count(walk)?),
-            b"input_tokens_details" if walk.is_object() => walk.object(|name, walk| {
-                match name {
-                    b"cached_tokens" => counts.cached_input = count(walk)?,
-                    b"cache_write_tokens" | b"cache_creation_tokens" => counts.cache_write = count(walk)?,
-                    b"audio_tokens" => counts.audio_input = count(walk)?,
-                    b"image_tokens" => counts.image_input = count(walk)?,
-                    _ => drop(walk.value()?),
-                }
-                Ok(())
-            })?,
-            b"output_tokens_details" if walk.is_object() => walk.object(|name, walk| {
-                match name {
-                    b"reasoning_tokens" => counts.reasoning = count(walk)?,
-                    b"audio_tokens" => counts.audio_output = count(walk)?,
-                    b"image_tokens" => counts.image_output = count(walk)?,
-                    _ => drop(walk.value()?),
-                }
-                Ok(())
-            })?,
+            b"input_tokens_details" if walk.is_object() => {
+                usage::counts(walk, &mut counts, |counts, name| match name {
+                    b"cached_tokens" => Some(&mut counts.cached_input),
+                    b"cache_write_tokens" | b"cache_creation_tokens" => Some(&mut counts.cache_write),
+                    b"audio_tokens" => Some(&mut counts.audio_input),
+                    b"image_tokens" => Some(&mut counts.image_input),
+                    _ => None,
+                })?;
+            }
+            b"output_tokens_details" if walk.is_object() => {
+                usage::counts(walk, &mut counts, |counts, name| match name {
+                    b"reasoning_tokens" => Some(&mut counts.reasoning),
+                    b"audio_tokens" => Some(&mut counts.audio_output),
+                    b"image_tokens" => Some(&mut counts.image_output),
+                    _ => None,
+                })?;
+            }
             _ => drop(walk.value()?),
         }
         Ok(())
