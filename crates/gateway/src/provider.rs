@@ -190,6 +190,8 @@ pub const PROVIDERS: &[Provider] = &[
         ..compatible("bedrock-openai", "Amazon Bedrock, other models, OpenAI-compatible", None)
     },
     Provider {
+        // Messages must say it, and those who ask for them need not.
+        headers: &[("anthropic-version", "2023-06-01")],
         doors: Doors::Own,
         max_tokens: false,
         ..compatible("gateway", "Another gateway with every dialect", None)
