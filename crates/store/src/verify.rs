@@ -75,7 +75,8 @@ impl Store {
 pub(crate) async fn find(database: &mut impl Run) -> Result<Vec<Discrepancy>, StoreError> {
     let rows: Vec<Row> = database.query(
             "WITH paid AS (
-                SELECT payer, sum(units) AS units FROM usage GROUP BY payer
+                SELECT payer, sum(units) AS units FROM usage
+                WHERE id >= (SELECT kept FROM usage_next WHERE one = 1) * $1 GROUP BY payer
              ), charged AS (
                 SELECT pool, CAST(sum(units) AS BIGINT) AS units FROM (
                     SELECT key_pool AS pool, units FROM paid JOIN usage_payer ON usage_payer.id = payer
@@ -93,6 +94,7 @@ pub(crate) async fn find(database: &mut impl Run) -> Result<Vec<Discrepancy>, St
                 coalesce(held.open, 0) AS open, coalesce(held.suspended, 0) AS suspended
              FROM pool LEFT JOIN charged ON charged.pool = pool.id LEFT JOIN held ON held.pool = pool.id",
         )
+        .bind(BLOCK)
         .fetch_all()
         .await?;
     let mut found: Vec<_> = rows.iter().flat_map(differences).collect();
@@ -173,7 +175,10 @@ async fn overspent_leases(database: &mut impl Run) -> Result<Vec<Discrepancy>, S
 async fn charges_without_pool(database: &mut impl Run) -> Result<Vec<Discrepancy>, StoreError> {
     let rows: Vec<(i64, i64)> = database
         .query(
-            "WITH paid AS (SELECT payer, sum(units) AS units FROM usage GROUP BY payer)
+            "WITH paid AS (
+                SELECT payer, sum(units) AS units FROM usage
+                WHERE id >= (SELECT kept FROM usage_next WHERE one = 1) * $1 GROUP BY payer
+             )
              SELECT draws.pool, CAST(sum(draws.units) AS BIGINT) FROM (
                 SELECT key_pool AS pool, units FROM paid JOIN usage_payer ON usage_payer.id = payer
                 UNION ALL SELECT account_pool, units FROM paid JOIN usage_payer ON usage_payer.id = payer
@@ -181,6 +186,7 @@ async fn charges_without_pool(database: &mut impl Run) -> Result<Vec<Discrepancy
              ) AS draws LEFT JOIN pool ON pool.id = draws.pool
              WHERE pool.id IS NULL AND draws.units <> 0 GROUP BY draws.pool ORDER BY draws.pool",
         )
+        .bind(BLOCK)
         .fetch_all()
         .await?;
     let name = |(pool, units)| Discrepancy {

@@ -8,6 +8,7 @@ use super::{ArchiveError, Cell, Column, Kind, Piece, Sink, Table, catalog, damag
 use crate::{
     build::numbered,
     sql::{Engine, Query, Run},
+    usage::partition,
 };
 
 /// The most rows of one statement, and the most values: both databases take as many.
@@ -30,6 +31,8 @@ pub(super) struct Loader<'c, R> {
     awaited: Vec<Table>,
     now: Option<Table>,
     rows: u64,
+    /// The partitions of usage records that there are; `None` where they have none.
+    partitions: Option<BTreeSet<i64>>,
 }
 
 impl<'c, R: Run> Loader<'c, R> {
@@ -41,7 +44,8 @@ impl<'c, R: Run> Loader<'c, R> {
             // The name comes from the database's own catalogue.
             on.query(AssertSqlSafe(text)).once().execute().await?;
         }
-        Ok(Self { on, awaited, now: None, rows: 0 })
+        let partitions = partition::all(on).await?;
+        Ok(Self { on, awaited, now: None, rows: 0, partitions })
     }
 
     /// How many rows it has taken.
@@ -89,6 +93,7 @@ impl<'c, R: Run> Loader<'c, R> {
         if rows.iter().any(|row| row.len() != table.columns.len()) {
             return Err(damaged(format!("a row of table {} has too many or too few values", table.name)));
         }
+        make_room(self.on, &mut self.partitions, table, &rows).await?;
         let together = (VALUES / table.columns.len().max(1)).clamp(1, ROWS);
         let engine = self.on.engine();
         let mut rows = rows.into_iter().peekable();
@@ -124,6 +129,30 @@ impl<R: Run> Sink for Loader<'_, R> {
             },
         }
     }
+}
+
+/// Makes the partitions of rows that are to come.
+async fn make_room(
+    on: &mut impl Run,
+    there: &mut Option<BTreeSet<i64>>,
+    table: &Table,
+    rows: &[Vec<Cell>],
+) -> Result<(), ArchiveError> {
+    let (Some(there), Some((column, size))) = (there, partition::of_table(&table.name)) else {
+        return Ok(());
+    };
+    let at = table.columns.iter().position(|named| named.name == column);
+    let cells = rows.iter().filter_map(|row| row.get(at?));
+    let needed = cells.filter_map(|cell| match cell {
+        Cell::Number(number) => Some(number.div_euclid(size)),
+        _ => None,
+    });
+    for number in needed.collect::<BTreeSet<_>>() {
+        if there.insert(number) {
+            partition::make(on, number).await?;
+        }
+    }
+    Ok(())
 }
 
 fn statement(table: &Table, rows: usize, engine: Engine) -> String {

@@ -13,6 +13,7 @@ use crate::{
     postgres, schema,
     sql::{On, Run},
     sqlite,
+    usage::{partition, retire},
 };
 
 const THINGS: &str = "SELECT count(*) FROM pg_class
@@ -41,6 +42,17 @@ impl New<'_> {
             Self::Postgres(tx) => schema::POSTGRES.run_direct(last, &mut **tx, false).await,
         };
         Ok(done.map_err(crate::StoreError::from)?)
+    }
+
+    /// Makes what was filled from a copy ready to be used, at the newest step of the schema.
+    pub(super) async fn settle(&mut self) -> Result<(), ArchiveError> {
+        retire::clear_away(self).await?;
+        partition::make_next(self).await?;
+        if let Self::Postgres(_) = self {
+            // Until the database has looked at its tables by itself it would look for a row by reading them whole.
+            self.query("ANALYZE").once().execute().await?;
+        }
+        Ok(())
     }
 }
 

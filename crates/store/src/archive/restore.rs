@@ -70,6 +70,7 @@ impl Location {
             let rows = fill(new, &begin, backup).await?;
             vault::opens(new, master).await?;
             new.migrate(None).await?;
+            new.settle().await?;
             let (leases, units) = settle_leases(new, leases).await?;
             let found = if prove { verify::find(new).await? } else { Vec::new() };
             Ok(Restored { made, rows, leases, units, found })

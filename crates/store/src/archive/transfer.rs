@@ -53,6 +53,7 @@ async fn copy(on: &mut impl Run, place: &Location, target: &Location) -> Result<
             return Err(ArchiveError::Unequal(table.to_owned()));
         }
         new.migrate(None).await?;
+        new.settle().await?;
         prove(new, target).await?;
         Ok(Moved { rows })
     })

@@ -3,12 +3,14 @@
 //! Rows are appended without a secondary index. Every id range of [`BLOCK`], a block, is summed up and indexed once, by
 //! the transaction that goes beyond it ([`write`]). What is asked of the records is answered from the sums of closed
 //! blocks and from the rows of those few blocks that the question cuts through ([`read`], [`sums`]); so the sums
-//! never miss a record and never count one twice. Whole blocks are what is forgotten first ([`retire`]).
+//! never miss a record and never count one twice. Whole blocks are what is forgotten first ([`retire`]), and on PostgreSQL
+//! whole tables of them ([`partition`]).
 
 mod by_name;
 mod name;
+pub(crate) mod partition;
 mod read;
-mod retire;
+pub(crate) mod retire;
 mod select;
 mod sums;
 mod tally;

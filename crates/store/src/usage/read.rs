@@ -287,7 +287,10 @@ impl Store {
             .scalars()
             .await?;
         let blocks: Vec<(i64, String)> = tx
-            .query("SELECT block, offsets FROM usage_request WHERE shard = $1 ORDER BY block DESC")
+            .query(
+                "SELECT block, offsets FROM usage_request
+                 WHERE shard = $1 AND block >= (SELECT kept FROM usage_next WHERE one = 1) ORDER BY block DESC",
+            )
             .bind(key / 65_536)
             .fetch_all()
             .await?;

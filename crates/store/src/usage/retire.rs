@@ -1,6 +1,10 @@
 //! Forgetting old records: the oldest block first, one in a transaction, so that no step takes long.
+//!
+//! A block is forgotten once what it charged is added up for each pool and `usage_next.kept` has gone beyond it. Its rows go
+//! with it, unless it is on PostgreSQL in a partition that will have nothing but forgotten blocks within a day: that is
+//! dropped whole ([`partition`]).
 
-use super::{BLOCK, DAY, by_name, write::close_open};
+use super::{BLOCK, DAY, by_name, partition, write::close_open};
 use crate::{
     database::Tx,
     sql::Run,
@@ -36,6 +40,9 @@ impl Store {
         now: model::clock::Timestamp,
     ) -> Result<bool, StoreError> {
         let oldest_kept = now.millis().saturating_sub(i64::from(limits.days).saturating_mul(DAY));
+        if self.drop_forgotten_partition().await? {
+            return Ok(true);
+        }
         let mut tx = self.write().await?;
         let open = close_if_stale(&mut tx, now.millis()).await?;
         let oldest: Option<(i64, i64)> =
@@ -50,11 +57,22 @@ impl Store {
         let beyond = |is: i64, most: u64| u64::try_from(is).is_ok_and(|is| is > most);
         let much = beyond(closed.saturating_add(open), limits.records) || beyond(bytes, limits.bytes);
         let due = oldest.filter(|(_, newest)| *newest < oldest_kept || much);
-        if let Some((block, _)) = due {
-            forget(&mut tx, block).await?;
+        if let Some((block, newest)) = due {
+            forget(&mut tx, block, newest).await?;
         }
         tx.commit().await?;
         Ok(due.is_some())
+    }
+
+    /// `false` where there is none, or where somebody reads for too long: a later call finds it again.
+    async fn drop_forgotten_partition(&self) -> Result<bool, StoreError> {
+        let Some(number) = partition::forgotten(&mut self.read().await?).await? else { return Ok(false) };
+        let mut tx = self.write().await?;
+        let dropped = partition::drop(&mut tx, number).await?;
+        if dropped {
+            tx.commit().await?;
+        }
+        Ok(dropped)
     }
 }
 
@@ -69,7 +87,7 @@ async fn close_if_stale(tx: &mut Tx, now: i64) -> Result<i64, StoreError> {
     Ok(next.rem_euclid(BLOCK))
 }
 
-async fn forget(tx: &mut Tx, block: i64) -> Result<(), StoreError> {
+async fn forget(tx: &mut Tx, block: i64, newest: i64) -> Result<(), StoreError> {
     let (low, high) = (block * BLOCK, (block + 1) * BLOCK);
     for sql in [
         "INSERT INTO usage_retired (pool, units)
@@ -83,6 +101,29 @@ async fn forget(tx: &mut Tx, block: i64) -> Result<(), StoreError> {
     ] {
         tx.query(sql).bind(low).bind(high).execute().await?;
     }
+    if !goes_with_its_partition(tx, block, newest).await? {
+        delete(tx, block).await?;
+    }
+    tx.query("DELETE FROM usage_block WHERE block = $1").bind(block).execute().await?;
+    tx.query("UPDATE usage_next SET kept = $1 WHERE one = 1").bind(block + 1).execute().await?;
+    Ok(())
+}
+
+/// Whether all of a block's partition is at most a day younger than the block.
+async fn goes_with_its_partition(tx: &mut Tx, block: i64, newest: i64) -> Result<bool, StoreError> {
+    let Some(end) = partition::end(tx, block).await? else { return Ok(false) };
+    let next: i64 = tx.query("SELECT id FROM usage_next WHERE one = 1").scalar().await?;
+    let youngest: i64 = tx
+        .query("SELECT coalesce(max(newest), 0) FROM usage_block WHERE block >= $1 AND block < $2")
+        .bind(block)
+        .bind(end)
+        .scalar()
+        .await?;
+    Ok(end * BLOCK <= next && youngest.saturating_sub(newest) <= DAY)
+}
+
+async fn delete(tx: &mut Tx, block: i64) -> Result<(), StoreError> {
+    let (low, high) = (block * BLOCK, (block + 1) * BLOCK);
     for sql in [
         "DELETE FROM usage_part WHERE block = $3 AND account IN (SELECT 0 UNION SELECT usage_payer.account
             FROM usage JOIN usage_payer ON usage_payer.id = payer WHERE usage.id >= $1 AND usage.id < $2)",
@@ -93,6 +134,23 @@ async fn forget(tx: &mut Tx, block: i64) -> Result<(), StoreError> {
     }
     by_name::forget(tx, block, (low, high)).await?;
     tx.query("DELETE FROM usage WHERE id >= $1 AND id < $2").bind(low).bind(high).execute().await?;
-    tx.query("DELETE FROM usage_block WHERE block = $1").bind(block).execute().await?;
+    Ok(())
+}
+
+/// Deletes the rows of forgotten blocks that a copy of a database has brought along.
+pub(crate) async fn clear_away(on: &mut impl Run) -> Result<(), StoreError> {
+    let kept: i64 = on.query("SELECT kept FROM usage_next WHERE one = 1").scalar().await?;
+    let left: i64 = on.query("SELECT count(*) FROM usage WHERE id < $1").bind(kept * BLOCK).scalar().await?;
+    if left == 0 {
+        return Ok(());
+    }
+    for sql in [
+        "DELETE FROM usage_part WHERE block < $1",
+        "DELETE FROM usage_name WHERE block < $1",
+        "DELETE FROM usage_request WHERE block < $1",
+    ] {
+        on.query(sql).bind(kept).execute().await?;
+    }
+    on.query("DELETE FROM usage WHERE id < $1").bind(kept * BLOCK).execute().await?;
     Ok(())
 }

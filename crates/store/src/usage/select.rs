@@ -6,6 +6,9 @@ use crate::build::Sql;
 
 use super::{HOUR, UsageFilter};
 
+/// The first block that is not forgotten: rows of earlier ones may be there still.
+const FIRST_KEPT: &str = "(SELECT kept FROM usage_next WHERE one = 1)";
+
 /// A text as a pattern that finds it anywhere.
 fn anywhere(text: &str) -> String {
     format!("%{}%", escaped(text))
@@ -154,6 +157,7 @@ impl UsageFilter {
             }
             self.push_kinds(sql);
         }
+        sql.push(" AND block >= ").push(FIRST_KEPT);
         let (from, until) = self.times();
         sql.push(" AND hour > ").push_bind(from.saturating_sub(HOUR));
         sql.push(" AND hour < ").push_bind(until);

@@ -5,7 +5,8 @@ use std::{borrow::Cow, sync::LazyLock};
 use ledger::Charge;
 
 use super::{
-    BLOCK, DAY, Detail, HOUR, UsageKind, by_name, name::Learned, name::Names, request_key, tally::Tally,
+    BLOCK, DAY, Detail, HOUR, UsageKind, by_name, name::Learned, name::Names, partition, request_key,
+    tally::Tally,
 };
 use crate::{database::Tx, rows::ManyRows, sql::Run, store::StoreError};
 
@@ -63,6 +64,8 @@ pub(crate) async fn append(
             full.extend(tally.take());
         }
     }
+    let first = rows.first().map_or(next, |(first, ..)| *first);
+    partition::make_room(tx, first, next).await?;
     for (sql, rows) in INSERT.split(tx.engine(), &rows) {
         let mut query = tx.query(sql);
         for (id, payer, way, charge, record) in rows {
@@ -87,7 +90,7 @@ pub(crate) async fn append(
         }
         query.execute().await?;
     }
-    close_full(tx, rows.first().map_or(next, |(first, ..)| *first), next, newest, &full).await?;
+    close_full(tx, first, next, newest, &full).await?;
     Ok((learned, tally))
 }
 

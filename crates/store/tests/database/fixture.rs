@@ -131,6 +131,14 @@ impl Fixture {
         }
     }
 
+    /// The URL of a PostgreSQL database.
+    pub(crate) fn url(&self) -> String {
+        match &self.place {
+            Place::File(_) => panic!("a file has no URL"),
+            Place::Server(database) => database.url.clone(),
+        }
+    }
+
     /// A relay to its server, and the URL of the same database behind it.
     pub(crate) async fn server_behind_a_relay(&self) -> (Relay, DatabaseUrl) {
         match &self.place {

@@ -107,7 +107,7 @@ impl Database {
                 .unwrap();
         let mut rows = Vec::new();
         for table in tables {
-            let copy = format!("COPY {table} TO STDOUT (FORMAT binary)");
+            let copy = format!("COPY (SELECT * FROM ONLY {table}) TO STDOUT (FORMAT binary)");
             let pieces = connection.copy_out_raw(&copy).await.unwrap();
             let pieces: Vec<_> = pieces.try_collect().await.unwrap();
             rows.push(pieces.concat());

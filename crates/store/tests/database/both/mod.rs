@@ -15,7 +15,7 @@ mod routing;
 mod schema;
 mod second_factor;
 mod session;
-mod usage;
+pub(super) mod usage;
 mod usage_blocks;
 mod verify;
 

@@ -13,30 +13,30 @@ use store::{Leaps, NewPrice, Store, UsageFilter, UsageHour, UsageKind, UsageReco
 
 const UNLIMITED: LeaseId = LeaseId(0);
 /// Ids in a block.
-pub(super) const BLOCK: u64 = 16_384;
-pub(super) const HOUR: i64 = 3_600_000;
-pub(super) const DAY: i64 = 24 * HOUR;
+pub(crate) const BLOCK: u64 = 16_384;
+pub(crate) const HOUR: i64 = 3_600_000;
+pub(crate) const DAY: i64 = 24 * HOUR;
 
-pub(super) async fn key(fixture: &Fixture, username: &str, seed: u8, name: &str) -> (ApiKey, PoolId) {
+pub(crate) async fn key(fixture: &Fixture, username: &str, seed: u8, name: &str) -> (ApiKey, PoolId) {
     let account = fixture.account(username, None).await;
     let settings = Settings { name: name.to_owned(), unlimited_quota: true, ..Settings::default() };
     (fixture.key(account.id, seed, 0, settings).await.key, account.pool)
 }
 
-pub(super) fn of(seq: u64, (key, balance): &(ApiKey, PoolId), units: i64) -> Charge {
+pub(crate) fn of(seq: u64, (key, balance): &(ApiKey, PoolId), units: i64) -> Charge {
     charge(seq, key, [(key.pool, UNLIMITED), (*balance, UNLIMITED)], units)
 }
 
-pub(super) async fn apply(fixture: &Fixture, charges: Vec<Charge>) {
+pub(crate) async fn apply(fixture: &Fixture, charges: Vec<Charge>) {
     apply_to(&fixture.store, charges).await;
 }
 
-pub(super) async fn apply_to(store: &Store, charges: Vec<Charge>) {
+pub(crate) async fn apply_to(store: &Store, charges: Vec<Charge>) {
     let from = store.open_journal(JOURNAL).await.unwrap().applied;
     assert_eq!(store.apply(&batch(from, from + 1, charges)).await, Ok(Applied::Now));
 }
 
-pub(super) async fn list(fixture: &Fixture, filter: &UsageFilter) -> Vec<UsageRecord> {
+pub(crate) async fn list(fixture: &Fixture, filter: &UsageFilter) -> Vec<UsageRecord> {
     fixture.store.usage(filter, 0, i64::MAX).await.unwrap().0
 }
 
@@ -89,7 +89,7 @@ async fn a_record_keeps_what_happened_and_explains_its_charge() {
 
 /// Three blocks and a half of records of two accounts over three days: models, channels, kinds and hours of every mix, in
 /// batches that do not fit into blocks.
-pub(super) async fn many(fixture: &Fixture) -> [(ApiKey, PoolId); 2] {
+pub(crate) async fn many(fixture: &Fixture) -> [(ApiKey, PoolId); 2] {
     let keys = [key(fixture, "ada", 1, "first").await, key(fixture, "eve", 2, "Second_one").await];
     let mut charges = mixed(&keys);
     while !charges.is_empty() {
@@ -99,7 +99,7 @@ pub(super) async fn many(fixture: &Fixture) -> [(ApiKey, PoolId); 2] {
     keys
 }
 
-pub(super) fn mixed(keys: &[(ApiKey, PoolId); 2]) -> Vec<Charge> {
+pub(crate) fn mixed(keys: &[(ApiKey, PoolId); 2]) -> Vec<Charge> {
     let mut charges = Vec::new();
     for seq in 1..=(BLOCK * 7 / 2) {
         let n = i64::try_from(seq).unwrap();
@@ -149,7 +149,7 @@ fn fits(record: &UsageRecord, filter: &UsageFilter) -> bool {
         && filter.before.is_none_or(|before| record.id < before)
 }
 
-pub(super) fn sums<'a>(records: impl Iterator<Item = &'a UsageRecord>) -> UsageSums {
+pub(crate) fn sums<'a>(records: impl Iterator<Item = &'a UsageRecord>) -> UsageSums {
     records.fold(UsageSums::default(), |sums, record| UsageSums {
         requests: sums.requests + 1,
         errors: sums.errors + i64::from(record.kind == UsageKind::Error),

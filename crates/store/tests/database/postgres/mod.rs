@@ -3,6 +3,7 @@
 #[path = "../both/mod.rs"]
 mod both;
 mod nodes;
+mod partition;
 mod schema;
 
 use crate::fixture::Fixture;

@@ -52,7 +52,7 @@ async fn of_postgres() -> (BTreeSet<Column>, BTreeSet<Index>) {
         "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, NULL), NOT a.attnotnull,
             a.attnum = ANY (coalesce((SELECT conkey FROM pg_constraint WHERE conrelid = c.oid AND contype = 'p'), '{}'))
          FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-         WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
+         WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped
             AND c.relname NOT LIKE '\\_sqlx%'",
     );
     let columns = columns.fetch_all(&mut raw).await.unwrap();
@@ -60,7 +60,7 @@ async fn of_postgres() -> (BTreeSet<Column>, BTreeSet<Index>) {
         "SELECT t.relname::text, (SELECT string_agg(CASE i.indkey[n - 1] WHEN 0 THEN '*' ELSE pg_get_indexdef(i.indexrelid, n::int, false) END, ',' ORDER BY n)
                 FROM generate_series(1, i.indnkeyatts) AS n), i.indisunique, i.indpred IS NOT NULL
          FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid
-         WHERE t.relnamespace = 'public'::regnamespace AND NOT i.indisprimary AND t.relname NOT LIKE '\\_sqlx%'",
+         WHERE t.relnamespace = 'public'::regnamespace AND NOT i.indisprimary AND NOT t.relispartition AND t.relname NOT LIKE '\\_sqlx%'",
     );
     let indexes = indexes.fetch_all(&mut raw).await.unwrap();
     (
@@ -81,6 +81,28 @@ async fn both_databases_have_the_same_tables_and_indexes() {
     };
     assert_eq!(differing(&columns, &their_columns), []);
     assert_eq!(indexes.symmetric_difference(&their_indexes).collect::<Vec<_>>(), Vec::<&Index>::new());
+}
+
+/// What grows with usage records is partitioned, by what the statements of the program look for it with, and one partition is
+/// there ahead.
+#[tokio::test]
+async fn usage_records_are_partitioned() {
+    let database = Database::make().await;
+    let mut raw = database.connect().await;
+    let partitions = sqlx::query_as::<_, (String, String, String)>(
+        "SELECT p.relname::text, c.relname::text, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i
+            JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent
+         WHERE c.relkind = 'r' ORDER BY 1, 2",
+    );
+    let partitions = partitions.fetch_all(&mut raw).await.unwrap();
+    let of = |table: &str, end: i64| {
+        [(0, "MINVALUE".to_owned(), end), (1, format!("'{end}'"), 2 * end)].map(|(number, from, to)| {
+            (table.to_owned(), format!("{table}_p{number}"), format!("FOR VALUES FROM ({from}) TO ('{to}')"))
+        })
+    };
+    let blocks = ["usage_name", "usage_part", "usage_request"].map(|table| of(table, 256));
+    let expected = [of("usage", 256 * 16_384)].into_iter().chain(blocks).flatten().collect::<Vec<_>>();
+    assert_eq!(partitions, expected);
 }
 
 /// From its first migration on PostgreSQL has every number that SQLite has.
