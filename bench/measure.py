@@ -1,12 +1,12 @@
 """Drives wrk in turns against the three ways and prints ratios with their spread, as a table for docs/performance.md."""
 
 import argparse
-import os
-import re
 import socket
-import statistics
 import subprocess
 import time
+
+import load
+from load import body, resident, spread
 
 parser = argparse.ArgumentParser()
 for name in ["rounds", "seconds", "key", "work", "direct", "nginx", "apsis", "nginx-pid", "apsis-pid", "binary"]:
@@ -14,56 +14,10 @@ for name in ["rounds", "seconds", "key", "work", "direct", "nginx", "apsis", "ng
 arguments = parser.parse_args()
 ways = {"direct": arguments.direct, "nginx": arguments.nginx, "apsis": arguments.apsis}
 pids = {"nginx": int(arguments.nginx_pid), "apsis": int(arguments.apsis_pid)}
-tick = os.sysconf("SC_CLK_TCK")
 
 
-def children(pid):
-    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split()
-    return [pid, *map(int, found)]
-
-
-def cpu(way):
-    """Processor seconds of a proxy, its workers included."""
-    total = 0
-    for pid in children(pids[way]):
-        fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / tick
-
-
-def resident(way):
-    status = open(f"/proc/{pids[way]}/status").read()
-    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
-
-
-def body(model, stream):
-    return '{"model":"%s","stream":%s,"messages":[{"role":"user","content":"one two three"}]}' % (model, stream)
-
-
-def wrk(way, model, stream, connections, rate_limited=False):
-    script = os.path.join(arguments.work, "request.lua")
-    with open(script, "w") as file:
-        file.write("wrk.method='POST'\nwrk.body='%s'\nwrk.headers['content-type']='application/json'\n" % body(model, stream))
-        file.write("wrk.headers['authorization']='Bearer %s'\n" % arguments.key)
-    url = f"http://{ways[way]}/v1/chat/completions"
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{arguments.seconds}s", "--latency", "-s", script, url]
-    before = cpu(way) if way in pids else 0
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    used = cpu(way) - before if way in pids else 0
-    assert "Non-2xx" not in text, text
-    requests = int(re.search(r"(\d+) requests in", text)[1])
-    unit = {"us": 0.001, "ms": 1, "s": 1000}
-
-    def percentile(share):
-        number, word = re.search(share + r"%\s+([\d.]+)(us|ms|s)", text).groups()
-        return float(number) * unit[word]
-
-    return {"rate": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]), "cpu": used / max(requests, 1) * 1e6,
-            "p50": percentile("50"), "p99": percentile("99")}
-
-
-def spread(values, digits=2):
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
+def wrk(way, model, stream, connections):
+    return load.wrk(arguments.work, ways[way], arguments.key, body(model, stream), connections, arguments.seconds, pids.get(way))
 
 
 def rounds(model, stream, connections):
@@ -78,7 +32,7 @@ def ratio(results, figure):
     return [a[figure] / n[figure] for a, n in zip(results["apsis"], results["nginx"])]
 
 
-idle = resident("apsis")
+idle = resident(pids["apsis"])
 wrk("apsis", "small", "false", 64)
 print("| figure | Apsis | wanted |\n|---|---|---|")
 small = rounds("small", "false", 64)
@@ -88,7 +42,7 @@ print(f"| … throughput ÷ nginx | {spread(ratio(small, 'rate'))} | ≥ 0.55 |"
 for way in pids:
     print(f"| … processor time a request, µs, {way} | {spread([r['cpu'] for r in small[way]], 0)} | |")
 print(f"| … processor time ÷ nginx | {spread(ratio(small, 'cpu'))} | ≤ 1.8 |")
-loaded = resident("apsis")
+loaded = resident(pids["apsis"])
 slow = rounds("slow", "false", 8)
 for share in ["p50", "p99"]:
     added = {way: [r[share] - d[share] for r, d in zip(slow[way], slow["direct"])] for way in pids}
@@ -97,7 +51,7 @@ for share in ["p50", "p99"]:
 long = rounds("long", "true", 16)
 print(f"| streams of 200 chunks, 16 connections, events/s ÷ nginx | {spread(ratio(long, 'rate'))} | ≥ 0.80 |")
 
-before = resident("apsis")
+before = resident(pids["apsis"])
 count, sockets = 1000, []
 host, port = ways["apsis"].split(":")
 request = body("stall", "true")
@@ -111,7 +65,7 @@ for _ in range(count):
 for connection in sockets:
     assert connection.recv(12) == b"HTTP/1.1 200"
 print(f"| resident memory idle, MiB | {idle:.1f} | ≤ 25 |\n| … under load, MiB | {loaded:.1f} | |")
-print(f"| … of one open stream of {count}, KiB | {(resident('apsis') - before) * 1024 / count:.1f} | ≤ 40 |")
+print(f"| … of one open stream of {count}, KiB | {(resident(pids['apsis']) - before) * 1024 / count:.1f} | ≤ 40 |")
 for connection in sockets:
     connection.close()
 
