@@ -9,6 +9,7 @@ from collections import Counter
 import faults_of_callers
 import faults_of_upstreams
 from gateway import Gateway, read
+from steady import Steady
 
 parser = argparse.ArgumentParser()
 for name in ["gateway", "key", "token"]:
@@ -23,6 +24,8 @@ FAULT_RATE = 40
 # What an honest answer costs: three tokens in, ten out, at one unit each.
 PRICE = 13
 CALLERS = 40
+# Everything happens as often in each third of the time, so that what the thirds take can be compared.
+ROUNDS = 3
 
 
 async def make(model, base_url):
@@ -102,7 +105,7 @@ class Streams:
 async def paced(act):
     """Acts at the pace of faults for the seconds that were asked for, and counts what came of it."""
     begun, acting = time.monotonic(), []
-    while time.monotonic() - begun < arguments.seconds:
+    while time.monotonic() - begun < arguments.seconds / ROUNDS:
         await asyncio.sleep(max(0, begun + len(acting) / FAULT_RATE - time.monotonic()))
         acting.append(asyncio.create_task(act()))
     return Counter(await asyncio.gather(*acting))
@@ -125,16 +128,20 @@ def told(counted):
 
 class Table:
     def __init__(self, honest):
-        self.honest, self.right = honest, True
-        print("| fault | times | came of it | not as wanted | charged wrongly | of the honest load failed |\n|---|---|---|---|---|---|")
+        self.honest, self.right, self.rows = honest, True, {}
 
-    async def row(self, fault, run):
+    async def add(self, fault, run):
         asked, failed = self.honest.asked, self.honest.failed
         counted, odd, wrong = await run()
         asked, failed = self.honest.asked - asked, self.honest.failed - failed
-        times = sum(counted.values())
-        print(f"| {fault} | {times} | {told(counted)} | {odd} | {wrong} | {failed} of {asked} |", flush=True)
-        self.right &= odd == 0 and wrong == 0 and failed == 0 and times > 0
+        before = self.rows.setdefault(fault, (Counter(), 0, 0, 0, 0))
+        self.rows[fault] = tuple(one + more for one, more in zip(before, (counted, odd, wrong, failed, asked)))
+        self.right &= odd == 0 and wrong == 0 and failed == 0 and counted.total() > 0
+
+    def print(self):
+        print("| fault | times | came of it | not as wanted | charged wrongly | of the honest load failed |\n|---|---|---|---|---|---|")
+        for fault, (counted, odd, wrong, failed, asked) in self.rows.items():
+            print(f"| {fault} | {counted.total()} | {told(counted)} | {odd} | {wrong} | {failed} of {asked} |")
 
 
 async def of_upstream(number, fault, url):
@@ -210,12 +217,15 @@ async def main():
     honest = Honest()
     honest.start()
     table = Table(honest)
-    memory, descriptors = gateway.resident(), gateway.descriptors()
-    for number, fault in enumerate(faults_of_upstreams.FAULTS):
-        await table.row(fault.name, lambda: of_upstream(number, fault, url))
-    for number, fault in enumerate(faults_of_callers.FAULTS):
-        await table.row(fault.name, lambda: of_caller(number, fault))
-    after = gateway.resident(), gateway.descriptors()
+    steady = Steady(gateway, ROUNDS)
+    for _ in range(ROUNDS):
+        steady.begin()
+        for number, fault in enumerate(faults_of_upstreams.FAULTS):
+            await table.add(fault.name, lambda: of_upstream(f"{steady.part}-{number}", fault, url))
+        for number, fault in enumerate(faults_of_callers.FAULTS):
+            await table.add(fault.name, lambda: of_caller(f"{steady.part}-{number}", fault))
+    table.print()
+    flat = steady.end()
 
     await honest.stop()
     faults_of_upstreams.OVER.set()
@@ -227,9 +237,9 @@ async def main():
     lost = abs(sums["quota"] - PRICE * honest.whole)
     print(f"\nThe honest load: {honest.asked} requests, {honest.failed} failed {told(honest.failures)}; charged otherwise than answered: {lost} units. "
           f"{arguments.streams} open streams: {broken} broken, {wrong} charged wrongly. "
-          f"Resident memory {memory:.0f} MiB before, {after[0]:.0f} after; descriptors {descriptors} and {after[1]}.")
+          f"{steady}")
     small = await stalled() if arguments.stalled else True
-    return table.right and small and not (honest.failed or lost or broken or wrong)
+    return table.right and flat and small and not (honest.failed or lost or broken or wrong)
 
 
 raise SystemExit(0 if asyncio.run(main()) else 1)
