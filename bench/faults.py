@@ -29,10 +29,11 @@ ROUNDS = 3
 
 
 async def make(model, base_url):
-    channel = {"name": model, "base_url": base_url, "key": "sk-bench", "models": [model]}
-    await gateway.manage("POST", "/api/channel/", channel)
+    # The price first: who knows the channel knows it.
     price = {"model": model, "input": 1_000_000, "output": 1_000_000, "max_output": 100_000}
     await gateway.manage("PUT", "/api/price", price)
+    channel = {"name": model, "base_url": base_url, "key": "sk-bench", "models": [model]}
+    await gateway.manage("POST", "/api/channel/", channel)
     while (await gateway.call("GET", f"/v1/models/{model}")).status != 200:
         await asyncio.sleep(0.05)
 
