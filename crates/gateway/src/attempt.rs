@@ -72,7 +72,8 @@ pub(crate) enum Content {
 
 /// An attempt that failed.
 pub(crate) struct Failed {
-    /// What went wrong with the upstream; `None` when nothing was sent, because its dialect cannot carry the request.
+    /// What went wrong with the upstream; `None` where nothing is to be learnt of it: its dialect cannot carry the request, so
+    /// nothing was sent, or there is no room for its answer.
     pub(crate) failure: Option<UpstreamFailure>,
     /// What the caller gets when there is no further attempt.
     pub(crate) refusal: Refusal,
@@ -138,11 +139,12 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
         return Ok(Got { status, headers, content: Content::Stream(response.into_body(), passage), terms });
     }
     let patience = Patience { idle: settings.idle, whole: settings.answer };
-    let whole = body::collect(response.into_body(), settings.answer_limit, patience).await;
+    let whole = body::collect(response.into_body(), settings.answer_limit, patience, &gateway.room).await;
     let whole = whole.map_err(|cut| match cut {
-        Cut::TooLarge => UpstreamFailure::Malformed,
-        Cut::Slow => UpstreamFailure::Timeout,
-        Cut::Broken => UpstreamFailure::Reset,
+        Cut::TooLarge => UpstreamFailure::Malformed.into(),
+        Cut::Slow => UpstreamFailure::Timeout.into(),
+        Cut::Broken => UpstreamFailure::Reset.into(),
+        Cut::NoRoom => Failed { failure: None, refusal: Refusal::Unavailable },
     })?;
     let used = sent.used(request, &whole);
     let (whole, read) = read(request, &sent, kind, whole);
@@ -251,7 +253,7 @@ where
     // The words are good to have, but the status says enough to go on with.
     let patience = Patience { idle: gateway.settings.idle, whole: gateway.settings.idle };
     let (head, body) = response.into_parts();
-    let body = body::collect(body, MAX_ERROR, patience).await.unwrap_or_default();
+    let body = body::collect(body, MAX_ERROR, patience, &gateway.room).await.unwrap_or_default();
     let of_credential = status == StatusCode::BAD_REQUEST && google::refusal::is_of_credential(&body);
     let status = if of_credential { StatusCode::UNAUTHORIZED } else { status };
     let mut failed = told(status.as_u16(), seconds, &body);

@@ -1,13 +1,15 @@
-//! Reading bodies whole: never more than allowed, and not for ever.
+//! Reading bodies whole: never more than allowed, not for ever, and not all of them at once.
 
 use std::{pin::Pin, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use model::refusal::Refusal;
 use tokio::time::Instant;
+
+use crate::room::{NoRoom, Room};
 
 /// Why a body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +20,14 @@ pub(crate) enum Cut {
     Slow,
     /// It broke off.
     Broken,
+    /// Too many large bodies are in memory.
+    NoRoom,
+}
+
+impl From<NoRoom> for Cut {
+    fn from(_: NoRoom) -> Self {
+        Self::NoRoom
+    }
 }
 
 /// How long a body may take.
@@ -38,12 +48,13 @@ pub(crate) async fn of_caller<B>(
     body: B,
     limit: u64,
     patience: Patience,
+    room: &Room,
 ) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     must_fit(headers, limit)?;
-    collect(body, limit, patience).await.map_err(|cut| refusal(cut, limit))
+    collect(body, limit, patience, room).await.map_err(|cut| refusal(cut, limit))
 }
 
 /// Refuses a body that says that it is larger than `limit`.
@@ -62,6 +73,7 @@ pub(crate) fn refusal(cut: Cut, limit: u64) -> Refusal {
         Cut::TooLarge => Refusal::RequestTooLarge(limit),
         Cut::Slow => Refusal::RequestTimeout,
         Cut::Broken => Refusal::InvalidRequest("the request body broke off".to_owned()),
+        Cut::NoRoom => Refusal::Unavailable,
     }
 }
 
@@ -69,12 +81,12 @@ pub(crate) fn refusal(cut: Cut, limit: u64) -> Refusal {
 ///
 /// # Errors
 /// [`Cut`].
-pub(crate) async fn collect<B>(body: B, limit: u64, patience: Patience) -> Result<Bytes, Cut>
+pub(crate) async fn collect<B>(body: B, limit: u64, patience: Patience, room: &Room) -> Result<Bytes, Cut>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    let mut rest = room.body();
     let mut reading = Reading::new(body, limit, patience);
     while let Some(data) = reading.next().await? {
         // Most bodies come in one piece and are not copied.
@@ -82,12 +94,12 @@ where
             first = data;
         } else {
             if rest.is_empty() {
-                rest.extend_from_slice(&std::mem::take(&mut first));
+                rest.push(&std::mem::take(&mut first))?;
             }
-            rest.extend_from_slice(&data);
+            rest.push(&data)?;
         }
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    Ok(if rest.is_empty() { first } else { rest.finish() })
 }
 
 /// A body that is read part by part.

@@ -21,6 +21,7 @@ use crate::{
     passwords::Passwords,
     proof::{self, Proofs},
     retention,
+    room::Room,
     routing::{Budget, Health, Policy, Seeds, Snapshot},
     sign_in_limit::SignIns,
     upstream::{Roots, Upstream},
@@ -53,6 +54,8 @@ pub struct Settings {
     pub answer: Duration,
     /// Largest whole answer of an upstream, in bytes.
     pub answer_limit: u64,
+    /// What bodies of more than a MiB take in memory at most, all together, in bytes.
+    pub bodies: u64,
     /// Output tokens that a stream holds ahead of what is delivered.
     pub stream_step: u64,
     /// Smallest output that is worth asking for, when that is all a quota affords.
@@ -89,6 +92,7 @@ impl Default for Settings {
             idle: Duration::from_secs(60),
             answer: Duration::from_secs(3600),
             answer_limit: 64 << 20,
+            bodies: 1 << 30,
             stream_step: 2048,
             minimum_output: 16,
             error_type: "comet_api_error".to_owned(),
@@ -123,6 +127,7 @@ pub struct Gateway {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     pub(crate) keys: KeyCache,
+    pub(crate) room: Room,
     pub(crate) upstream: Upstream,
     pub(crate) metrics: Metrics,
     pub(crate) passwords: Passwords,
@@ -161,6 +166,7 @@ impl Gateway {
             seeds: Seeds::new(u64::from_le_bytes(first)),
             upstream: Upstream::new(&settings, Arc::clone(&clock)),
             counting: Semaphore::new(COUNTING),
+            room: Room::of(settings.bodies),
             store,
             ledger,
             clock,

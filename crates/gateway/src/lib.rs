@@ -40,6 +40,7 @@ pub mod provider;
 pub mod realtime;
 mod relay;
 mod retention;
+mod room;
 pub mod routes;
 pub mod routing;
 pub mod second_factor;

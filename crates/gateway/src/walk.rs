@@ -55,7 +55,7 @@ impl Walk {
         needs: impl Fn(Ratio) -> Option<Units>,
     ) -> Result<Self, Refusal> {
         let Failed { failure, refusal } = failed;
-        // Where nothing was sent there is nothing to be learnt of the channel.
+        // Where it is no fault of the upstream there is nothing to be learnt of the channel.
         if failure.is_some_and(|failure| self.attempt.failed(&self.gateway, failure) == Next::Answer) {
             return Err(refusal);
         }

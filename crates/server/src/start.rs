@@ -196,6 +196,7 @@ pub(crate) fn settings(config: &Config) -> anyhow::Result<Settings> {
         realtime_idle: config.time("timeouts.realtime_idle")?,
         realtime_message: config.get("limits.realtime_message")?,
         answer_limit: config.get("limits.answer")?,
+        bodies: config.get("limits.bodies")?,
         stream_step: config.get("stream.step")?,
         minimum_output: config.get("stream.minimum_output")?,
         error_type: config.get("error_type")?,

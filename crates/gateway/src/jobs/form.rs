@@ -12,6 +12,7 @@ use crate::{
     exchange::MAX_MODEL,
     form::{self, Form, Payload},
     gateway::Settings,
+    room::Room,
 };
 
 /// What is made when the caller does not say for how long. It is written into the request, so that the upstream makes what
@@ -35,12 +36,17 @@ impl Asked {
     ///
     /// # Errors
     /// The refusal that the caller gets.
-    pub(super) async fn receive<B>(settings: &Settings, headers: &HeaderMap, body: B) -> Result<Self, Refusal>
+    pub(super) async fn receive<B>(
+        settings: &Settings,
+        headers: &HeaderMap,
+        body: B,
+        room: &Room,
+    ) -> Result<Self, Refusal>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         if !form::is_said(headers) {
-            return Self::of_json(json(&whole(settings, headers, body).await?)?);
+            return Self::of_json(json(&whole(settings, headers, body, room).await?)?);
         }
         let (limit, spool) = (settings.body_limit, settings.spool.as_deref());
         Self::of_form(Form::receive(headers, body, limit, patience(settings), spool).await?)
@@ -158,11 +164,16 @@ fn must_have_plain_names(value: &Value) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// The refusal that the caller gets.
-pub(super) async fn whole<B>(settings: &Settings, headers: &HeaderMap, body: B) -> Result<Bytes, Refusal>
+pub(super) async fn whole<B>(
+    settings: &Settings,
+    headers: &HeaderMap,
+    body: B,
+    room: &Room,
+) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    body::of_caller(headers, body, settings.body_limit, patience(settings)).await
+    body::of_caller(headers, body, settings.body_limit, patience(settings), room).await
 }
 
 const fn patience(settings: &Settings) -> Patience {
@@ -189,7 +200,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
         let body = Full::new(Bytes::from(body.to_owned()));
-        Asked::receive(&Settings::default(), &headers, body).await
+        Asked::receive(&Settings::default(), &headers, body, &Room::of(1 << 20)).await
     }
 
     const FORM: &str = "--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--x\r\n\

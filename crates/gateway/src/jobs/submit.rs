@@ -47,7 +47,7 @@ pub(super) async fn create<B>(gateway: &Arc<Gateway>, call: &Call, body: B) -> R
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let asked = Asked::receive(&gateway.settings, &call.headers, body).await?;
+    let asked = Asked::receive(&gateway.settings, &call.headers, body, &gateway.room).await?;
     let way = call.way(gateway, &asked.model)?;
     let mut walk = Walk::begin(gateway, way.plan, &call.entry)?;
     let order = Order { call, price: &way.price, model: &asked.model, seconds: asked.seconds };
@@ -81,7 +81,7 @@ where
 {
     let earlier = call.job(gateway, name).await?;
     let earlier = ask::refresh(gateway, earlier).await?;
-    let mut members = form::json(&form::whole(&gateway.settings, &call.headers, body).await?)?;
+    let mut members = form::json(&form::whole(&gateway.settings, &call.headers, body, &gateway.room).await?)?;
     // Whatever else was said could make something longer than what is held.
     members.retain(|name, _| name == "prompt");
     if earlier.told.state != store::JobState::Completed {
@@ -148,7 +148,7 @@ pub(super) async fn exchange(
         return Err(attempt::refused(gateway, channel.provider, response).await);
     }
     let patience = Patience { idle: gateway.settings.idle, whole: gateway.settings.first_byte };
-    let whole = body::collect(response.into_body(), MOST_ANSWER, patience).await;
+    let whole = body::collect(response.into_body(), MOST_ANSWER, patience, &gateway.room).await;
     let whole = whole.map_err(|_| UpstreamFailure::Malformed)?;
     Ok(Said::read(&whole)?)
 }

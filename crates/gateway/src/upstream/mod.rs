@@ -51,6 +51,7 @@ use crate::{
     body::{self, Cut, Patience},
     form::Payload,
     gateway::Settings,
+    room::Room,
     routing::{Channel, UpstreamFailure, retry_after as rest},
 };
 
@@ -211,8 +212,9 @@ impl Upstream {
         let answer = self.send_for_ever(&account.endpoint, &sending).await;
         let (head, body) = answer?.into_parts();
         let patience = Patience { idle: TOKEN, whole: TOKEN };
-        let body = body::collect(body, MAX_TOKEN, patience).await.map_err(|cut| match cut {
-            Cut::TooLarge => UpstreamFailure::Malformed,
+        // So small a body asks for no room.
+        let body = body::collect(body, MAX_TOKEN, patience, &Room::of(0)).await.map_err(|cut| match cut {
+            Cut::TooLarge | Cut::NoRoom => UpstreamFailure::Malformed,
             Cut::Slow => UpstreamFailure::Timeout,
             Cut::Broken => UpstreamFailure::Reset,
         })?;

@@ -33,6 +33,7 @@ mod playground;
 mod realtime;
 mod realtime_ends;
 mod realtime_written;
+mod room;
 mod routes;
 mod second_factor;
 mod slow;
