@@ -1,11 +1,12 @@
 //! Fills a database with usage records through the path that the journal takes, and measures what writing and asking cost.
 //!
-//!     usage DIRECTORY MILLIONS
-//!     usage postgres://… MILLIONS
-//!     usage DIRECTORY MILLIONS MASTER_KEY_FILE
+//!     usage DIRECTORY MILLIONS [MASTER_KEY_FILE]
+//!     usage postgres://… MILLIONS [COPIES] [MASTER_KEY_FILE]
 //!
-//! With a master key it only writes, into a database that a gateway has made.
+//! With a master key it only writes, into a database that a gateway has made. With copies there are as many months more.
 #![expect(clippy::print_stdout, reason = "a measurement")]
+
+mod copies;
 
 use std::{
     error::Error,
@@ -14,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use copies::Copies;
 use ledger::{Batch, Book, Charge, Draw};
 use model::{
     clock::{Clock, SystemClock, Timestamp},
@@ -323,8 +325,14 @@ async fn main() -> Outcome<()> {
     let mut arguments = std::env::args().skip(1);
     let place = arguments.next().ok_or("usage DIRECTORY MILLIONS")?;
     let millions: u64 = arguments.next().ok_or("usage DIRECTORY MILLIONS")?.parse()?;
+    let (numbers, files): (Vec<_>, Vec<_>) = arguments.partition(|argument| argument.parse::<u64>().is_ok());
     let location = location(&place);
-    let given = arguments.next().map(std::fs::read_to_string).transpose()?;
+    let all = millions * 1_000_000;
+    let copies = match (&location, numbers.first()) {
+        (Location::Server(_), Some(count)) => Some(Copies::of(&place, all, count.parse()?)),
+        _ => None,
+    };
+    let given = files.first().map(std::fs::read_to_string).transpose()?;
     let master = match &given {
         Some(text) => MasterKey::from_hex(text)?,
         None => MasterKey::generate()?,
@@ -332,9 +340,14 @@ async fn main() -> Outcome<()> {
     // For a gateway that is to show them they are the newest.
     let begin = if given.is_some() { SystemClock.now().millis() - DAYS * DAY } else { BEGIN };
     let store = location.open(&master).await?;
+    if let Some(copies) = &copies {
+        copies.make_room().await?;
+    }
     let keys = payers(&store).await?;
-    let all = millions * 1_000_000;
     fill(&store, (all, begin), &keys).await?;
+    if let Some(copies) = &copies {
+        copies.make().await?;
+    }
     if given.is_some() {
         return Ok(());
     }
@@ -343,12 +356,37 @@ async fn main() -> Outcome<()> {
         println!("size on disk: {} MiB, {} bytes a record", size >> 20, size / all);
     }
     ask(&store, all, &keys).await?;
-    let begun = Instant::now();
-    println!("verify: {} differences, {:.1} s", store.verify().await?.len(), begun.elapsed().as_secs_f64());
-    let begun = Instant::now();
-    let limits = UsageLimits { days: u32::try_from(DAYS)? - 1, records: u64::MAX, bytes: u64::MAX };
-    let retired = store.retire_usage(limits, Timestamp::from_millis(BEGIN + DAYS * DAY)).await?;
-    println!("forget a block ({retired}): {:.1} ms", begun.elapsed().as_secs_f64() * 1e3);
+    prove_and_forget(&store).await?;
     store.close().await;
     Ok(())
+}
+
+/// Proves the books, forgets until nothing is older than the last days, and proves them again.
+async fn prove_and_forget(store: &Store) -> Outcome<()> {
+    let prove = async || -> Outcome<()> {
+        let begun = Instant::now();
+        let found = store.verify().await?.len();
+        println!("verify: {found} differences, {:.1} s", begun.elapsed().as_secs_f64());
+        Ok(())
+    };
+    prove().await?;
+    let limits = UsageLimits { days: u32::try_from(DAYS)? - 1, records: u64::MAX, bytes: u64::MAX };
+    let mut steps = Vec::new();
+    loop {
+        let begun = Instant::now();
+        let retired = store.retire_usage(limits, Timestamp::from_millis(BEGIN + DAYS * DAY)).await?;
+        if !retired {
+            break;
+        }
+        steps.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    steps.sort_by(f64::total_cmp);
+    println!(
+        "forget {} blocks and partitions: median {:.1} ms, at most {:.1} ms, together {:.1} s",
+        steps.len(),
+        steps.get(steps.len() / 2).copied().unwrap_or_default(),
+        steps.last().copied().unwrap_or_default(),
+        steps.iter().sum::<f64>() / 1e3
+    );
+    prove().await
 }

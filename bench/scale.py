@@ -1,0 +1,156 @@
+"""What a server takes of a database with many keys and records. Prints rows for docs/performance.md."""
+
+import argparse
+import asyncio
+import os
+import random
+import statistics
+import string
+import subprocess
+import time
+import zlib
+
+import load
+from gateway import Gateway, read
+
+parser = argparse.ArgumentParser()
+for name in ["binary", "data", "keys", "url"]:
+    parser.add_argument(f"--{name}", required=True)
+arguments = parser.parse_args()
+KEYS = open(arguments.keys).read().split()
+STRANGERS = 10_000
+CALLERS = 20
+DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+
+
+def run(*words):
+    command = [arguments.binary, "--data-dir", arguments.data, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def sql(text):
+    return subprocess.run(["psql", arguments.url, "-Atc", text], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def start():
+    """A running server, its address, and the seconds until it listened."""
+    begun = time.monotonic()
+    settings = ["--set", "log.level=off", "--set", "upstream.allow_private=127.0.0.0/8", "--set", "ledger.verify_every=86400s"]
+    server = subprocess.Popen([arguments.binary, "serve", "--data-dir", arguments.data, "--listen", "127.0.0.1:0", *settings],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    while line := server.stdout.readline():
+        found = [word for word in line.split() if word.startswith("http://127.0.0.1:")]
+        if found:
+            return server, found[0].removeprefix("http://").rstrip(",/"), time.monotonic() - begun
+    raise AssertionError("the server did not start")
+
+
+def form(number):
+    """A text with the form of a key, check characters included, that is none."""
+    text = "sk-" + "".join(random.Random(number).choices(DIGITS, k=42))
+    check, crc = "", zlib.crc32(text.encode())
+    for _ in range(6):
+        check, crc = DIGITS[crc % 62] + check, crc // 62
+    return text + check
+
+
+def transactions():
+    sql("SELECT pg_stat_force_next_flush()")
+    return int(sql("SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"))
+
+
+async def present(gateway, key_of):
+    """Many requests with keys that are none; transactions of the database meanwhile, and seconds."""
+    # What a session of the database has done is counted when it has been idle for a second.
+    await asyncio.sleep(2)
+    before, begun = transactions(), time.monotonic()
+
+    async def caller(first):
+        reader, writer = await gateway.connect()
+        for number in range(first, STRANGERS, CALLERS):
+            writer.write(gateway.head("GET", "/v1/models", key_of(number), 0))
+            answer = await read(reader)
+            assert answer.status == 401, answer.status
+        writer.close()
+
+    await asyncio.gather(*(caller(first) for first in range(CALLERS)))
+    took = time.monotonic() - begun
+    await asyncio.sleep(2)
+    return transactions() - before, took
+
+
+async def strangers(gateway):
+    await asyncio.sleep(2)
+    before, begun = transactions(), time.monotonic()
+    await asyncio.sleep(10)
+    idle = (transactions() - before) / (time.monotonic() - begun)
+    same = form(-1)
+    for what, key_of in [("with wrong check characters", lambda number: f"sk-{number:048}"),
+                         ("with the form of one, always the same", lambda _: same),
+                         ("with the form of one, each another", form)]:
+        made, took = await present(gateway, key_of)
+        rest = idle * (took + 4)
+        print(f"| {STRANGERS} keys that are none, {what}: transactions (beside some {rest:.0f} of the background) | {max(0, made - rest):.0f} in {took:.1f} s |")
+
+
+async def pages(gateway):
+    for path in ["/api/token/?p=1&page_size=100", "/api/token/?p=50000&page_size=100", "/api/token/search?keyword=9999999",
+                 "/api/token/search?keyword=nothing", "/api/log/?p=1&page_size=100", "/api/log/?p=100000&page_size=100",
+                 "/api/log/?model_name=rare-model", "/api/log/?username=account-7", "/api/log/stat", "/api/log/stat?username=account-7"]:
+        times = []
+        for _ in range(5):
+            begun = time.monotonic()
+            answer = await gateway.call("GET", path, credential=gateway.token)
+            times.append((time.monotonic() - begun) * 1000)
+        said = "" if answer.status == 200 and answer.json()["success"] else f", {answer.status} {answer.body[:100]}"
+        print(f"| `{path}`, ms: median, first{said} | {statistics.median(times):.0f}, {times[0]:.0f} |", flush=True)
+
+
+def spread_load(address, seconds):
+    """Requests with all keys in turn."""
+    script = os.path.join(arguments.data, "spread.lua")
+    with open(script, "w") as file:
+        file.write(f"""local keys, place = {{}}, 0
+for line in io.lines("{arguments.keys}") do keys[#keys + 1] = line end
+function request()
+  place = place % #keys + 1
+  return wrk.format("POST", "/v1/chat/completions", {{ ["Authorization"] = "Bearer " .. keys[place],
+    ["Content-Type"] = "application/json" }}, '{load.body("small", "false")}')
+end
+""")
+    command = ["wrk", "-t2", "-c64", f"-d{seconds}s", "-s", script, f"http://{address}"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "Non-2xx" not in text, text
+    return next(line.split()[1] for line in text.splitlines() if line.startswith("Requests/sec"))
+
+
+async def main():
+    records, keys = sql("SELECT sum(requests) FROM usage_block"), sql("SELECT count(*) FROM api_key")
+    size = sql("SELECT pg_size_pretty(pg_database_size(current_database()))")
+    print(f"| {keys} keys, {records} records, {size} | |\n|---|---|")
+    starts = []
+    for _ in range(3):
+        server, address, took = start()
+        starts.append(took)
+        server.terminate()
+        server.wait()
+    print(f"| start until it listens, ms | {', '.join(f'{took * 1000:.0f}' for took in starts)} |")
+    server, address, _ = start()
+    try:
+        await asyncio.sleep(3)
+        print(f"| resident memory idle, MiB | {load.resident(server.pid):.1f} |")
+        gateway = Gateway(address, KEYS[0], run("pat", "create"), server.pid)
+        await pages(gateway)
+        print(f"| resident memory after these pages, MiB | {load.resident(server.pid):.1f} |")
+        await strangers(gateway)
+        rate = spread_load(address, 10)
+        print(f"| {len(KEYS)} keys in use, 64 connections: requests/s; resident memory, MiB | {rate}; {load.resident(server.pid):.1f} |")
+    finally:
+        server.terminate()
+        server.wait()
+    begun = time.monotonic()
+    said = run("ledger", "verify")
+    print(f"| `apsis ledger verify` ({said}), s | {time.monotonic() - begun:.0f} |")
+
+
+asyncio.run(main())
