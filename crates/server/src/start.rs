@@ -63,12 +63,7 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
         configuration: config.in_force().into(),
         ready: Arc::clone(&ready),
     };
-    let limits = Limits {
-        header: config.time("timeouts.header")?,
-        write: config.time("timeouts.write")?,
-        connections: config.get("limits.connections")?,
-        drain: config.time("timeouts.drain")?,
-    };
+    let limits = limits(config)?;
     greet(address, &dir, config.public_url()?, setup_token.as_ref(), demo.as_ref())?;
 
     let (stop, stopping) = watch::channel(false);
@@ -93,6 +88,16 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
     }
     tracing::info!("stopped");
     Ok(if why == End::Asked && closed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How connections are treated.
+fn limits(config: &Config) -> anyhow::Result<Limits> {
+    Ok(Limits {
+        header: config.time("timeouts.header")?,
+        write: config.time("timeouts.write")?,
+        connections: config.get("limits.connections")?,
+        drain: config.time("timeouts.drain")?,
+    })
 }
 
 /// The parts that are there before anybody is let in.
@@ -161,11 +166,11 @@ async fn until_the_end(ledger: &Ledger, mut signals: Signals) -> End {
     }
 }
 
-/// The root account of an empty database. Returns a one-time set-up token as long as nobody has used one.
+/// The root account of an empty database. Returns a further one-time set-up token as long as nobody has used one.
 async fn set_up(store: &Store, clock: &dyn Clock) -> anyhow::Result<Option<Credential>> {
     let token = Credential::generate(Class::PersonalAccessToken, getrandom::fill)?;
     let (text, now) = (token.expose(), clock.now());
-    let offered = store.create_root(text, now).await?.is_some() || store.renew_setup_token(text, now).await?;
+    let offered = store.create_root(text, now).await?.is_some() || store.offer_setup_token(text, now).await?;
     Ok(offered.then_some(token))
 }
 

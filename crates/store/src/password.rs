@@ -8,7 +8,7 @@ use model::{
 use crate::{
     audit::Entry,
     database::Tx,
-    second_factor, session,
+    second_factor, session, set_up,
     sql::Run,
     store::{Store, StoreError},
 };
@@ -45,56 +45,6 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Uses up the set-up token and gives its account a password. `None` when it is not the one, or was used, or has
-    /// ended; then nothing has changed.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn set_up(
-        &self,
-        setup_token: &str,
-        hash: &str,
-        now: Timestamp,
-    ) -> Result<Option<AccountId>, StoreError> {
-        let mut tx = self.write().await?;
-        let account: Option<i64> = tx
-            .query("DELETE FROM setup_token WHERE digest = $1 AND expires > $2 RETURNING account")
-            .bind(self.vault().digest(setup_token).as_slice())
-            .bind(now.millis())
-            .optional_scalar()
-            .await?;
-        let Some(account) = account.map(AccountId) else { return Ok(None) };
-        self.put_password(&mut tx, account, hash, now).await?;
-        tx.commit().await?;
-        Ok(Some(account))
-    }
-
-    /// Whether a token is the set-up token, and can be used.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn is_setup_token(&self, token: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let mut on = self.read().await?;
-        let found = on.query("SELECT count(*) FROM setup_token WHERE digest = $1 AND expires > $2");
-        let found = found.bind(self.vault().digest(token).as_slice()).bind(now.millis());
-        Ok(found.scalar::<i64>().await? > 0)
-    }
-
-    /// Whether a set-up token waits to be used.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn awaits_set_up(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let waiting: i64 = self
-            .read()
-            .await?
-            .query("SELECT count(*) FROM setup_token WHERE expires > $1")
-            .bind(now.millis())
-            .scalar()
-            .await?;
-        Ok(waiting > 0)
-    }
-
     pub(crate) async fn put_password(
         &self,
         tx: &mut Tx,
@@ -113,6 +63,7 @@ impl Store {
         .await?;
         // A link that was made before must not take the account again.
         tx.query("DELETE FROM invitation WHERE account = $1").bind(account.0).execute().await?;
+        set_up::end(tx, account).await?;
         let entry = Entry {
             action: "update",
             object: "password",

@@ -8,6 +8,7 @@ use model::{
 
 use crate::{
     account::{self, Account, account_columns},
+    set_up,
     sql::Run,
     store::{Store, StoreError},
 };
@@ -82,7 +83,7 @@ impl Store {
             .bind(now.millis())
             .fetch_one()
             .await?;
-        tx.query("DELETE FROM setup_token WHERE account = $1").bind(account.0).execute().await?;
+        set_up::end(&mut tx, account).await?;
         tx.commit().await?;
         Ok(row.into())
     }
