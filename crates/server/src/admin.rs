@@ -15,11 +15,12 @@ use model::{
     money::Units,
     price::Ratio,
 };
-use store::{AccountChange, AuditFilter, KeyChange, NewAccount, Page, Role, Store};
+use store::{AuditFilter, KeyChange, Page, Store};
 
 use crate::{
+    accounts::{self, account},
     channel::read_secret,
-    cli::{Account, Admin, Group, Key, Ledger, OwnKey, Pat},
+    cli::{Admin, Group, Key, Ledger, OwnKey, Pat},
     config::Config,
     copies,
     data_dir::DataDir,
@@ -46,7 +47,7 @@ pub(crate) async fn run(config: &Config, command: Admin) -> anyhow::Result<ExitC
         Admin::Ledger(command) => crate::books::run(&store, command, now, &mut out).await?,
         Admin::Migrate(_) | Admin::Backup(_) | Admin::Restore(_) | Admin::Move => DONE,
         Admin::Key(command) => keys(&store, command, now, &mut out).await?,
-        Admin::Account(command) => accounts(&store, command, now, &mut out).await?,
+        Admin::Account(command) => accounts::run(&store, command, now, &mut out).await?,
         Admin::Pat(command) => tokens(&store, command, now, &mut out).await?,
         Admin::Channel(command) => crate::channel::run(config, &store, command, now, &mut out).await?,
         Admin::Price(command) => crate::catalogue::prices(&store, command, now, &mut out).await?,
@@ -83,10 +84,6 @@ async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
         dir.path.display()
     )?;
     Ok(DONE)
-}
-
-async fn account(store: &Store, username: &str) -> anyhow::Result<store::Account> {
-    store.account_by_username(username).await?.ok_or_else(|| anyhow!("there is no account {username}"))
 }
 
 async fn keys(store: &Store, command: Key, now: Timestamp, out: &mut impl Write) -> anyhow::Result<ExitCode> {
@@ -155,72 +152,6 @@ async fn set_status(store: &Store, own: &OwnKey, status: Status, now: Timestamp)
         edited => drop(edited?),
     }
     Ok(())
-}
-
-async fn accounts(
-    store: &Store,
-    command: Account,
-    now: Timestamp,
-    out: &mut impl Write,
-) -> anyhow::Result<ExitCode> {
-    let change = |change: AccountChange, username: String| async move {
-        let id = account(store, &username).await?.id;
-        store.update_account(id, change, now).await.map(drop).map_err(anyhow::Error::from)
-    };
-    match command {
-        Account::Create { username, role, balance, group } => {
-            let new = NewAccount {
-                username,
-                display_name: String::new(),
-                email: String::new(),
-                role: Role::from_number(role).ok_or_else(|| anyhow!("--role must be 1, 10 or 100"))?,
-                group,
-                balance: balance.map(key::quota).transpose()?,
-            };
-            let made = store.create_account(new, now).await?;
-            writeln!(out, "{}", made.id)?;
-        }
-        Account::List => {
-            writeln!(out, "id\trole\tstatus\tremain\tused\tgroup\tusername")?;
-            for account in store.list_accounts(0, ALL.size).await?.0 {
-                let status = if account.disabled { 2 } else { 1 };
-                let remain = if account.unlimited { "-".to_owned() } else { account.remaining.to_string() };
-                let (role, used) = (account.role.number(), account.used);
-                writeln!(
-                    out,
-                    "{}\t{role}\t{status}\t{remain}\t{used}\t{}\t{}",
-                    account.id, account.group, account.username
-                )?;
-            }
-        }
-        Account::SetPassword { username, password_file } => {
-            let hash = gateway::passwords::hash_new(read_secret(&password_file)?).await?;
-            store.set_password(account(store, &username).await?.id, &hash, None, now).await?;
-        }
-        Account::RemoveSecondFactor { username } => {
-            let account = account(store, &username).await?.id;
-            if !store.remove_totp(account, now).await? {
-                bail!("the account {username} has no second factor");
-            }
-        }
-        Account::SetBalance { username, units } => {
-            let remaining = Some(key::quota(units)?);
-            change(AccountChange { remaining, unlimited: Some(false), ..AccountChange::default() }, username)
-                .await?;
-        }
-        Account::SetGroups { username, own, further, auto } => {
-            let (groups, auto_groups) = (further, auto);
-            change(AccountChange { group: own, groups, auto_groups, ..AccountChange::default() }, username)
-                .await?;
-        }
-        Account::Disable { username } => {
-            change(AccountChange { disabled: Some(true), ..AccountChange::default() }, username).await?;
-        }
-        Account::Enable { username } => {
-            change(AccountChange { disabled: Some(false), ..AccountChange::default() }, username).await?;
-        }
-    }
-    Ok(DONE)
 }
 
 async fn tokens(

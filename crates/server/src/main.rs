@@ -1,5 +1,6 @@
 //! The program: command line, configuration, telemetry, start and stop.
 
+mod accounts;
 mod admin;
 mod books;
 mod catalogue;

@@ -212,6 +212,22 @@ impl Store {
         Ok(true)
     }
 
+    /// Removes all passkeys of an account, on behalf of an operator. Returns how many there were.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn remove_passkeys(&self, account: AccountId, now: Timestamp) -> Result<usize, StoreError> {
+        let mut tx = self.write().await?;
+        let gone = tx.query("DELETE FROM passkey WHERE account = $1 RETURNING id, name");
+        let gone: Vec<(i64, String)> = gone.bind(account.0).fetch_all().await?;
+        for (id, name) in &gone {
+            let entry = entry("delete", PasskeyId(*id), Some(state(account, name)), None);
+            self.audit(&mut tx, entry, now).await?;
+        }
+        tx.commit().await?;
+        Ok(gone.len())
+    }
+
     /// Begins a session, which `token` opens, with a signature of a passkey. `None` when the challenge was answered before,
     /// the passkey is gone or has signed more often by now, or its account is disabled; then nothing has changed.
     ///

@@ -320,8 +320,6 @@ pub async fn remove_all(gateway: &Gateway, caller: &Caller, account: AccountId) 
         return Err(Failure::Conflict("change your own passkeys in your settings".to_owned()));
     }
     let store = gateway.store.acting(&caller.account);
-    for passkey in store.passkeys(account).await.map_err(lost)? {
-        store.remove_passkey(account, passkey.id, gateway.now()).await.map_err(lost)?;
-    }
+    store.remove_passkeys(account, gateway.now()).await.map_err(lost)?;
     Ok(())
 }

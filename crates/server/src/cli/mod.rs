@@ -1,6 +1,6 @@
 //! The command line.
 
-mod channel;
+pub(crate) mod channel;
 mod price;
 
 use std::path::PathBuf;
@@ -263,6 +263,11 @@ pub(crate) enum Account {
     },
     /// Take the second factor from an account whose owner has lost it.
     RemoveSecondFactor {
+        /// Its unique name.
+        username: String,
+    },
+    /// Take all passkeys from an account whose owner has lost them.
+    RemovePasskeys {
         /// Its unique name.
         username: String,
     },

@@ -1,7 +1,7 @@
 //! Passkeys: a challenge is answered once, a counter only moves on, and an account that is disabled is not opened.
 
 use model::id::{AccountId, SessionId};
-use store::{AccountChange, Added, NewPasskey, NewSession, Origin, PasskeyUse, Store};
+use store::{AccountChange, Added, AuditFilter, NewPasskey, NewSession, Origin, Page, PasskeyUse, Store};
 
 use crate::fixture::{Fixture, at};
 
@@ -62,6 +62,23 @@ async fn one_is_added_once_and_within_its_session() {
     let names: Vec<_> =
         store.passkeys(account).await.unwrap().into_iter().map(|one| one.credential).collect();
     assert_eq!(names, [b"b"]);
+}
+
+#[tokio::test]
+async fn an_operator_takes_all_of_one_account_and_it_is_on_the_record() {
+    let (fixture, account, session) = with_session().await;
+    let store = &fixture.store;
+    for credential in ["a", "b"] {
+        store.add_passkey(new(account, session, credential), at(3)).await.unwrap();
+    }
+    let eve = fixture.account("eve", None).await.id;
+    assert_eq!(store.remove_passkeys(eve, at(4)).await.unwrap(), 0);
+    assert_eq!(store.remove_passkeys(account, at(5)).await.unwrap(), 2);
+    assert_eq!(store.passkeys(account).await.unwrap().len(), 0);
+    let of_passkeys = AuditFilter { object: Some("passkey".to_owned()), ..AuditFilter::default() };
+    let (records, _) = store.audit_records(&of_passkeys, Page { number: 1, size: 9 }).await.unwrap();
+    let done: Vec<_> = records.iter().map(|record| (record.action.as_str(), record.at)).collect();
+    assert_eq!(done, [("delete", at(5)), ("delete", at(5)), ("create", at(3)), ("create", at(3))]);
 }
 
 #[tokio::test]
