@@ -23,7 +23,10 @@ use store::{NewChannel, Store, StoreError};
 use zeroize::Zeroizing;
 
 use crate::{
-    cli::{Channel, Credential},
+    cli::{
+        Channel, Credential,
+        channel::{Add, Set},
+    },
     config::Config,
     start::settings,
 };
@@ -37,58 +40,9 @@ pub(crate) async fn run(
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
     match command {
-        Channel::Add { name, kind, base_url, models, groups, key_file, priority, weight } => {
-            let (models, mapping) = mapped(models);
-            let credential = key_file.as_deref().map(read_secret).transpose()?;
-            let base_url = channels::base_url(&kind, base_url)?;
-            if let Some(text) = &credential {
-                channels::check_credential(&kind, &base_url, text)?;
-            }
-            let new = NewChannel {
-                name,
-                base_url,
-                kind,
-                credential,
-                models,
-                mapping,
-                groups,
-                priority,
-                weight,
-                enabled: true,
-            };
-            writeln!(out, "{}", store.create_channel(&new, now).await?.id)?;
-        }
+        Channel::Add(new) => add(store, new, now, out).await?,
         Channel::List => list(store, out).await?,
-        Channel::Set { id, name, kind, base_url, models, groups, key_file, priority, weight } => {
-            let credential = key_file.as_deref().map(read_secret).transpose()?;
-            let of = store.channel(ChannelId(id)).await?;
-            let of = of.with_context(|| format!("there is no channel {id}"))?;
-            let new_kind = kind.as_ref().unwrap_or(&of.kind);
-            match &credential {
-                Some(text) => {
-                    let base_url = base_url.as_ref().unwrap_or(&of.base_url);
-                    channels::check_credential(new_kind, base_url, text)?;
-                }
-                None => channels::check_kept(&of.kind, new_kind)?,
-            }
-            let change = |before: store::Channel| {
-                let kept = before.to_change();
-                let (models, mapping) = models.map_or((kept.models, kept.mapping), mapped);
-                NewChannel {
-                    name: name.unwrap_or(kept.name),
-                    kind: kind.unwrap_or(kept.kind),
-                    base_url: base_url.unwrap_or(kept.base_url),
-                    credential,
-                    models,
-                    mapping,
-                    groups: groups.unwrap_or(kept.groups),
-                    priority: priority.unwrap_or(kept.priority),
-                    weight: weight.unwrap_or(kept.weight),
-                    enabled: kept.enabled,
-                }
-            };
-            edit(store, id, now, change).await?;
-        }
+        Channel::Set(change) => set(store, change, now).await?,
         Channel::Test { id, model, embeddings } => {
             let trial = Trial { model, credential: None, embeddings };
             return test(config, store, ChannelId(id), &trial, out).await;
@@ -107,6 +61,61 @@ pub(crate) async fn run(
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn add(store: &Store, new: Add, now: Timestamp, out: &mut impl Write) -> anyhow::Result<()> {
+    let (models, mapping) = mapped(new.models);
+    let credential = new.key_file.as_deref().map(read_secret).transpose()?;
+    let base_url = channels::base_url(&new.kind, new.base_url)?;
+    if let Some(text) = &credential {
+        channels::check_credential(&new.kind, &base_url, text)?;
+    }
+    let new = NewChannel {
+        name: new.name,
+        base_url,
+        kind: new.kind,
+        credential,
+        models,
+        mapping,
+        groups: new.groups,
+        priority: new.priority,
+        weight: new.weight,
+        enabled: true,
+    };
+    writeln!(out, "{}", store.create_channel(&new, now).await?.id)?;
+    Ok(())
+}
+
+async fn set(store: &Store, wanted: Set, now: Timestamp) -> anyhow::Result<()> {
+    let id = wanted.id;
+    let credential = wanted.key_file.as_deref().map(read_secret).transpose()?;
+    let of = store.channel(ChannelId(id)).await?;
+    let of = of.with_context(|| format!("there is no channel {id}"))?;
+    let new_kind = wanted.kind.as_ref().unwrap_or(&of.kind);
+    match &credential {
+        Some(text) => {
+            let base_url = wanted.base_url.as_ref().unwrap_or(&of.base_url);
+            channels::check_credential(new_kind, base_url, text)?;
+        }
+        None => channels::check_kept(&of.kind, new_kind)?,
+    }
+    let change = |before: store::Channel| {
+        let kept = before.to_change();
+        let (models, mapping) = wanted.models.map_or((kept.models, kept.mapping), mapped);
+        NewChannel {
+            name: wanted.name.unwrap_or(kept.name),
+            kind: wanted.kind.unwrap_or(kept.kind),
+            base_url: wanted.base_url.unwrap_or(kept.base_url),
+            credential,
+            models,
+            mapping,
+            groups: wanted.groups.unwrap_or(kept.groups),
+            priority: wanted.priority.unwrap_or(kept.priority),
+            weight: wanted.weight.unwrap_or(kept.weight),
+            enabled: kept.enabled,
+        }
+    };
+    edit(store, id, now, change).await
 }
 
 /// Models, and the upstream's names of those that have another name there.

@@ -19,9 +19,6 @@ use crate::{
     vault::Place,
 };
 
-/// SQLite refuses longer LIKE patterns; no name comes near.
-const LONGEST_PATTERN: usize = 50_000;
-
 /// A key as its owner sees it.
 #[derive(Clone)]
 pub struct KeyView {
@@ -257,70 +254,6 @@ impl Store {
             .optional_scalar()
             .await?;
         Ok(pool.map(PoolId))
-    }
-
-    /// Keys of an account whose name contains `keyword`, in any case, newest first, and how many there are.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn search_keys(
-        &self,
-        account: AccountId,
-        keyword: &str,
-        page: Page,
-    ) -> Result<(Vec<KeyView>, i64), StoreError> {
-        let pattern = format!("%{}%", escape(&fold(keyword)));
-        if pattern.len() > LONGEST_PATTERN {
-            return Ok((Vec::new(), 0));
-        }
-        let total = self
-            .read()
-            .await?
-            .query("SELECT count(*) FROM api_key WHERE account = $1 AND name_folded LIKE $2 ESCAPE '\\'")
-            .bind(account.0)
-            .bind(&pattern)
-            .scalar()
-            .await?;
-        let rows: Vec<Row> = self
-            .read()
-            .await?
-            .query(select_key!(
-                "WHERE k.id IN (SELECT id FROM api_key WHERE account = $1 AND name_folded LIKE $2 ESCAPE '\\'
-                ORDER BY id DESC LIMIT $3 OFFSET $4) ORDER BY k.id DESC"
-            ))
-            .bind(account.0)
-            .bind(&pattern)
-            .bind(page.size)
-            .bind(page.offset())
-            .fetch_all()
-            .await?;
-        Ok((rows.into_iter().map(|row| row.view(self)).collect::<Result<_, _>>()?, total))
-    }
-
-    /// Keys of an account, newest first, and how many there are.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn list_keys(&self, account: AccountId, page: Page) -> Result<(Vec<KeyView>, i64), StoreError> {
-        let total = self
-            .read()
-            .await?
-            .query("SELECT count(*) FROM api_key WHERE account = $1")
-            .bind(account.0)
-            .scalar()
-            .await?;
-        let rows: Vec<Row> =
-            // The places before the page are passed in the index alone, without a row.
-            self.read().await?.query(select_key!(
-                "WHERE k.id IN (SELECT id FROM api_key WHERE account = $1 ORDER BY id DESC LIMIT $2 OFFSET $3)
-                 ORDER BY k.id DESC"
-            ))
-            .bind(account.0)
-            .bind(page.size)
-            .bind(page.offset())
-            .fetch_all()
-            .await?;
-        Ok((rows.into_iter().map(|row| row.view(self)).collect::<Result<_, _>>()?, total))
     }
 
     /// Changes a key in one transaction.

@@ -1,6 +1,7 @@
-//! Lists of an account's keys, as people look at them: by a part of the name, by status, in an order of their own.
+//! Lists of an account's keys: as the API has them, counted whole; and as people look at them, by a part of the name, by
+//! status, in an order of their own.
 //!
-//! None reads all keys of an account that has very many: an index has each order, and counting stops at [`COUNTED`].
+//! None of the latter reads all keys of an account that has very many: an index has each order, and counting stops at [`COUNTED`].
 
 use model::{
     clock::Timestamp,
@@ -15,6 +16,8 @@ use crate::{
     store::{Store, StoreError},
 };
 
+/// SQLite refuses longer LIKE patterns; no name comes near.
+const LONGEST_PATTERN: usize = 50_000;
 /// Keys behind a page that are counted at most.
 const COUNTED: i64 = 1_000;
 /// An account with more keys has no orders that no index keeps.
@@ -146,6 +149,70 @@ impl KeyFilter {
 }
 
 impl Store {
+    /// Keys of an account whose name contains `keyword`, in any case, newest first, and how many there are.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn search_keys(
+        &self,
+        account: AccountId,
+        keyword: &str,
+        page: Page,
+    ) -> Result<(Vec<KeyView>, i64), StoreError> {
+        let pattern = format!("%{}%", escape(&fold(keyword)));
+        if pattern.len() > LONGEST_PATTERN {
+            return Ok((Vec::new(), 0));
+        }
+        let total = self
+            .read()
+            .await?
+            .query("SELECT count(*) FROM api_key WHERE account = $1 AND name_folded LIKE $2 ESCAPE '\\'")
+            .bind(account.0)
+            .bind(&pattern)
+            .scalar()
+            .await?;
+        let rows: Vec<Row> = self
+            .read()
+            .await?
+            .query(select_key!(
+                "WHERE k.id IN (SELECT id FROM api_key WHERE account = $1 AND name_folded LIKE $2 ESCAPE '\\'
+                ORDER BY id DESC LIMIT $3 OFFSET $4) ORDER BY k.id DESC"
+            ))
+            .bind(account.0)
+            .bind(&pattern)
+            .bind(page.size)
+            .bind(page.offset())
+            .fetch_all()
+            .await?;
+        Ok((rows.into_iter().map(|row| row.view(self)).collect::<Result<_, _>>()?, total))
+    }
+
+    /// Keys of an account, newest first, and how many there are.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn list_keys(&self, account: AccountId, page: Page) -> Result<(Vec<KeyView>, i64), StoreError> {
+        let total = self
+            .read()
+            .await?
+            .query("SELECT count(*) FROM api_key WHERE account = $1")
+            .bind(account.0)
+            .scalar()
+            .await?;
+        let rows: Vec<Row> =
+            // The places before the page are passed in the index alone, without a row.
+            self.read().await?.query(select_key!(
+                "WHERE k.id IN (SELECT id FROM api_key WHERE account = $1 ORDER BY id DESC LIMIT $2 OFFSET $3)
+                 ORDER BY k.id DESC"
+            ))
+            .bind(account.0)
+            .bind(page.size)
+            .bind(page.offset())
+            .fetch_all()
+            .await?;
+        Ok((rows.into_iter().map(|row| row.view(self)).collect::<Result<_, _>>()?, total))
+    }
+
     /// A page of an account's keys that `filter` wants. An order that no index keeps, of an account with more than
     /// [`SORTED`] keys, is that in which they were made.
     ///

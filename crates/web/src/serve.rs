@@ -52,18 +52,7 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
     tracker: &TaskTracker,
 ) -> io::Result<bool> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header)
-        .max_buf_size(HEAD)
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(256)
-        .max_header_list_size(u32::try_from(HEAD).unwrap_or(u32::MAX))
-        .keep_alive_interval(Duration::from_secs(30));
-    let builder = Arc::new(builder);
+    let builder = Arc::new(protocols(&limits));
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(limits.connections));
     loop {
@@ -109,6 +98,22 @@ pub async fn serve(
     drop(listener);
     let finished = tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_ok();
     Ok(finished)
+}
+
+/// How HTTP/1.1 and HTTP/2 are spoken.
+fn protocols(limits: &Limits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header)
+        .max_buf_size(HEAD)
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(256)
+        .max_header_list_size(u32::try_from(HEAD).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(30));
+    builder
 }
 
 async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
