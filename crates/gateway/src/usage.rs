@@ -6,11 +6,13 @@ use model::{
     id::{AccountId, ChannelId, KeyId},
     money::Units,
 };
-use store::{Page, Role, UsageFilter, UsageHour, UsageKind, UsageRecord, UsageSums, UsageWalk};
+use store::{NewestUsage, Page, Role, UsageFilter, UsageHour, UsageKind, UsageRecord, UsageSums, UsageWalk};
 
 use crate::{Failure, Gateway, access::Caller};
 
 const THING: &str = "usage record";
+/// Records behind a page that are counted at most.
+const COUNTED: i64 = 1_000;
 
 /// Which records; what is `None` does not matter.
 #[derive(Clone, Debug, Default)]
@@ -113,6 +115,46 @@ pub async fn list(
     gateway.store.usage(&filter, skip, page.size).await.map_err(|error| Failure::of(error, THING))
 }
 
+/// The newest records, as a page shows them: how many there are is counted only for a while.
+///
+/// # Errors
+/// [`Failure::Forbidden`]; a value that is not allowed.
+pub async fn newest(
+    gateway: &Gateway,
+    caller: &Caller,
+    scope: Scope,
+    query: &UsageQuery,
+    page: Page,
+) -> Result<NewestUsage, Failure> {
+    let Some(filter) = filter(caller, scope, query)? else {
+        return Ok(NewestUsage { records: Vec::new(), total: 0, more: false });
+    };
+    gateway.ledger.flush().await?;
+    let skip = page.number.saturating_sub(1).saturating_mul(page.size);
+    if let Some(id) = &query.request_id {
+        let (records, total) = of_request(gateway, &filter, id, skip, page.size).await?;
+        return Ok(NewestUsage { records, total, more: false });
+    }
+    let found = gateway.store.newest_usage(&filter, skip, page.size, COUNTED).await;
+    found.map_err(|error| Failure::of(error, THING))
+}
+
+/// The newest of the caller's own records, not counted.
+///
+/// # Errors
+/// A value that is not allowed.
+pub async fn latest(
+    gateway: &Gateway,
+    caller: &Caller,
+    query: &UsageQuery,
+    limit: i64,
+) -> Result<Vec<UsageRecord>, Failure> {
+    let Some(filter) = filter(caller, Scope::Own, query)? else { return Ok(Vec::new()) };
+    gateway.ledger.flush().await?;
+    let found = gateway.store.newest_usage(&filter, 0, limit, 0).await;
+    Ok(found.map_err(|error| Failure::of(error, THING))?.records)
+}
+
 async fn of_request(
     gateway: &Gateway,
     filter: &UsageFilter,
@@ -133,7 +175,7 @@ async fn of_request(
 /// [`Failure::Forbidden`]; [`Failure::NotFound`].
 pub async fn get(gateway: &Gateway, caller: &Caller, scope: Scope, id: i64) -> Result<UsageRecord, Failure> {
     let query = UsageQuery { before: Some(id.saturating_add(1)), ..UsageQuery::default() };
-    let (found, _) = list(gateway, caller, scope, &query, Page { number: 1, size: 1 }).await?;
+    let found = newest(gateway, caller, scope, &query, Page { number: 1, size: 1 }).await?.records;
     found.into_iter().next().filter(|record| record.id == id).ok_or(Failure::NotFound(THING))
 }
 

@@ -67,6 +67,8 @@ pub use store::{Store, StoreError};
 pub use suspense::{Decision, Suspended};
 pub use token::Token;
 pub use top_up::{TopUp, TopUpFilter};
-pub use usage::{UsageFilter, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums, UsageWalk};
+pub use usage::{
+    NewestUsage, UsageFilter, UsageHour, UsageKind, UsageLimits, UsageRecord, UsageSums, UsageWalk,
+};
 pub use vault::{MasterKey, NotAKey};
 pub use verify::Discrepancy;

@@ -8,6 +8,7 @@
 
 mod by_name;
 mod name;
+mod newest;
 pub(crate) mod partition;
 mod read;
 pub(crate) mod retire;
@@ -27,6 +28,7 @@ use model::{
 use serde::{Deserialize, Serialize};
 
 pub(crate) use name::{Learned, Names};
+pub use newest::NewestUsage;
 pub use read::UsageWalk;
 pub use retire::UsageLimits;
 pub use sums::{UsageHour, UsageSums};

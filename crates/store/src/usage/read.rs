@@ -4,7 +4,7 @@
 //! them, and how much. Whole segments are skipped without looking into them, and a record of a closed block is found by its
 //! offset; only blocks that the filter's times cut through are read row by row.
 
-use std::{borrow::Cow, vec};
+use std::{borrow::Cow, ops::Range, vec};
 
 use model::{
     clock::Timestamp,
@@ -35,7 +35,7 @@ pub(super) struct Segment {
     pub(super) low: i64,
     pub(super) high: i64,
     /// How many fit.
-    rows: i64,
+    pub(super) rows: i64,
     /// Whether the block's own sums say all of it.
     pub(super) whole: bool,
 }
@@ -137,12 +137,21 @@ pub(super) async fn segments(
     connection: &mut impl Run,
     filter: &UsageFilter,
 ) -> Result<Vec<Segment>, StoreError> {
-    let closed = blocks(connection, filter).await?;
+    segments_of(connection, filter, None).await
+}
+
+/// The segments of a stretch of blocks, or of all.
+pub(super) async fn segments_of(
+    connection: &mut impl Run,
+    filter: &UsageFilter,
+    stretch: Option<&Range<i64>>,
+) -> Result<Vec<Segment>, StoreError> {
+    let closed = blocks(connection, filter, stretch).await?;
     let next: i64 = connection.query("SELECT id FROM usage_next WHERE one = 1").scalar().await?;
     let before = filter.before.unwrap_or(i64::MAX);
     let open = next.div_euclid(BLOCK) * BLOCK;
     let mut found = Vec::new();
-    if open < before {
+    if open < before && stretch.is_none_or(|stretch| stretch.contains(&(open / BLOCK))) {
         found.push(Segment { low: open, high: next, rows: 0, whole: false });
     }
     for (block, rows, cut) in closed {
@@ -162,12 +171,19 @@ pub(super) async fn segments(
 }
 
 /// Closed blocks with something that fits, newest first: how much, and whether the times cut through the block.
-async fn blocks(connection: &mut impl Run, filter: &UsageFilter) -> Result<Vec<(i64, i64, i64)>, StoreError> {
+async fn blocks(
+    connection: &mut impl Run,
+    filter: &UsageFilter,
+    stretch: Option<&Range<i64>>,
+) -> Result<Vec<(i64, i64, i64)>, StoreError> {
     let (from, until) = filter.times();
     let mut sql = Sql::new("SELECT block, CAST(sum(requests) AS BIGINT), max(CASE WHEN hour < ");
     sql.push_bind(from).push(" OR hour > ").push_bind(until.saturating_sub(HOUR));
     sql.push(" THEN CAST(1 AS BIGINT) ELSE 0 END) FROM ").push(filter.parts());
     filter.push_parts(&mut sql);
+    if let Some(Range { start, end }) = stretch {
+        sql.push(" AND block >= ").push_bind(*start).push(" AND block < ").push_bind(*end);
+    }
     sql.push(" GROUP BY block ORDER BY block DESC");
     Ok(connection.built(sql).fetch_all().await?)
 }
@@ -235,6 +251,30 @@ async fn records(
     fetch(connection, |sql| push_ids(sql, &ids), limit, 0).await
 }
 
+/// The records behind the first `skip` of some segments, at most `limit`.
+pub(super) async fn page(
+    connection: &mut impl Run,
+    filter: &UsageFilter,
+    segments: Vec<Segment>,
+    mut skip: i64,
+    limit: i64,
+) -> Result<Vec<UsageRecord>, StoreError> {
+    let mut found = Vec::new();
+    for segment in segments {
+        if skip >= segment.rows {
+            skip -= segment.rows;
+            continue;
+        }
+        let wanted = limit - i64::try_from(found.len()).unwrap_or(limit);
+        if wanted <= 0 {
+            break;
+        }
+        found.extend(records(connection, filter, segment, skip, wanted).await?);
+        skip = 0;
+    }
+    Ok(found)
+}
+
 impl Store {
     /// Records that fit, newest first: `limit` of them behind the first `skip`, and how many there are in all.
     ///
@@ -250,20 +290,7 @@ impl Store {
         let mut tx = self.snapshot().await?;
         let segments = segments(&mut tx, filter).await?;
         let total = segments.iter().map(|segment| segment.rows).sum();
-        let (mut skip, mut found) = (skip, Vec::new());
-        for segment in segments {
-            if skip >= segment.rows {
-                skip -= segment.rows;
-                continue;
-            }
-            let wanted = limit - i64::try_from(found.len()).unwrap_or(limit);
-            if wanted <= 0 {
-                break;
-            }
-            found.extend(records(&mut tx, filter, segment, skip, wanted).await?);
-            skip = 0;
-        }
-        Ok((found, total))
+        Ok((page(&mut tx, filter, segments, skip, limit).await?, total))
     }
 
     /// The records that fit and have this request id, newest first; at most a thousand of them are found.

@@ -6,7 +6,7 @@ use gateway::{
     Failure, Gateway, KeyFilter, KeyOrder, KeyView, Page,
     access::Caller,
     keys,
-    usage::{self, Scope, UsageQuery},
+    usage::{self, UsageQuery},
 };
 use model::{calendar::DAY_MILLIS, clock::Timestamp, id::KeyId, key::Status};
 
@@ -58,8 +58,7 @@ async fn failures(gateway: &Gateway, caller: &Caller) -> Result<BTreeMap<KeyId, 
     let since = gateway.now().millis().saturating_sub(DAY_MILLIS);
     let from = Some(Timestamp::from_millis(since).secs());
     let query = UsageQuery { kind: Some(FAILED), from, ..UsageQuery::default() };
-    let newest = Page { number: 1, size: FAILURES };
-    let (records, _) = usage::list(gateway, caller, Scope::Own, &query, newest).await?;
+    let records = usage::latest(gateway, caller, &query, FAILURES).await?;
     let mut counts = BTreeMap::new();
     for record in records {
         *counts.entry(record.key).or_default() += 1;

@@ -3,9 +3,9 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 use gateway::{
-    KeyView, Page,
+    KeyView,
     keys::{self, KeyInput},
-    usage::{self, Scope, UsageQuery},
+    usage::{self, UsageQuery},
 };
 use model::{id::KeyId, key::AUTO};
 
@@ -53,11 +53,9 @@ async fn page(
     secret: Option<String>,
 ) -> Result<Response, Oops> {
     let query = UsageQuery { key: Some(view.key.id), ..UsageQuery::default() };
-    let recent = Page { number: 1, size: RECENT };
-    let (records, _) = usage::list(&state.gateway, &signed.caller, Scope::Own, &query, recent).await?;
+    let records = usage::latest(&state.gateway, &signed.caller, &query, RECENT).await?;
     let errors = UsageQuery { kind: Some(FAILED), ..query };
-    let some = Page { number: 1, size: ERRORS };
-    let (failed, _) = usage::list(&state.gateway, &signed.caller, Scope::Own, &errors, some).await?;
+    let failed = usage::latest(&state.gateway, &signed.caller, &errors, ERRORS).await?;
     let settings = &view.key.settings;
     let routing = state.gateway.routing();
     let group = if settings.group.is_empty() { &signed.caller.account.group } else { &settings.group };

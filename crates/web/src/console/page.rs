@@ -7,6 +7,7 @@ use gateway::Page;
 use super::{
     frame::{self, Frame},
     oops::Oops,
+    show,
 };
 use gateway::Failure;
 
@@ -88,6 +89,12 @@ impl Pager {
 }
 
 impl Pager {
+    /// Which rows these are, and of how many: `1–25 / 1,000+`.
+    pub(crate) fn place(&self) -> String {
+        let [first, last, total] = [self.first, self.last, self.total].map(|rows| show::grouped(rows.into()));
+        format!("{first}–{last} / {total}{}", if self.more { "+" } else { "" })
+    }
+
     /// Says that there are more rows than were counted.
     pub(crate) fn beyond(mut self, more: bool) -> Self {
         self.more = more;

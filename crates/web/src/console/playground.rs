@@ -143,11 +143,13 @@ pub(crate) async fn receipt(
 ) -> Result<Response, Oops> {
     let query = Query::of(&uri);
     let wanted = UsageQuery { request_id: query.given("request_id"), ..UsageQuery::default() };
-    let one = Page { number: 1, size: 1 };
     if wanted.request_id.is_none() {
         return Err(Oops::Nowhere);
     }
-    let (records, _) = usage::list(&state.gateway, &signed.caller, Scope::Own, &wanted, one).await?;
+    let records =
+        usage::newest(&state.gateway, &signed.caller, Scope::Own, &wanted, Page { number: 1, size: 1 })
+            .await?
+            .records;
     // A request that was refused before anything was sent has no record.
     let Some(record) = records.first() else { return Ok(Json(serde_json::Value::Null).into_response()) };
     let tokens = &record.tokens;

@@ -230,6 +230,12 @@ async fn every_filter_finds_and_sums_what_going_through_all_records_does() {
             let page: Vec<_> = expected.iter().skip(skip as usize).take(limit as usize).copied().collect();
             assert_eq!(found.iter().collect::<Vec<_>>(), page, "{filter:?} {skip} {limit}");
             assert_eq!(counted, total, "{filter:?}");
+            for counted in [0, 1_000] {
+                let newest = fixture.store.newest_usage(&filter, skip, limit, counted).await.unwrap();
+                assert_eq!(newest.records, found, "{filter:?} {skip} {limit}");
+                let enough = skip + limit.max(counted);
+                assert_eq!((newest.total, newest.more), (total.min(enough), total > enough), "{filter:?}");
+            }
         }
         let mut walk = fixture.store.usage_walk(filter.clone()).await.unwrap();
         let mut walked = Vec::new();
