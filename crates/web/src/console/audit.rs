@@ -15,7 +15,7 @@ use super::{
 use crate::routes::AppState;
 
 /// The kinds of things that are recorded.
-const OBJECTS: [&str; 11] = [
+const OBJECTS: [&str; 12] = [
     "account",
     "api_key",
     "channel",
@@ -23,6 +23,7 @@ const OBJECTS: [&str; 11] = [
     "group",
     "invitation",
     "model",
+    "passkey",
     "password",
     "price",
     "second_factor",
@@ -38,12 +39,19 @@ struct Line {
     changes: Vec<(String, String, String)>,
 }
 
+impl Line {
+    /// Whether what has changed is folded: a new price has two dozen members.
+    fn is_long(&self) -> bool {
+        self.changes.len() > 3
+    }
+}
+
 #[derive(Template)]
 #[template(path = "audit.html")]
 struct ListPage {
     f: Frame,
     object: String,
-    objects: [&'static str; 11],
+    objects: [&'static str; 12],
     lines: Vec<Line>,
     pager: Pager,
 }

@@ -61,6 +61,9 @@ struct Spent {
     month_cost: String,
     month_requests: String,
     month_errors: String,
+    /// The first and the last day of the chart.
+    first_day: String,
+    last_day: String,
     bars: Vec<Bar>,
     most: String,
     models: Vec<ModelLine>,
@@ -87,12 +90,17 @@ impl Spent {
             month_cost: show::dollars(month.this.units),
             month_requests: show::grouped(month.this.requests.into()),
             month_errors: show::grouped(month.this.errors.into()),
+            first_day: bars.first().map(|bar| bar.day.clone()).unwrap_or_default(),
+            last_day: bars.last().map(|bar| bar.day.clone()).unwrap_or_default(),
             bars,
             most: show::dollars(most),
             models: models(&hours),
         })
     }
 }
+
+/// Requests that are shown.
+const RECENT: i64 = 6;
 
 #[derive(Template)]
 #[template(path = "dashboard.html")]
@@ -174,8 +182,7 @@ pub(crate) async fn show(
     let newest = KeyFilter { descending: true, ..KeyFilter::default() };
     let own = keys::find(gateway, caller, &newest, Page { number: 1, size: 1 }).await?;
     let attention = attention::find(gateway, caller, t).await?;
-    let recent = Page { number: 1, size: 6 };
-    let (recent, _) = usage::list(gateway, caller, Scope::Own, &UsageQuery::default(), recent).await?;
+    let recent = usage::latest(gateway, caller, &UsageQuery::default(), RECENT).await?;
     let page = Dashboard {
         balance: (!account.unlimited).then(|| show::dollars(account.remaining.get())),
         used: show::dollars(account.used.get()),

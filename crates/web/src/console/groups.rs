@@ -3,18 +3,20 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 use gateway::{Failure, Group, groups};
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use model::price::Ratio;
 
 use super::{
     form::Form,
     frame::{self, Frame, go},
     oops::Oops,
+    page::Query,
     usage::ratio,
     visitor::SignedIn,
 };
 use crate::routes::AppState;
 
+#[derive(Clone)]
 struct Line {
     name: String,
     description: String,
@@ -33,21 +35,30 @@ struct ListPage {
 async fn page(
     state: &AppState,
     signed: SignedIn,
-    fields: Line,
+    fields: impl FnOnce(&[Line]) -> Line,
     error: Option<String>,
 ) -> Result<Response, Oops> {
     let found = groups::list(&state.gateway, &signed.caller).await?;
     let line =
         |group: Group| Line { name: group.name, description: group.description, ratio: ratio(group.ratio) };
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let lines = found.into_iter().map(line).collect();
+    let lines: Vec<Line> = found.into_iter().map(line).collect();
+    let fields = fields(&lines);
     Ok(frame::page(status, &ListPage { f: signed.frame, lines, fields, error }))
 }
 
-/// All groups.
-pub(crate) async fn list(State(state): State<AppState>, signed: SignedIn) -> Result<Response, Oops> {
-    let empty = Line { name: String::new(), description: String::new(), ratio: "1".to_owned() };
-    page(&state, signed, empty, None).await
+/// All groups, and one of them to be changed.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    signed: SignedIn,
+    uri: Uri,
+) -> Result<Response, Oops> {
+    let query = Query::of(&uri);
+    let chosen = |lines: &[Line]| {
+        let empty = || Line { name: String::new(), description: String::new(), ratio: "1".to_owned() };
+        lines.iter().find(|line| line.name == query.text("name")).cloned().unwrap_or_else(empty)
+    };
+    page(&state, signed, chosen, None).await
 }
 
 /// A ratio as it is typed: at most six decimals.
@@ -83,7 +94,7 @@ pub(crate) async fn put(
         Err(failure @ (Failure::Unavailable | Failure::Forbidden)) => Err(failure.into()),
         Err(failure) => {
             let fields = Line { name: text("name"), description: text("description"), ratio: text("ratio") };
-            page(&state, signed, fields, Some(failure.to_string())).await
+            page(&state, signed, |_| fields, Some(failure.to_string())).await
         }
     }
 }

@@ -20,6 +20,9 @@ use super::{
 };
 use crate::{management::Segment, routes::AppState};
 
+/// What the form of a new key begins with, in US dollars.
+const BEGINNING: &str = "1.00";
+
 /// The fields as they are typed.
 #[derive(Default)]
 pub(crate) struct Fields {
@@ -143,7 +146,9 @@ async fn page(
 
 /// Where a key is described.
 pub(crate) async fn new(State(state): State<AppState>, signed: SignedIn) -> Result<Response, Oops> {
-    page(&state, signed, None, (Fields::default(), String::new()), None).await
+    // A key without a quota would be refused everything.
+    let fields = Fields { quota: BEGINNING.to_owned(), ..Fields::default() };
+    page(&state, signed, None, (fields, String::new()), None).await
 }
 
 /// Makes a key.

@@ -99,6 +99,7 @@ fn span(from: Timestamp, to: Timestamp) -> String {
     let minutes = to.millis_since(from) / 60_000;
     let (days, hours, minutes) = (minutes / 1_440, minutes / 60 % 24, minutes % 60);
     match days {
+        0 if hours == 0 => format!("{minutes} min"),
         0 => format!("{hours} h {minutes} min"),
         days => format!("{days} d {hours} h {minutes} min"),
     }

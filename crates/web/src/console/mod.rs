@@ -7,6 +7,7 @@ mod accounts;
 mod assets;
 mod attention;
 mod audit;
+mod browser;
 mod channels;
 pub(crate) mod configuration;
 mod cookies;
@@ -106,7 +107,21 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .route("/console/settings/passkeys/prove", post(passkeys::prove))
         .route("/console/settings/passkeys/options", post(passkeys::creation_options))
         .route("/console/settings/passkeys/{id}/remove", post(passkeys::remove))
-        // administrators
+        .merge(administration())
+        // documents
+        .route("/docs", get(docs::show))
+        .route("/docs/api/{tag}", get(docs::section))
+        .route("/docs/errors", get(docs::errors))
+        .route("/docs/errors/{code}", get(docs::error))
+        .route("/docs/{*rest}", get(async || Oops::Nowhere))
+        .route("/console/{*rest}", get(async || Oops::Nowhere))
+        .route_layer(middleware::from_fn_with_state(state.clone(), guard));
+    pages.route("/console/assets/{name}", get(assets::get))
+}
+
+/// The pages of administrators; each use case behind them asks for the role.
+fn administration() -> Router<AppState> {
+    Router::new()
         .route("/console/channels", get(channels::list).post(channels::create))
         .route("/console/channels/new", get(channels::new))
         .route("/console/channels/{id}/edit", get(channels::edit).post(channels::update))
@@ -129,15 +144,6 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .route("/console/configuration", get(configuration::show))
         .route("/console/audit", get(audit::list))
         .route("/console/styleguide", get(styleguide::show))
-        // documents
-        .route("/docs", get(docs::show))
-        .route("/docs/api/{tag}", get(docs::section))
-        .route("/docs/errors", get(docs::errors))
-        .route("/docs/errors/{code}", get(docs::error))
-        .route("/docs/{*rest}", get(async || Oops::Nowhere))
-        .route("/console/{*rest}", get(async || Oops::Nowhere))
-        .route_layer(middleware::from_fn_with_state(state.clone(), guard));
-    pages.route("/console/assets/{name}", get(assets::get))
 }
 
 /// What a browser is told about every page.

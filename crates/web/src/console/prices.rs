@@ -43,6 +43,8 @@ struct Line {
     /// What is charged apart from tokens of text, and for long inputs.
     more: Vec<(String, String)>,
     since: String,
+    /// With its thousands apart.
+    max_output: String,
 }
 
 /// A version of a price that begins later.
@@ -63,6 +65,18 @@ struct ListPage {
     error: Option<String>,
     /// Whether the price is one that must be confirmed.
     unconfirmed: bool,
+}
+
+impl ListPage {
+    /// Whether the form is open: something stands in it, or there is nothing else.
+    fn is_open(&self) -> bool {
+        self.error.is_some() || !self.fields.model.is_empty() || self.lines.is_empty()
+    }
+
+    /// The day of a moment; nearly every price begins with a release, and its second says nothing.
+    fn day<'a>(&self, moment: &'a str) -> &'a str {
+        moment.split_once(' ').map_or(moment, |(day, _)| day)
+    }
 }
 
 /// What the form does not have: parts with a rate of their own, long inputs, calls by time and image.
@@ -107,6 +121,7 @@ fn line(t: &Messages, one: &ModelPrice) -> Line {
     Line {
         more: more(t, &one.price),
         since: show::moment(one.effective),
+        max_output: show::grouped(one.max_output.into()),
         fields: Fields {
             input: show::plain_dollars(one.price.rates.input.0),
             cached_input: show::plain_dollars(one.price.rates.cached_input.0),

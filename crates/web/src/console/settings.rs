@@ -7,6 +7,7 @@ use http::StatusCode;
 use model::id::{SessionId, TokenId};
 
 use super::{
+    browser,
     form::Form,
     frame::{self, Frame, go},
     key_page::number,
@@ -28,6 +29,7 @@ struct SessionLine {
     id: i64,
     client: String,
     agent: String,
+    browser: String,
     created: String,
     used: String,
     this: bool,
@@ -85,6 +87,7 @@ async fn page(state: &AppState, signed: SignedIn, outcome: Outcome) -> Result<Re
                 this: session.id == signed.session.id,
                 id: session.id.0,
                 client: session.client,
+                browser: browser::of(&session.agent),
                 agent: session.agent,
                 created: show::moment(session.created),
                 used: show::moment(session.used),

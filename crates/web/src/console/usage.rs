@@ -230,7 +230,7 @@ pub(crate) async fn list(
     let query = Query::of(&uri);
     let filters = Filters::of(&query, signed.frame.administrator);
     let (asked, scope) = (filters.query()?, filters.scope());
-    let (records, total) = usage::list(&state.gateway, &signed.caller, scope, &asked, query.page()).await?;
+    let found = usage::newest(&state.gateway, &signed.caller, scope, &asked, query.page()).await?;
     let live = Live::of(query.number("live"), &filters);
     // Adding up millions of records takes longer than showing the newest, so the page does not wait for it.
     let sums = match query.number("sums") {
@@ -238,12 +238,12 @@ pub(crate) async fn list(
         None => None,
     };
     let page = ListPage {
-        pager: Pager::new("/console/usage", &filters.kept(), query.page(), total),
+        pager: Pager::new("/console/usage", &filters.kept(), query.page(), found.total).beyond(found.more),
         export: page::link("/console/usage/export", &filters.kept()),
         stop: page::link("/console/usage", &filters.kept()),
         live_begin: following(&filters, BEATS),
         live,
-        lines: records.iter().map(|record| Line::new(signed.frame.t, record)).collect(),
+        lines: found.records.iter().map(|record| Line::new(signed.frame.t, record)).collect(),
         sums,
         sums_part: page::link("/console/usage/sums", &filters.kept()),
         with_sums: page::link("/console/usage", &[&filters.kept()[..], &[("sums", "1")]].concat()),
@@ -294,6 +294,10 @@ struct RequestPage {
     terms: Vec<&'static str>,
     started: String,
     overrun: Option<String>,
+    /// Whether the key is one of the reader's.
+    is_own: bool,
+    /// Who says how many tokens there were.
+    provenance: &'static str,
 }
 
 /// A ratio as a number.
@@ -333,6 +337,8 @@ pub(crate) async fn show(
         terms: record.tokens.parts.terms.each().map(model::price::Term::word).collect(),
         started: show::moment(record.started),
         overrun: (record.overrun.get() > 0).then(|| show::dollars(record.overrun.get())),
+        is_own: record.account == signed.caller.account.id,
+        provenance: signed.frame.t.lists.provenance(&record.provenance),
         record,
         f: signed.frame,
     };

@@ -3,6 +3,7 @@
 
 mod configured;
 mod factors;
+mod lists;
 mod passkeys;
 mod play;
 mod start;
@@ -10,7 +11,7 @@ mod start;
 use super::messages::messages;
 
 messages! {
-    [configured, factors, passkeys, play, start]
+    [configured, factors, lists, passkeys, play, start]
     skip: "Skip to the content", "跳到内容";
     navigation: "Main", "主导航";
     pages: "Pages", "分页";
@@ -199,13 +200,13 @@ messages! {
     charge_ratio: "Ratio of the group", "分组倍率";
     charged: "Charged", "已收取";
     charge_hint: "The sum is multiplied by the ratio and rounded up once, to a quota unit.", "合计乘以倍率，然后只向上取整一次到额度单位。";
-    provenance: "Tokens", "Token 来源";
+    provenance: "Tokens are", "Token 来源";
     reasoning_tokens: "of them reasoning", "其中推理";
     overrun: "Claimed beyond the hold, not charged", "超出预扣、未收取";
     balance: "Balance", "余额";
     balance_usd: "Balance, in US dollars", "余额（美元）";
-    balance_unlimited: "No limit", "无限制";
-    used_in_all: "Used in all", "累计已用";
+    balance_unlimited: "No limit: the balance above does not matter", "无限制：以上余额不起作用";
+    used_in_all: "Used in all:", "累计已用：";
     days_left: "Days left", "剩余天数";
     month_cost: "Spent this month", "本月花费";
     month_requests: "Requests this month", "本月请求";
@@ -280,13 +281,13 @@ messages! {
     test_passed: "it answers", "应答正常";
     test_failed: "The test failed:", "测试失败：";
     account_new: "New account", "新建账户";
-    account_enabled: "May be used", "允许使用";
+    account_enabled: "Enabled: its keys and its people are let in", "启用：允许其密钥和人员访问";
     role: "Role", "角色";
     role_member: "Member", "成员";
     role_administrator: "Administrator", "管理员";
     role_root: "Root", "超级管理员";
-    groups_more: "More groups, with commas", "其他分组，以逗号分隔";
-    groups_auto: "Automatic list, in order", "自动列表，按顺序";
+    groups_more: "Further groups that its keys may name", "其密钥还可指定的分组";
+    groups_auto: "Groups of its automatic keys, in order", "自动密钥依次使用的分组";
     description: "Description", "说明";
     ratio: "Ratio", "倍率";
     ratio_hint: "Every price is multiplied by it.", "所有价格都会乘以它。";

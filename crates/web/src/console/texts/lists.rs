@@ -1,0 +1,23 @@
+//! What lists and their lines say.
+
+use crate::console::messages::messages;
+
+messages! {
+    appearance: "Appearance", "外观";
+    fields: "fields", "个字段";
+    failed: "Failed:", "失败：";
+    reported: "what the provider reported", "提供商报告";
+    counted: "our own count", "网关自行计数";
+    estimated: "an estimate", "估算";
+}
+
+impl Messages {
+    /// Who says how many tokens there were, of the word in the record.
+    pub(in crate::console) fn provenance(&self, word: &str) -> &'static str {
+        match word {
+            "reported" => self.reported,
+            "counted" => self.counted,
+            _ => self.estimated,
+        }
+    }
+}
