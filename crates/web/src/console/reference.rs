@@ -198,7 +198,10 @@ impl Document {
                 }
             }
         }
-        sections.sort_by_key(|section| section.tag != "Models");
+        // What most readers are here for comes first, and what is for operators last.
+        let order = ["Models", "API keys", "Usage", "Account", "Catalogue", "Operators"];
+        let place = |section: &Section| order.iter().position(|tag| *tag == section.tag).unwrap_or(order.len());
+        sections.sort_by_key(place);
         sections
     }
 }

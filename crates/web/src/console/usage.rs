@@ -84,6 +84,11 @@ struct Filters {
 }
 
 impl Filters {
+    /// Whether one of those is used that stand folded.
+    fn are_many(&self) -> bool {
+        self.all || [&self.group, &self.kind, &self.request_id].into_iter().any(|text| !text.is_empty())
+    }
+
     fn is_kind(&self, kind: &str) -> bool {
         self.kind == kind
     }
@@ -181,7 +186,8 @@ impl Filters {
             from: text("from"),
             until: text("until"),
             request_id: text("request_id"),
-            all: administrator && query.number("all").is_some(),
+            // Who names an account does not mean the own one.
+            all: administrator && (query.number("all").is_some() || !query.text("username").is_empty()),
         }
     }
 

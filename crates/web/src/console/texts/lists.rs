@@ -5,6 +5,7 @@ use crate::console::messages::messages;
 messages! {
     appearance: "Appearance", "外观";
     fields: "fields", "个字段";
+    more_filters: "More filters", "更多筛选条件";
     failed: "Failed:", "失败：";
     reported: "what the provider reported", "提供商报告";
     counted: "our own count", "网关自行计数";
