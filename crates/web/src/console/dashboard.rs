@@ -50,7 +50,7 @@ pub(crate) struct Bar {
 struct ModelLine {
     name: String,
     requests: String,
-    errors: i64,
+    errors: Option<String>,
     tokens: String,
     cost: String,
 }
@@ -87,13 +87,13 @@ impl Spent {
         let (bars, most) = bars(now, days, &of_day);
         Ok(Self {
             days_left: month.days_left,
-            month_cost: show::dollars(month.this.units),
+            month_cost: show::about(month.this.units),
             month_requests: show::grouped(month.this.requests.into()),
             month_errors: show::grouped(month.this.errors.into()),
             first_day: bars.first().map(|bar| bar.day.clone()).unwrap_or_default(),
             last_day: bars.last().map(|bar| bar.day.clone()).unwrap_or_default(),
             bars,
-            most: show::dollars(most),
+            most: show::about(most),
             models: models(&hours),
         })
     }
@@ -156,9 +156,9 @@ fn models(hours: &[UsageHour]) -> Vec<ModelLine> {
     let line = |(name, [requests, errors, tokens, units]): (&str, [i64; 4])| ModelLine {
         name: name.to_owned(),
         requests: show::grouped(requests.into()),
-        errors,
+        errors: (errors > 0).then(|| show::grouped(errors.into())),
         tokens: show::grouped(tokens.into()),
-        cost: show::dollars(units),
+        cost: show::about(units),
     };
     lines.into_iter().take(MODELS).map(line).collect()
 }
@@ -185,7 +185,7 @@ pub(crate) async fn show(
     let recent = usage::latest(gateway, caller, &UsageQuery::default(), RECENT).await?;
     let page = Dashboard {
         balance: (!account.unlimited).then(|| show::dollars(account.remaining.get())),
-        used: show::dollars(account.used.get()),
+        used: show::about(account.used.get()),
         spent,
         attention,
         keys: if own.more { format!("{}+", own.total) } else { own.total.to_string() },

@@ -200,7 +200,8 @@ impl Document {
         }
         // What most readers are here for comes first, and what is for operators last.
         let order = ["Models", "API keys", "Usage", "Account", "Catalogue", "Operators"];
-        let place = |section: &Section| order.iter().position(|tag| *tag == section.tag).unwrap_or(order.len());
+        let place =
+            |section: &Section| order.iter().position(|tag| *tag == section.tag).unwrap_or(order.len());
         sections.sort_by_key(place);
         sections
     }

@@ -19,6 +19,16 @@ pub(crate) fn dollars(units: i64) -> String {
     format!("{sign}${}.{cents}{}", grouped(whole), more.trim_end_matches('0'))
 }
 
+/// Units as US dollars for a figure that is looked at: from a dollar on to the cent. What is exact stands elsewhere.
+pub(crate) fn about(units: i64) -> String {
+    if (-UNITS_PER_USD..UNITS_PER_USD).contains(&units) {
+        return dollars(units);
+    }
+    let cent = UNITS_PER_USD / 100;
+    let cents = units.saturating_add(cent / 2).div_euclid(cent);
+    dollars(cents.saturating_mul(cent))
+}
+
 /// Millionths of a unit as US dollars, to the last digit that is not 0.
 pub(crate) fn fine_dollars(unit_millionths: i128) -> String {
     let tiny = unit_millionths.saturating_mul(MICROS);
@@ -129,6 +139,20 @@ mod tests {
             assert!(super::units("quota", text).is_err(), "{text}");
         }
         assert_eq!(super::units("quota", ".5"), Ok(250_000));
+    }
+
+    #[test]
+    fn figures_are_exact_below_a_dollar_and_to_the_cent_above() {
+        for (units, text) in [
+            (143, "$0.000286"),
+            (499_999, "$0.999998"),
+            (500_000, "$1.00"),
+            (2_504_999, "$5.01"),
+            (-2_504_999, "-$5.01"),
+            (636_786_320, "$1,273.57"),
+        ] {
+            assert_eq!(about(units), text);
+        }
     }
 
     #[test]

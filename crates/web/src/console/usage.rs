@@ -129,7 +129,7 @@ impl Sums {
         Ok(Self {
             requests: show::grouped(sums.requests.into()),
             errors: show::grouped(sums.errors.into()),
-            cost: show::dollars(sums.units),
+            cost: show::about(sums.units),
         })
     }
 }

@@ -6,6 +6,7 @@ mod app;
 mod bills;
 mod browser;
 mod catalogue;
+mod channels;
 mod clouds;
 mod connections;
 mod console;

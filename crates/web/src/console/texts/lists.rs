@@ -7,6 +7,7 @@ messages! {
     fields: "fields", "个字段";
     more_filters: "More filters", "更多筛选条件";
     failed: "Failed:", "失败：";
+    of_them_failed: "failed", "失败";
     reported: "what the provider reported", "提供商报告";
     counted: "our own count", "网关自行计数";
     estimated: "an estimate", "估算";
