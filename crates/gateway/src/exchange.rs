@@ -1,9 +1,10 @@
 //! One model request, from its credentials to its settlement.
 
 use std::{
+    future::{Future, poll_fn},
     io,
     net::IpAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
 };
@@ -177,7 +178,8 @@ where
         now: started,
     };
     let got = loop {
-        let failed = match attempt::make(gateway, walk.attempt(), &request).await {
+        let made = attempt::make(gateway, walk.attempt(), &request);
+        let failed = match sent_first(made, || hold.sync_soon()).await {
             Ok(got) => break got,
             Err(failed) => failed,
         };
@@ -194,6 +196,19 @@ where
         walk.succeeded();
     }
     give(bill, hold, got, ahead(&request, output)).await
+}
+
+/// Does `work` until it waits for the first time, for that the request is sent; then `next`, and the rest of it.
+async fn sent_first<T>(work: impl Future<Output = T>, next: impl FnOnce()) -> T {
+    let (mut work, mut next) = (pin!(work), Some(next));
+    poll_fn(|context| {
+        let polled = work.as_mut().poll(context);
+        if let Some(next) = next.take() {
+            next();
+        }
+        polled
+    })
+    .await
 }
 
 /// How far a stream may go with what is held for it, `output` tokens, and how far at all.

@@ -19,13 +19,14 @@ use std::{
 use model::{id::JournalId, usage::UsageOutcome};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustc_hash::FxHashSet;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use crate::{
     disk::Disk,
     flaw::{Flaw, Flaws},
     record::{self, Fresh, HEADER, Held, HeldRef, Record, SETTLEMENT},
     segment::{START, Segment},
+    waiters::Waiters,
 };
 
 /// The least time from one sync to the next. A sync costs the same for one hold and for a hundred, and an answer
@@ -50,21 +51,16 @@ pub(crate) struct Journal {
     segment_bytes: u64,
     tail: Mutex<Tail>,
     wake: Condvar,
-    durable: AtomicU64,
+    /// Whether the sync thread sleeps.
+    asleep: AtomicBool,
     last: AtomicU64,
     roomy: AtomicBool,
     /// Told when the segment that was ready is begun, and when there was none.
     pub(crate) wants_room: Notify,
-    waiters: Mutex<Vec<(u64, oneshot::Sender<()>)>>,
-    /// Told when more is durable.
-    synced: Notify,
-    /// Whether a task tells the waiters.
-    tells: AtomicBool,
+    pub(crate) waiters: Arc<Waiters>,
     syncs: AtomicU64,
     failure: Mutex<Option<String>>,
     failed: AtomicBool,
-    /// Whether the sync thread has gone: nothing more will be durable in this life.
-    ended: AtomicBool,
     flaws: Flaws,
 }
 
@@ -81,7 +77,6 @@ struct Tail {
     /// Segments that were left with bytes that are not synced.
     unsynced: Vec<Arc<Segment>>,
     dirty: bool,
-    asleep: bool,
     closed: bool,
     stopped: bool,
 }
@@ -112,17 +107,14 @@ impl Journal {
             disk,
             segment_bytes,
             wake: Condvar::new(),
-            durable: AtomicU64::new(seq),
+            asleep: AtomicBool::new(false),
             last: AtomicU64::new(seq),
             roomy: AtomicBool::new(true),
             wants_room: Notify::new(),
-            waiters: Mutex::default(),
-            synced: Notify::new(),
-            tells: AtomicBool::new(false),
+            waiters: Arc::new(Waiters::new(seq)),
             syncs: AtomicU64::new(0),
             failure: Mutex::default(),
             failed: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
             flaws,
             tail: Mutex::new(Tail {
                 numbered: segment.number,
@@ -134,7 +126,6 @@ impl Journal {
                 open: FxHashSet::default(),
                 unsynced: Vec::new(),
                 dirty: false,
-                asleep: false,
                 closed: false,
                 stopped: false,
             }),
@@ -147,7 +138,7 @@ impl Journal {
 
     /// Everything up to here survives a crash of the machine.
     pub(crate) fn durable(&self) -> u64 {
-        self.durable.load(Ordering::Acquire)
+        self.waiters.durable()
     }
 
     /// The newest position.
@@ -178,7 +169,7 @@ impl Journal {
         self.tail.lock().closed = true;
     }
 
-    /// Appends a hold and wakes the sync thread. Returns its position, which is its identity.
+    /// Appends a hold, which becomes durable when somebody hurries. Returns its position, which is its identity.
     pub(crate) fn hold(&self, held: HeldRef<'_>) -> Result<u64, NotTaken> {
         let body = record::body(&Fresh::Hold(held)).map_err(|_| NotTaken::Full)?;
         let mut tail = self.tail.lock();
@@ -187,7 +178,7 @@ impl Journal {
         }
         let seq = self.append(&mut tail, &body, true)?;
         tail.open.insert(seq);
-        self.nudge(&mut tail);
+        tail.dirty = true;
         Ok(seq)
     }
 
@@ -266,11 +257,12 @@ impl Journal {
         Ok(tail.seq)
     }
 
-    /// Tells the sync thread that somebody waits.
-    fn nudge(&self, tail: &mut Tail) {
-        tail.dirty = true;
-        if tail.asleep {
-            tail.asleep = false;
+    /// Wakes the sync thread, if it sleeps: somebody waits, or will.
+    pub(crate) fn hurry(&self) {
+        // It falls asleep under the lock, after a look at what is new.
+        if self.asleep.load(Ordering::Acquire) {
+            let _tail = self.tail.lock();
+            self.asleep.store(false, Ordering::Release);
             self.wake.notify_one();
         }
     }
@@ -279,9 +271,7 @@ impl Journal {
     pub(crate) async fn synced(&self) -> Option<u64> {
         let seq = {
             let mut tail = self.tail.lock();
-            if self.durable() < tail.seq {
-                self.nudge(&mut tail);
-            }
+            tail.dirty |= self.durable() < tail.seq;
             tail.seq
         };
         self.wait_durable(seq).await.then_some(seq)
@@ -329,43 +319,12 @@ impl Journal {
             MutexGuard::unlocked(tail, || segments.iter().try_for_each(|segment| segment.file.sync()));
         self.syncs.fetch_add(1, Ordering::Relaxed);
         match synced {
-            Ok(()) => self.publish(seq),
+            Ok(()) => self.waiters.publish(seq),
             Err(error) if self.flaws.has(Flaw::SyncFailureIgnored) => {
                 drop::<io::Error>(error);
-                self.publish(seq);
+                self.waiters.publish(seq);
             }
             Err(error) => self.fail(&format!("cannot sync the journal: {error}")),
-        }
-    }
-
-    fn publish(&self, seq: u64) {
-        self.durable.store(seq, Ordering::Release);
-        match self.tells.load(Ordering::Acquire) {
-            true => self.synced.notify_one(),
-            false => self.tell(),
-        }
-    }
-
-    /// Tells everybody who waits for what is durable now.
-    fn tell(&self) {
-        let mut waiters = self.waiters.lock();
-        let seq = self.durable();
-        let ready: Vec<_> = waiters.extract_if(.., |(wanted, _)| *wanted <= seq).collect();
-        drop(waiters);
-        for (_, waiter) in ready {
-            if waiter.send(()).is_err() {
-                tracing::trace!("a waiter has left");
-            }
-        }
-    }
-
-    /// Tells the waiters from a task. To wake one task from outside of the runtime costs as much as to wake dozens from
-    /// within.
-    pub(crate) async fn tell_for_ever(self: Arc<Self>) {
-        self.tells.store(true, Ordering::Release);
-        while !self.ended.load(Ordering::Acquire) {
-            self.tell();
-            self.synced.notified().await;
         }
     }
 
@@ -373,8 +332,7 @@ impl Journal {
         tracing::error!(what, "the journal failed; nothing more is admitted");
         self.failure.lock().get_or_insert_with(|| what.to_owned());
         self.failed.store(true, Ordering::Release);
-        // Dropping the senders tells every waiter.
-        self.waiters.lock().clear();
+        self.waiters.end();
     }
 
     /// Waits until `seq` is durable. `false` when it will never be.
@@ -382,18 +340,8 @@ impl Journal {
         if self.durable() >= seq {
             return true;
         }
-        let (sender, receiver) = oneshot::channel();
-        {
-            let mut waiters = self.waiters.lock();
-            if self.durable() >= seq {
-                return true;
-            }
-            if self.failed.load(Ordering::Acquire) || self.ended.load(Ordering::Acquire) {
-                return false;
-            }
-            waiters.push((seq, sender));
-        }
-        receiver.await.is_ok()
+        self.hurry();
+        self.waiters.wait(seq).await
     }
 
     /// The sync thread: sleeps while nothing is new, else syncs all that came in the meantime at once. The first hold
@@ -403,20 +351,17 @@ impl Journal {
         let mut tail = self.tail.lock();
         loop {
             while !tail.dirty && !tail.stopped {
-                tail.asleep = true;
+                self.asleep.store(true, Ordering::Release);
                 self.wake.wait_for(&mut tail, Duration::from_secs(3600));
             }
-            tail.asleep = false;
+            self.asleep.store(false, Ordering::Release);
             if let Some(rest) = begun.and_then(|begun: Instant| GROUP.checked_sub(begun.elapsed()))
                 && !tail.stopped
             {
                 self.wake.wait_for(&mut tail, rest);
             }
             if !tail.dirty && tail.stopped {
-                let mut waiters = self.waiters.lock();
-                self.ended.store(true, Ordering::Release);
-                waiters.clear();
-                self.synced.notify_one();
+                self.waiters.end();
                 return;
             }
             begun = Some(Instant::now());

@@ -141,7 +141,7 @@ impl Ledger {
         let journal = Arc::clone(&ledger.journal);
         let thread = std::thread::Builder::new().name("journal-sync".to_owned());
         *ledger.sync_thread.lock() = Some(thread.spawn(move || journal.run_sync())?);
-        tokio::spawn(Arc::clone(&ledger.journal).tell_for_ever());
+        tokio::spawn(Arc::clone(&ledger.journal.waiters).tell_until_end());
         tokio::spawn(room::keep(Arc::clone(&ledger)));
         tokio::spawn(asking::keep(Arc::clone(&ledger)));
         tokio::spawn(heart::keep(Arc::clone(&ledger)));

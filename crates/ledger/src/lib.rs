@@ -33,6 +33,7 @@ mod simulation;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod waiters;
 mod wishes;
 
 pub use book::{
