@@ -58,6 +58,13 @@ const MEANINGS: &[(&str, [&str; 2])] = &[
     ),
     ("limits.answer", ["Largest whole answer of an upstream, in bytes.", "上游完整回答的最大字节数。"]),
     (
+        "limits.bodies",
+        [
+            "Memory that large request bodies, and large whole answers, take at most; each kind has as much.",
+            "大型请求正文与大型完整回答各自最多占用的内存。",
+        ],
+    ),
+    (
         "limits.realtime_message",
         [
             "Largest message of a realtime session, in bytes, either way.",
