@@ -19,7 +19,7 @@ const USUAL: usize = 384;
 /// The longest body. A context is bounded by what the doors let in; anything larger is no record.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 /// What every open hold reserves, so that its settlement always has room. An outcome without its error word has at
-/// most 204 bytes; [`crate::journal`] cuts the word to 64.
+/// most 206 bytes; [`crate::journal`] cuts the word to 64.
 pub(crate) const SETTLEMENT: u64 = 336;
 
 /// What a hold is.
@@ -114,9 +114,9 @@ pub(crate) fn find(bytes: &[u8], nonce: u32) -> Option<Found<'_>> {
     })
 }
 
-/// How many bytes older versions did not write of an outcome's last members, all of them 0: first the tools and terms, then
-/// the pieces too, then all parts.
-const NOT_WRITTEN: [usize; 3] = [9, 11, 16];
+/// How many bytes older versions did not write of an outcome's last members, all of them 0: first the size of a video, then
+/// the tools and terms too, then the pieces, then all parts.
+const NOT_WRITTEN: [usize; 4] = [1, 10, 12, 17];
 
 /// Reads a body. In every record that has an outcome it stands last, and what it has grown by stands at its end: what an
 /// older version did not write reads as nothing.
@@ -138,7 +138,7 @@ fn checksum(nonce: u32, length: u32, seq: u64, durable: u64, body: &[u8]) -> u32
 mod tests {
     use model::{
         clock::Timestamp,
-        price::{Term, Terms, Tool, ToolCalls},
+        price::{Size, Term, Terms, Tool, ToolCalls},
         usage::{Parts, Provenance, Tokens},
     };
 
@@ -165,7 +165,7 @@ mod tests {
             let older = older.strip_suffix(vec![0; missing].as_slice()).unwrap();
             assert_eq!(read(older), Some(settled(Parts::default())));
         }
-        let older = older.strip_suffix(&[0; 16]).unwrap();
+        let older = older.strip_suffix(&[0; 17]).unwrap();
         let parts = Parts { cache_write_1h: 5, input_audio: 200, ..Parts::default() };
         assert_eq!(read(&body(&settled(parts)).unwrap()), Some(settled(parts)));
         assert_eq!(read(older.split_last().unwrap().1), None, "a part is missing that every version wrote");
@@ -186,6 +186,7 @@ mod tests {
                 calls
             }),
             terms: Term::ALL.into_iter().fold(Terms::NONE, Terms::with),
+            size: Some(Size::P2160),
         };
         let (most, all) = (u64::MAX, i64::MIN);
         let largest = UsageOutcome {

@@ -8,7 +8,7 @@ use crate::{
     clock::Timestamp,
     id::{AccountId, ChannelId, KeyId, PriceId},
     money::Units,
-    price::{Ratio, Terms, ToolCalls},
+    price::{Ratio, Size, Terms, ToolCalls},
 };
 
 /// Tokens by kind. The kinds of input do not overlap; reasoning is a part of output.
@@ -53,6 +53,9 @@ pub struct Parts {
     /// The terms of service that are charged.
     #[serde(default)]
     pub terms: Terms,
+    /// The size of a video.
+    #[serde(default)]
+    pub size: Option<Size>,
 }
 
 impl Tokens {

@@ -66,6 +66,7 @@ fn price(new: cli::NewPrice) -> NewPrice {
         per_image: new.per_image,
         tools: new.tools,
         terms: new.terms,
+        sizes: new.sizes,
         max_output: new.max_output,
         image_tokens: new.image_tokens,
         reasoning: new.reasoning,
@@ -87,7 +88,7 @@ fn print(prices: Vec<ModelPrice>, out: &mut impl Write) -> io::Result<()> {
     let kinds = ListedRates::default().rates().by_kind().map(|(kind, _)| kind.word()).join("\t");
     writeln!(
         out,
-        "version\teffective\tmodel\tabove\t{kinds}\tper_call\tper_second\tper_image\tmax_output\timage_tokens\ttools\tservice_tiers"
+        "version\teffective\tmodel\tabove\t{kinds}\tper_call\tper_second\tper_image\tmax_output\timage_tokens\ttools\tservice_tiers\tper_second_by_size"
     )?;
     for known in prices {
         let (price, most, model) = (known.price, known.max_output, known.model);
@@ -96,12 +97,13 @@ fn print(prices: Vec<ModelPrice>, out: &mut impl Write) -> io::Result<()> {
         let image_tokens = known.image_tokens.map_or("-".to_owned(), |tokens| tokens.to_string());
         let tools = words(price.tools.iter().map(|tool| (tool.tool.word(), tool.rate.0)));
         let terms = words(price.terms.iter().map(|term| (term.term.word(), term.ratio.0)));
+        let sizes = words(price.sizes.iter().map(|size| (size.size.word(), size.rate.0)));
         let tiers = price.tiers.iter().map(|tier| (tier.above, &tier.rates));
         for (above, rates) in iter::once((0, &price.rates)).chain(tiers) {
             let rates = rates.by_kind().map(|(_, rate)| rate.0.to_string()).join("\t");
             writeln!(
                 out,
-                "{version}\t{effective}\t{model}\t{above}\t{rates}\t{call}\t{second}\t{image}\t{most}\t{image_tokens}\t{tools}\t{terms}"
+                "{version}\t{effective}\t{model}\t{above}\t{rates}\t{call}\t{second}\t{image}\t{most}\t{image_tokens}\t{tools}\t{terms}\t{sizes}"
             )?;
         }
     }

@@ -91,6 +91,8 @@ struct Price {
     tools: BTreeMap<String, Number>,
     #[serde(default)]
     service_tiers: BTreeMap<String, Number>,
+    #[serde(default)]
+    per_second_by_size: BTreeMap<String, Number>,
 }
 
 #[derive(Deserialize)]
@@ -231,6 +233,7 @@ fn cost(lines: Lines<'_>, price: &Price) -> Result<NewPrice, FileError> {
         per_image: each("per_image", &price.per_image, million)?,
         tools: numbers::tools(lines, &price.tools)?,
         terms: numbers::terms(lines, &price.service_tiers)?,
+        sizes: numbers::sizes(lines, &price.per_second_by_size)?,
         ..NewPrice::default()
     })
 }
@@ -335,6 +338,12 @@ mod tests {
                 "there is no tool web_serch; there are web_search, grounding",
             ),
             ("flex = 0.5", "flex = -1", 18, "flex must be a number"),
+            (
+                "tools = {",
+                "per_second_by_size = { 1081p = 1 }\n        tools = {",
+                17,
+                "there is no size 1081p",
+            ),
             ("flex = 0.5", "flex = 101", 10, "flex must be between 0 and 100 times"),
             ("2030-01-02T03:04:05Z", "2030-01-02T03:04:05", 20, "effective must be a date"),
             ("id = \"known\"", "id = \"m\"", 25, "model m stands in line 2 already"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{
     money::UNITS_PER_USD,
-    price::{Ratio, Term, TermRatio, Tool, ToolRate, UnitsPerMillion},
+    price::{Ratio, Size, SizeRate, Term, TermRatio, Tool, ToolRate, UnitsPerMillion},
 };
 use serde::de::IgnoredAny;
 use toml::Spanned;
@@ -33,6 +33,16 @@ pub(super) fn terms(lines: Lines<'_>, said: &BTreeMap<String, Number>) -> Result
         let unknown = || lines.unknown(number, "service tier", name, &Term::ALL.map(Term::word).join(", "));
         let term = Term::of(name).ok_or_else(unknown)?;
         Ok(TermRatio { term, ratio: Ratio(lines.number(name, number, Ratio::ONE.0.into(), PLAIN)?) })
+    });
+    each.collect()
+}
+
+/// What seconds of a video cost by its size.
+pub(super) fn sizes(lines: Lines<'_>, said: &BTreeMap<String, Number>) -> Result<Vec<SizeRate>, FileError> {
+    let each = said.iter().map(|(name, number)| {
+        let unknown = || lines.unknown(number, "size", name, &Size::ALL.map(Size::word).join(", "));
+        let size = Size::of(name).ok_or_else(unknown)?;
+        Ok(SizeRate { size, rate: UnitsPerMillion(lines.dollars(name, number, 1_000_000)?) })
     });
     each.collect()
 }

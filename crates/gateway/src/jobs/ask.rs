@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::Method;
 use model::{
     money::Units,
+    price::Size,
     refusal::Refusal,
     usage::{Provenance, UsageOutcome},
 };
@@ -82,10 +83,10 @@ pub(super) async fn look(gateway: &Gateway, job: Job) -> Result<(), StoreError> 
     let lost = gateway.now().millis_since(job.created) >= LOST_MILLIS;
     let missed = match question(gateway, &job).await {
         Ok(said) => {
-            let (ended, seconds) = (said.state.is_end(), said.seconds);
+            let (ended, made) = (said.state.is_end(), Made { seconds: said.seconds, size: said.size });
             let told = said.told(&job.name, &job.context.model, submit::origin(&job).as_ref());
             return match ended {
-                true => end(gateway, &job, told, seconds).await,
+                true => end(gateway, &job, told, made).await,
                 false if lost => lose(gateway, &job, "the upstream has not ended this video in a week").await,
                 false => gateway.store.note_job(job.id, &told, next).await,
             };
@@ -102,7 +103,7 @@ pub(super) async fn look(gateway: &Gateway, job: Job) -> Result<(), StoreError> 
 async fn lose(gateway: &Gateway, job: &Job, why: &str) -> Result<(), StoreError> {
     tracing::warn!(job = job.name, channel = %job.channel, why, "a job is lost");
     let told = said::failed(&job.told.answer, "job_lost", why);
-    end(gateway, job, told, None).await
+    end(gateway, job, told, Made::default()).await
 }
 
 async fn question(gateway: &Gateway, job: &Job) -> Result<Said, UpstreamFailure> {
@@ -113,17 +114,27 @@ async fn question(gateway: &Gateway, job: &Job) -> Result<Said, UpstreamFailure>
     said.map_err(|failed| failed.failure.unwrap_or(UpstreamFailure::Malformed))
 }
 
-/// Settles a job: at the seconds that were made, or for nothing when it has failed.
-async fn end(gateway: &Gateway, job: &Job, told: Told, seconds: Option<u64>) -> Result<(), StoreError> {
+/// What an upstream says that it has made.
+#[derive(Default)]
+struct Made {
+    seconds: Option<u64>,
+    size: Option<Size>,
+}
+
+/// Settles a job: at the seconds that were made and their size, or for nothing when it has failed.
+async fn end(gateway: &Gateway, job: &Job, told: Told, made: Made) -> Result<(), StoreError> {
+    let Made { seconds, size } = made;
+    // What the end does not say is what was said at the beginning.
+    let size = size.or_else(|| said::size_in(&job.told.answer));
     let done = told.state == JobState::Completed;
     let made = if done { seconds.unwrap_or(job.seconds) } else { 0 };
     let cost = match done {
         // What cannot be counted is beyond every hold, which caps it.
-        true => job.price.cost(job.context.ratio, &used(made)).unwrap_or(Units::MAX),
+        true => job.price.cost(job.context.ratio, &used(made, size)).unwrap_or(Units::MAX),
         false => Units::ZERO,
     };
     let outcome = UsageOutcome {
-        tokens: used(made),
+        tokens: used(made, size.filter(|size| job.price.size(*size).is_some())),
         provenance: if seconds.is_some() || !done { Provenance::Reported } else { Provenance::Estimated },
         units: cost.min(job.held),
         overrun: Units::new(cost.get().saturating_sub(job.held.get()).max(0)),

@@ -6,7 +6,7 @@ use hyper::body::Body;
 use model::refusal::Refusal;
 use serde_json::{Map, Value};
 
-use super::said::asked_seconds;
+use super::{said::asked_seconds, size};
 use crate::{
     body::{self, Patience},
     exchange::MAX_MODEL,
@@ -23,6 +23,8 @@ const SECONDS: &str = "4";
 pub(super) struct Asked {
     pub(super) model: String,
     pub(super) seconds: u64,
+    /// What it says of its size.
+    pub(super) sizes: size::Asked,
     shape: Shape,
 }
 
@@ -55,17 +57,28 @@ impl Asked {
     fn of_form(form: Form) -> Result<Self, Refusal> {
         form.names().try_for_each(plainly_named)?;
         let (model, seconds) = (form.text("model")?.map(Value::from), form.text("seconds")?.map(Value::from));
-        Self::of(model, seconds, Shape::Form(form))
+        let mut sizes = size::Asked::default();
+        for name in form.names().filter(|name| size::word(name).is_some()) {
+            sizes.take(name, form.text(name)?.unwrap_or_default());
+        }
+        Self::of(model, seconds, sizes, Shape::Form(form))
     }
 
     fn of_json(members: Map<String, Value>) -> Result<Self, Refusal> {
         must_be_named_plainly(&members)?;
         let said = |name: &str| members.get(name).filter(|value| !value.is_null()).cloned();
         let (model, seconds) = (said("model"), said("seconds"));
-        Self::of(model, seconds, Shape::Json(members))
+        let mut sizes = size::Asked::default();
+        sizes.take_all(&members);
+        Self::of(model, seconds, sizes, Shape::Json(members))
     }
 
-    fn of(model: Option<Value>, seconds: Option<Value>, shape: Shape) -> Result<Self, Refusal> {
+    fn of(
+        model: Option<Value>,
+        seconds: Option<Value>,
+        sizes: size::Asked,
+        shape: Shape,
+    ) -> Result<Self, Refusal> {
         let model = match model {
             Some(Value::String(model)) if !model.is_empty() => model,
             Some(Value::String(_)) | None => return Err(Refusal::ModelRequired),
@@ -75,7 +88,7 @@ impl Asked {
             return Err(Refusal::InvalidRequest(format!("model must have at most {MAX_MODEL} bytes")));
         }
         let seconds = asked_seconds(&seconds.unwrap_or_else(|| SECONDS.into()))?;
-        Ok(Self { model, seconds, shape })
+        Ok(Self { model, seconds, sizes, shape })
     }
 
     /// The request as an upstream gets it, under its own name of the model, and of which kind it is.
@@ -126,12 +139,7 @@ const SYNONYMS: [&str; 21] = [
 
 /// Refuses a name that some upstream would take for the model, the length or the number: what is made must be what is held.
 fn plainly_named(name: &str) -> Result<(), Refusal> {
-    let folded: String = name
-        .chars()
-        .flat_map(char::to_uppercase)
-        .flat_map(char::to_lowercase)
-        .filter(|character| character.is_alphanumeric())
-        .collect();
+    let folded = folded(name);
     let odd = SYNONYMS.contains(&folded.as_str())
         || matches!(folded.as_str(), "model" | "seconds") && name != folded;
     match odd {
@@ -141,6 +149,12 @@ fn plainly_named(name: &str) -> Result<(), Refusal> {
         }
         false => Ok(()),
     }
+}
+
+/// A name without case and dashes.
+pub(super) fn folded(name: &str) -> String {
+    let lower = name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+    lower.filter(|character| character.is_alphanumeric()).collect()
 }
 
 /// The same for all members of a request, and of what is in them: some upstreams take parameters apart. Their depth was

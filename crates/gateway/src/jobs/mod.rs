@@ -10,6 +10,7 @@ mod form;
 mod list;
 mod place;
 mod said;
+mod size;
 mod submit;
 pub(crate) mod watch;
 
@@ -20,6 +21,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use hyper::body::Body;
 use model::{
     clock::Timestamp,
+    price::Size,
     refusal::Refusal,
     usage::{Parts, Tokens},
 };
@@ -141,9 +143,9 @@ fn unavailable(error: &store::StoreError) -> Refusal {
     Refusal::Unavailable
 }
 
-/// What is used for a video of so many seconds.
-fn used(seconds: u64) -> Tokens {
-    Tokens { parts: Parts { seconds, ..Parts::default() }, ..Tokens::default() }
+/// What is used for a video of so many seconds, of this size where that is known.
+fn used(seconds: u64, size: Option<Size>) -> Tokens {
+    Tokens { parts: Parts { seconds, size, ..Parts::default() }, ..Tokens::default() }
 }
 
 /// So many milliseconds from now.

@@ -2,11 +2,12 @@
 
 use std::ops::RangeInclusive;
 
-use model::refusal::Refusal;
+use model::{price::Size, refusal::Refusal};
 use serde_json::{Map, Value};
 use store::{JobState, Told};
 use wire::openai::upstream_error;
 
+use super::size;
 use crate::routing::UpstreamFailure;
 
 /// An upstream's words.
@@ -17,6 +18,8 @@ pub(super) struct Said {
     progress: i64,
     /// The seconds of the video, where it says them.
     pub(super) seconds: Option<u64>,
+    /// Its size, where it says one that has a name.
+    pub(super) size: Option<Size>,
     members: Map<String, Value>,
 }
 
@@ -56,7 +59,16 @@ impl Said {
         let progress = members.get("progress").and_then(Value::as_i64).unwrap_or(0).clamp(0, 100);
         // What cannot be is as if it had not been said: what was asked for counts.
         let seconds = members.get("seconds").and_then(seconds).filter(|seconds| POSSIBLE.contains(seconds));
-        Ok(Self { id, state, progress, seconds, members })
+        let size = size::told(&members);
+        Ok(Self { id, state, progress, seconds, size, members })
+    }
+
+    /// The same with this size, where the upstream does not say one: it was asked for.
+    pub(super) fn sized(mut self, size: Option<Size>) -> Self {
+        if let Some(size) = size.filter(|_| self.size.is_none()) {
+            self.members.entry("size").or_insert_with(|| size.word().into());
+        }
+        self
     }
 
     /// As the caller is told: with the id and the model that it knows, and without what must not get out.
@@ -106,6 +118,11 @@ pub(super) fn seconds(value: &Value) -> Option<u64> {
     }
     let up = u64::from(decimals.bytes().any(|digit| digit != b'0'));
     whole.parse::<u64>().ok()?.checked_add(up)
+}
+
+/// The size that stands in an answer that a caller was given.
+pub(super) fn size_in(answer: &str) -> Option<Size> {
+    serde_json::from_str(answer).ok().and_then(|members| size::told(&members))
 }
 
 /// What stands in an answer that a caller was given.

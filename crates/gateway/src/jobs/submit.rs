@@ -8,7 +8,7 @@ use hyper::body::Body;
 use ledger::Hold;
 use model::{
     money::Units,
-    price::Ratio,
+    price::{Ratio, Size},
     refusal::Refusal,
     usage::{Provenance, Tokens, UsageContext, UsageOutcome},
 };
@@ -50,7 +50,8 @@ where
     let asked = Asked::receive(&gateway.settings, &call.headers, body, &gateway.room).await?;
     let way = call.way(gateway, &asked.model)?;
     let mut walk = Walk::begin(gateway, way.plan, &call.entry)?;
-    let order = Order { call, price: &way.price, model: &asked.model, seconds: asked.seconds };
+    let size = asked.sizes.priced(&asked.model, &way.price.price)?;
+    let order = Order { call, price: &way.price, model: &asked.model, seconds: asked.seconds, size };
     let mut hold = order.hold(gateway, order.attempted(walk.attempt())).await?;
     let said = loop {
         let attempt = walk.attempt();
@@ -100,7 +101,8 @@ where
         })?;
     let channel = ask::way(gateway, &earlier).ok_or(Refusal::UpstreamError)?;
     let seconds = earlier.made.unwrap_or(earlier.seconds);
-    let order = Order { call, price: &way.price, model: &model, seconds };
+    let size = said::size_in(&earlier.told.answer);
+    let order = Order { call, price: &way.price, model: &model, seconds, size };
     let hold = order.hold(gateway, order.context(&channel, &stage.group, stage.ratio, 1)).await?;
     let body = Bytes::from(Value::Object(members).to_string());
     let content = Some((HeaderValue::from_static("application/json"), body.into()));
@@ -175,11 +177,16 @@ struct Order<'a> {
     price: &'a ModelPrice,
     model: &'a str,
     seconds: u64,
+    /// Its size, where that is said.
+    size: Option<Size>,
 }
 
 impl Order<'_> {
     fn cost(&self, ratio: Ratio) -> Result<Units, Refusal> {
-        let cost = self.price.price.cost(ratio, &used(self.seconds));
+        let price = &self.price.price;
+        // What is not said, or has no price, may be the dearest.
+        let size = self.size.filter(|size| price.size(*size).is_some()).or_else(|| price.dearest_size());
+        let cost = price.cost(ratio, &used(self.seconds, size));
         cost.map_err(|error| Refusal::InvalidRequest(error.to_string()))
     }
 
@@ -226,7 +233,7 @@ impl Order<'_> {
     ) -> Result<Answer, Refusal> {
         let Ok(name) = name() else { return Err(free(gateway, hold, Refusal::Internal)) };
         let upstream = said.id.clone();
-        let told = said.told(&name, self.model, from.map(Value::from).as_ref());
+        let told = said.sized(self.size).told(&name, self.model, from.map(Value::from).as_ref());
         let answer = told.answer.clone();
         let job = NewJob {
             name,

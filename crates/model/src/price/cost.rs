@@ -43,7 +43,7 @@ impl Price {
     /// Whether tokens or the call have a price: what a door that counts tokens can charge by.
     #[must_use]
     pub fn counts_tokens(&self) -> bool {
-        let seconds_or_images = self.per_second.0 > 0 || self.per_image.0 > 0;
+        let seconds_or_images = self.per_second.0 > 0 || !self.sizes.is_empty() || self.per_image.0 > 0;
         !seconds_or_images
             || self.per_call > Units::ZERO
             || self.rates.by_kind().iter().any(|(_, rate)| rate.0 > 0)
@@ -53,7 +53,8 @@ impl Price {
     #[must_use]
     pub fn counts_seconds(&self) -> bool {
         let others = self.per_image.0 > 0 || self.rates.by_kind().iter().any(|(_, rate)| rate.0 > 0);
-        self.per_second.0 > 0 || self.per_call > Units::ZERO || !others
+        let seconds = self.per_second.0 > 0 || !self.sizes.is_empty();
+        seconds || self.per_call > Units::ZERO || !others
     }
 
     /// Each kind with its quantity and its price: units per million tokens, calls, seconds or images. A part that costs
@@ -86,9 +87,10 @@ impl Price {
         ];
         let tokens = rates.by_kind().into_iter().zip(quantities);
         let tokens = tokens.map(|((kind, rate), quantity)| (kind, quantity, i128::from(rate.0)));
+        let (second, each) = self.seconds_of(parts.size);
         let others = [
             (Kind::Call, 1, i128::from(self.per_call.get()) * MILLION),
-            (Kind::Second, parts.seconds, self.per_second.0.into()),
+            (second, parts.seconds, each.0.into()),
             (Kind::Image, parts.images, self.per_image.0.into()),
         ];
         let mut lines = [(Kind::Call, 0, 0); KINDS];
@@ -141,11 +143,12 @@ impl Price {
             dearest_output = rates.dearest_output().max(dearest_output);
         }
         let call = i128::from(self.per_call.get()) * MILLION;
+        let (_, second) = self.seconds_of(self.dearest_size());
         let fixed = [
             (input, dearest_input.0.into()),
             (output, dearest_output.0.into()),
             (1, call),
-            (seconds, self.per_second.0.into()),
+            (seconds, second.0.into()),
             (images, self.per_image.0.into()),
         ];
         let tools = self.of_tools(&tools).map(|(_, calls, rate)| (calls, rate));

@@ -54,12 +54,17 @@ impl Price {
         let tools = live.tools.iter().filter_map(|old| {
             Some((Kind::Tool(old.tool), i128::from(old.rate.0), i128::from(self.tool(old.tool)?.0)))
         });
+        let sizes = live.sizes.iter().filter_map(|old| {
+            let new = self.size(old.size)?;
+            Some((Kind::SecondOf(old.size), i128::from(old.rate.0), i128::from(new.0)))
+        });
         let far = |from: i128, to: i128| from.max(to) > from.min(to) * LEAP;
-        tokens.chain(others).chain(tools).find(|(_, from, to)| far(*from, *to)).map(|(kind, from, to)| Leap {
-            kind,
-            from,
-            to,
-        })
+        tokens
+            .chain(others)
+            .chain(tools)
+            .chain(sizes)
+            .find(|(_, from, to)| far(*from, *to))
+            .map(|(kind, from, to)| Leap { kind, from, to })
     }
 }
 

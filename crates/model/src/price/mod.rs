@@ -1,5 +1,5 @@
 //! Prices and what a use costs. Fixed point, rounded up once at the end. `rates` is what tokens cost, `cost` what a use
-//! does, `extras` what is asked for beside tokens, `leap` whether a new price is more likely a slip.
+//! does, `extras` what is asked for beside tokens, `size` what a second of a video costs, `leap` whether a new price is more likely a slip.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,11 +9,13 @@ mod cost;
 mod extras;
 mod leap;
 mod rates;
+mod size;
 
 pub use cost::{CostOverflow, Most};
 pub use extras::{Term, TermRatio, Terms, Tool, ToolCalls, ToolRate};
 pub use leap::Leap;
 pub use rates::{ListedRates, Rates};
+pub use size::{Size, SizeRate};
 
 /// Quota units for one million of something: tokens, seconds, images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,7 +52,7 @@ pub struct Price {
     pub tiers: Vec<Tier>,
     /// Each call, whatever its tokens.
     pub per_call: Units,
-    /// A million seconds of sound or video.
+    /// A million seconds of sound, or of video of no size that has a price of its own.
     pub per_second: UnitsPerMillion,
     /// A million images.
     pub per_image: UnitsPerMillion,
@@ -60,6 +62,9 @@ pub struct Price {
     /// Tokens under terms of service. One that is not here has no price that is known.
     #[serde(default)]
     pub terms: Vec<TermRatio>,
+    /// Seconds of video by its size. Where some have a price, one that is not here has none that is known.
+    #[serde(default)]
+    pub sizes: Vec<SizeRate>,
 }
 
 impl Price {
@@ -75,6 +80,7 @@ impl Price {
             per_image: UnitsPerMillion(0),
             tools: Vec::new(),
             terms: Vec::new(),
+            sizes: Vec::new(),
         }
     }
 }
@@ -106,6 +112,8 @@ pub enum Kind {
     Call,
     /// A second of sound or video.
     Second,
+    /// A second of video of a size that has a price of its own.
+    SecondOf(Size),
     /// An image.
     Image,
     /// A call of a tool that the provider runs itself.
@@ -129,6 +137,7 @@ impl Kind {
             Self::OutputImage => "output_image",
             Self::Call => "call",
             Self::Second => "second",
+            Self::SecondOf(size) => size.second(),
             Self::Image => "image",
             Self::Tool(tool) => tool.word(),
         }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use gateway::catalogue;
 use model::{
     clock::Timestamp,
-    price::{ListedRates, Ratio, Term, TermRatio, Tool, ToolRate, UnitsPerMillion},
+    price::{ListedRates, Ratio, Size, SizeRate, Term, TermRatio, Tool, ToolRate, UnitsPerMillion},
 };
 
 #[derive(Subcommand)]
@@ -85,6 +85,10 @@ pub(crate) struct NewPrice {
     /// for each. Requests for others are refused.
     #[arg(long = "service-tier", value_name = "TIER=MILLIONTHS", value_parser = term)]
     pub(crate) terms: Vec<TermRatio>,
+    /// A million seconds of video of a size, such as `1080p=350000000000`; once for each size. Where some have a price, requests
+    /// for others are refused.
+    #[arg(long = "per-second-by-size", value_name = "SIZE=UNITS", value_parser = size)]
+    pub(crate) sizes: Vec<SizeRate>,
     /// The most output tokens that one answer can have.
     #[arg(long)]
     pub(crate) max_output: u64,
@@ -180,6 +184,13 @@ fn term(text: &str) -> Result<TermRatio, String> {
     let words = Term::ALL.map(Term::word).join(", ");
     let term = Term::of(name).ok_or_else(|| format!("there is no service tier {name}; there are {words}"))?;
     Ok(TermRatio { term, ratio: Ratio(ratio) })
+}
+
+fn size(text: &str) -> Result<SizeRate, String> {
+    let (name, rate) = named(text)?;
+    let words = Size::ALL.map(Size::word).join(", ");
+    let size = Size::of(name).ok_or_else(|| format!("there is no size {name}; there are {words}"))?;
+    Ok(SizeRate { size, rate: UnitsPerMillion(rate) })
 }
 
 fn tier(text: &str) -> Result<(u64, ListedRates), String> {

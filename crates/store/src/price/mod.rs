@@ -54,6 +54,7 @@ impl ModelPrice {
             per_image: self.price.per_image.0,
             tools: self.price.tools.clone(),
             terms: self.price.terms.clone(),
+            sizes: self.price.sizes.clone(),
             max_output: self.max_output,
             image_tokens: self.image_tokens,
             reasoning: self.reasoning,
@@ -88,6 +89,8 @@ fn state(price: &ModelPrice) -> Value {
     let terms = price.price.terms.iter().map(|term| (term.term.word().to_owned(), term.ratio.0.into()));
     state.insert("tools".to_owned(), Value::Object(tools.collect()));
     state.insert("service_tiers".to_owned(), Value::Object(terms.collect()));
+    let sizes = price.price.sizes.iter().map(|size| (size.size.word().to_owned(), size.rate.0.into()));
+    state.insert("per_second_by_size".to_owned(), Value::Object(sizes.collect()));
     let others = json!({
         "per_call": price.price.per_call.get(),
         "per_second": price.price.per_second.0,

@@ -4,7 +4,7 @@ use model::{
     clock::Timestamp,
     id::PriceId,
     money::Units,
-    price::{ListedRates, Price, Ratio, TermRatio, Tier, ToolRate, UnitsPerMillion},
+    price::{ListedRates, Price, Ratio, SizeRate, TermRatio, Tier, ToolRate, UnitsPerMillion},
 };
 
 use super::ModelPrice;
@@ -50,6 +50,8 @@ pub struct NewPrice {
     pub tools: Vec<ToolRate>,
     /// How many times the rates of tokens are charged under each term of service that has a price that is known.
     pub terms: Vec<TermRatio>,
+    /// A million seconds of video of each size that has a price of its own.
+    pub sizes: Vec<SizeRate>,
     /// The most output tokens that one answer can have.
     pub max_output: u64,
     /// The most tokens that one image of a request can be; `None` for what is assumed of every model.
@@ -122,6 +124,14 @@ impl NewPrice {
                 return Err(format!("{} is there twice", term.word()));
             }
         }
+        for (index, SizeRate { size, rate }) in self.sizes.iter().enumerate() {
+            if !(0..=Units::MAX.get()).contains(&rate.0) {
+                return Err(format!("{} must be between 0 and {}", size.word(), Units::MAX));
+            }
+            if self.sizes.iter().take(index).any(|other| other.size == *size) {
+                return Err(format!("{} is there twice", size.word()));
+            }
+        }
         Ok(())
     }
 
@@ -138,6 +148,7 @@ impl NewPrice {
             per_image: UnitsPerMillion(self.per_image),
             tools: self.tools.clone(),
             terms: self.terms.clone(),
+            sizes: self.sizes.clone(),
         }
     }
 

@@ -4,7 +4,7 @@ use model::{
     clock::Timestamp,
     id::PriceId,
     money::Units,
-    price::{ListedRates, Price, Rates, TermRatio, Tier, ToolRate, UnitsPerMillion},
+    price::{ListedRates, Price, Rates, SizeRate, TermRatio, Tier, ToolRate, UnitsPerMillion},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -28,6 +28,8 @@ struct Further {
     tools: Vec<ToolRate>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     terms: Vec<TermRatio>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sizes: Vec<SizeRate>,
 }
 
 /// The columns of a price.
@@ -64,6 +66,7 @@ impl Columns<'_> {
             };
             (price.per_second, price.per_image) = (further.per_second, further.per_image);
             (price.tiers, price.tools, price.terms) = (further.tiers, further.tools, further.terms);
+            price.sizes = further.sizes;
         }
         Ok(price)
     }
@@ -79,7 +82,8 @@ pub(super) fn further(price: &Price) -> Option<String> {
         && (price.per_second.0, price.per_image.0) == (0, 0)
         && price.tiers.is_empty()
         && price.tools.is_empty()
-        && price.terms.is_empty();
+        && price.terms.is_empty()
+        && price.sizes.is_empty();
     let further = Further {
         cache_write_1h: rates.cache_write_1h,
         input_audio: rates.input_audio,
@@ -92,6 +96,7 @@ pub(super) fn further(price: &Price) -> Option<String> {
         tiers: price.tiers.clone(),
         tools: price.tools.clone(),
         terms: price.terms.clone(),
+        sizes: price.sizes.clone(),
     };
     (!said).then(|| json!(further).to_string())
 }

@@ -102,6 +102,10 @@ fn more(t: &Messages, price: &Price) -> Vec<(String, String)> {
             more.push((label.to_owned(), show::fine_dollars(rate.0.into())));
         }
     }
+    for size in &price.sizes {
+        let label = format!("{}, {}", t.price_second, size.size.word());
+        more.push((label, show::fine_dollars(size.rate.0.into())));
+    }
     for (label, said) in [
         (t.price_tools_short, extras::tools(&price.tools)),
         (t.price_service_tiers_short, extras::terms(&price.terms)),

@@ -57,11 +57,14 @@ fn pricing(known: &ModelPrice) -> Value {
     let tools =
         price.tools.iter().map(|tool| (tool.tool.word().to_owned(), (dollars(tool.rate.0) / 1e6).into()));
     let terms = price.terms.iter().map(|term| (term.term.word().to_owned(), (times(term.ratio)).into()));
+    let sizes =
+        price.sizes.iter().map(|size| (size.size.word().to_owned(), (dollars(size.rate.0) / 1e6).into()));
     let mut shown = rates(&price.rates);
     let others = json!({
         "currency": "USD / M Tokens",
         "per_request": (price.per_call.get() > 0).then(|| dollars(price.per_call.get())),
         "per_second": each(price.per_second),
+        "per_second_by_size": Value::Object(sizes.collect()),
         "per_image": each(price.per_image),
         "tiers": tiers.collect::<Vec<_>>(),
         "tools": Value::Object(tools.collect()),

@@ -84,7 +84,7 @@ pub(crate) struct Charge {
 pub(crate) struct Line {
     /// `input`, `cached_input`, `cache_write`, `output` or `call`; and, where they have a price of their own,
     /// `cache_write_1h`, `input_audio`, `input_image`, `output_reasoning`, `output_audio`, `output_image`; `second`, `image`;
-    /// and calls of the provider's own tools: `web_search`, `grounding`, `web_fetch`, `file_search`, `code_execution`,
+    /// `second_720p` and its like for a video of a size that has a price of its own; and calls of the provider's own tools: `web_search`, `grounding`, `web_fetch`, `file_search`, `code_execution`,
     /// `image_generation`, `maps`, `other_tool`.
     kind: String,
     /// How many.

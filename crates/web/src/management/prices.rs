@@ -7,7 +7,7 @@ use gateway::{Failure, Leaps, ModelPrice, NewPrice, catalogue, prices};
 use model::{
     clock::Timestamp,
     id::PriceId,
-    price::{ListedRates, Rates, Ratio, Term, TermRatio, Tool, ToolRate, UnitsPerMillion},
+    price::{ListedRates, Rates, Ratio, Size, SizeRate, Term, TermRatio, Tool, ToolRate, UnitsPerMillion},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -97,6 +97,9 @@ pub(crate) struct Body {
     /// How many times the rates of tokens are charged under terms of service, in millionths, by their names: `flex`, `priority`,
     /// `batch`, `scale`, `fast`, `ultrafast`, `us`. A request for one that is absent is refused.
     service_tiers: Option<BTreeMap<String, i64>>,
+    /// A million seconds of video by its size, in quota units: `480p`, `720p`, `1024p`, `1080p`, `1440p`, `2160p`. Where some have a
+    /// price, a request for another one is refused, and `per_second` is charged where nobody says a size.
+    per_second_by_size: Option<BTreeMap<String, i64>>,
     /// The most output tokens that one answer can have.
     max_output: Option<u64>,
     /// The most tokens that one image of a request can be; 6000 when absent.
@@ -131,6 +134,14 @@ fn terms(said: BTreeMap<String, i64>) -> Result<Vec<TermRatio>, Failure> {
     each.collect()
 }
 
+fn sizes(said: BTreeMap<String, i64>) -> Result<Vec<SizeRate>, Failure> {
+    let each = said.into_iter().map(|(name, rate)| {
+        let unknown = || Failure::Invalid(format!("per_second_by_size: there is no size {name}"));
+        Ok(SizeRate { size: Size::of(&name).ok_or_else(unknown)?, rate: UnitsPerMillion(rate) })
+    });
+    each.collect()
+}
+
 impl Body {
     fn price(self) -> Result<NewPrice, Failure> {
         let mut tiers = Vec::new();
@@ -146,6 +157,7 @@ impl Body {
             per_image: self.per_image.unwrap_or(0),
             tools: tools(self.tools.unwrap_or_default())?,
             terms: terms(self.service_tiers.unwrap_or_default())?,
+            sizes: sizes(self.per_second_by_size.unwrap_or_default())?,
             max_output: self.max_output.ok_or_else(|| missing("max_output"))?,
             image_tokens: self.image_tokens,
             reasoning: self.reasoning.unwrap_or(false),
@@ -220,6 +232,8 @@ pub(crate) struct Record {
     tools: BTreeMap<String, i64>,
     /// How many times the rates of tokens are charged under terms of service, in millionths.
     service_tiers: BTreeMap<String, i64>,
+    /// A million seconds of video by its size, in quota units.
+    per_second_by_size: BTreeMap<String, i64>,
     /// The most output tokens that one answer can have.
     max_output: u64,
     /// The most tokens that one image of a request can be; null for what is assumed of every model.
@@ -245,6 +259,11 @@ impl From<ModelPrice> for Record {
                 .terms
                 .iter()
                 .map(|term| (term.term.word().to_owned(), term.ratio.0))
+                .collect(),
+            per_second_by_size: price
+                .sizes
+                .iter()
+                .map(|size| (size.size.word().to_owned(), size.rate.0))
                 .collect(),
             max_output: known.max_output,
             image_tokens: known.image_tokens,

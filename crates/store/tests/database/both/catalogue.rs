@@ -2,7 +2,7 @@
 
 use model::{
     id::PriceId,
-    price::{ListedRates, Ratio, Term, TermRatio, Tool, ToolRate, UnitsPerMillion},
+    price::{ListedRates, Ratio, Size, SizeRate, Term, TermRatio, Tool, ToolRate, UnitsPerMillion},
 };
 use store::{Imported, Leaps, Listing, ModelFacts, NewPrice, Page, StoreError};
 
@@ -109,6 +109,7 @@ async fn a_price_keeps_what_its_columns_do_not_say() {
         image_tokens: Some(14),
         tools: vec![ToolRate { tool: Tool::WebSearch, rate: UnitsPerMillion(15) }],
         terms: vec![TermRatio { term: Term::Priority, ratio: Ratio(2_000_000) }],
+        sizes: vec![SizeRate { size: Size::P1080, rate: UnitsPerMillion(16) }],
         ..price("a", 0)
     };
     let id = fixture.store.put_price(&new, Leaps::Confirmed, at(1)).await.unwrap();
