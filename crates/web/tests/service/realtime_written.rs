@@ -167,6 +167,8 @@ async fn sound_is_held_before_it_passes() {
     let mut talk = enter(&app, &poor).await;
     talk.say(update("live")).await;
     assert_eq!(talk.event().await["type"], "session.updated");
+    talk.say(second()).await;
+    talk.until("conversation.item.input_audio_transcription.delta").await;
     for _ in 0..4 {
         talk.say(second()).await;
     }
