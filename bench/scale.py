@@ -35,7 +35,8 @@ def sql(text):
 def start():
     """A running server, its address, and the seconds until it listened."""
     begun = time.monotonic()
-    settings = ["--set", "log.level=off", "--set", "upstream.allow_private=127.0.0.0/8", "--set", "ledger.verify_every=86400s"]
+    settings = ["--set", "log.level=off", "--set", "upstream.allow_private=127.0.0.0/8", "--set", "ledger.verify_every=86400s",
+                "--set", "usage.keep_records=1000000000", "--set", "usage.keep_bytes=1000000000000"]
     server = subprocess.Popen([arguments.binary, "serve", "--data-dir", arguments.data, "--listen", "127.0.0.1:0", *settings],
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     while line := server.stdout.readline():
@@ -141,7 +142,7 @@ async def main():
         print(f"| resident memory idle, MiB | {load.resident(server.pid):.1f} |")
         gateway = Gateway(address, KEYS[0], run("pat", "create"), server.pid)
         await pages(gateway)
-        print(f"| resident memory after these pages, MiB | {load.resident(server.pid):.1f} |")
+        print(f"| resident memory after these pages, and at least one proof of the books, MiB | {load.resident(server.pid):.1f} |")
         await strangers(gateway)
         rate = spread_load(address, 10)
         print(f"| {len(KEYS)} keys in use, 64 connections: requests/s; resident memory, MiB | {rate}; {load.resident(server.pid):.1f} |")

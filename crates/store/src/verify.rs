@@ -73,6 +73,7 @@ impl Store {
 
 /// Every difference, as [`Store::verify`] says.
 pub(crate) async fn find(database: &mut impl Run) -> Result<Vec<Discrepancy>, StoreError> {
+    // The database compares: of millions of pools only those come that are wrong.
     let rows: Vec<Row> = database.query(
             "WITH paid AS (
                 SELECT payer, sum(units) AS units FROM usage
@@ -92,7 +93,10 @@ pub(crate) async fn find(database: &mut impl Run) -> Result<Vec<Discrepancy>, St
              )
              SELECT pool.id, granted, used, leased, suspense, available, coalesce(charged.units, 0) AS charged,
                 coalesce(held.open, 0) AS open, coalesce(held.suspended, 0) AS suspended
-             FROM pool LEFT JOIN charged ON charged.pool = pool.id LEFT JOIN held ON held.pool = pool.id",
+             FROM pool LEFT JOIN charged ON charged.pool = pool.id LEFT JOIN held ON held.pool = pool.id
+             WHERE granted <> used + leased + suspense + available OR used <> coalesce(charged.units, 0)
+                OR leased <> coalesce(held.open, 0) OR suspense <> coalesce(held.suspended, 0)
+                OR granted < 0 OR used < 0 OR leased < 0 OR suspense < 0 OR available < 0",
         )
         .bind(BLOCK)
         .fetch_all()
