@@ -114,7 +114,9 @@ const [, narrow] = await make("narrow", async () => { await to("#limited"); awai
 await explained(await ask(narrow), "model_not_allowed");
 const [off, offKey] = await make("off", async () => {});
 await page.goto(off);
-await press("form[action$='/status'] button", /keys\/\d+/);
+await to("form[action$='/status'] button");
+await page.keyboard.press("Enter");
+await page.waitForSelector(".badge.off");
 await explained(await ask(offKey), "key_disabled");
 
 // Deleting asks once more, without a dialog.
