@@ -70,11 +70,20 @@ pub(crate) enum Content {
     Stream(UpstreamBody, Passage),
 }
 
+/// Why an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Something went wrong with the upstream.
+    Upstream(UpstreamFailure),
+    /// Nothing was sent: the dialect of the channel cannot carry the request.
+    Unsaid,
+    /// There is no room for the answer. Another would find none either, and cost the operator as much again.
+    NoRoom,
+}
+
 /// An attempt that failed.
 pub(crate) struct Failed {
-    /// What went wrong with the upstream; `None` where nothing is to be learnt of it: its dialect cannot carry the request, so
-    /// nothing was sent, or there is no room for its answer.
-    pub(crate) failure: Option<UpstreamFailure>,
+    pub(crate) why: Why,
     /// What the caller gets when there is no further attempt.
     pub(crate) refusal: Refusal,
 }
@@ -85,7 +94,7 @@ impl From<UpstreamFailure> for Failed {
             UpstreamFailure::Timeout => Refusal::UpstreamTimeout,
             _ => Refusal::UpstreamError,
         };
-        Self { failure: Some(failure), refusal }
+        Self { why: Why::Upstream(failure), refusal }
     }
 }
 
@@ -95,7 +104,7 @@ impl From<NoAnswer> for Failed {
             NoAnswer::Failed(failure) | NoAnswer::Unreached { failure, .. } => failure.into(),
             // Why is the operator's to know: it stands in the log and in a test of the channel.
             NoAnswer::Credential(_) => Self {
-                failure: Some(UpstreamFailure::Status { status: 401, retry_after: None }),
+                why: Why::Upstream(UpstreamFailure::Status { status: 401, retry_after: None }),
                 refusal: Refusal::UpstreamError,
             },
         }
@@ -111,7 +120,7 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
     let sent = match sent::say(request, channel) {
         Ok(Said::Sent(sent)) => sent,
         Ok(Said::Known(body)) => return Ok(known(body)),
-        Err(refusal) => return Err(Failed { failure: None, refusal }),
+        Err(refusal) => return Err(Failed { why: Why::Unsaid, refusal }),
     };
     let outgoing = sent.outgoing();
     let limit = attempt.limit.min(settings.first_byte);
@@ -139,12 +148,13 @@ pub(crate) async fn make(gateway: &Gateway, attempt: &Attempt, request: &Request
         return Ok(Got { status, headers, content: Content::Stream(response.into_body(), passage), terms });
     }
     let patience = Patience { idle: settings.idle, whole: settings.answer };
-    let whole = body::collect(response.into_body(), settings.answer_limit, patience, &gateway.room).await;
+    let whole =
+        body::collect(response.into_body(), settings.answer_limit, patience, &gateway.rooms.answers).await;
     let whole = whole.map_err(|cut| match cut {
         Cut::TooLarge => UpstreamFailure::Malformed.into(),
         Cut::Slow => UpstreamFailure::Timeout.into(),
         Cut::Broken => UpstreamFailure::Reset.into(),
-        Cut::NoRoom => Failed { failure: None, refusal: Refusal::Unavailable },
+        Cut::NoRoom => Failed { why: Why::NoRoom, refusal: Refusal::Unavailable },
     })?;
     let used = sent.used(request, &whole);
     let (whole, read) = read(request, &sent, kind, whole);
@@ -253,7 +263,7 @@ where
     // The words are good to have, but the status says enough to go on with.
     let patience = Patience { idle: gateway.settings.idle, whole: gateway.settings.idle };
     let (head, body) = response.into_parts();
-    let body = body::collect(body, MAX_ERROR, patience, &gateway.room).await.unwrap_or_default();
+    let body = body::collect(body, MAX_ERROR, patience, &gateway.rooms.answers).await.unwrap_or_default();
     let of_credential = status == StatusCode::BAD_REQUEST && google::refusal::is_of_credential(&body);
     let status = if of_credential { StatusCode::UNAUTHORIZED } else { status };
     let mut failed = told(status.as_u16(), seconds, &body);
@@ -272,7 +282,7 @@ where
         |message: &str| message.contains("Missing scopes") || message.contains("insufficient permissions");
     let unpermitted =
         matches!(&failed.refusal, Refusal::Upstream { message, .. } if status == 401 && scopes(message));
-    failed.failure = Some(match unpermitted {
+    failed.why = Why::Upstream(match unpermitted {
         true => UpstreamFailure::Unpermitted,
         false => UpstreamFailure::Status { status, retry_after: after },
     });
@@ -283,5 +293,5 @@ where
 fn told(status: u16, retry_after: Option<u32>, body: &[u8]) -> Failed {
     let words = upstream_error::read(status, body);
     let refusal = Refusal::Upstream { status, code: words.code, message: words.message, retry_after };
-    Failed { failure: Some(UpstreamFailure::Status { status, retry_after: None }), refusal }
+    Failed { why: Why::Upstream(UpstreamFailure::Status { status, retry_after: None }), refusal }
 }

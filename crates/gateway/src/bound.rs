@@ -120,6 +120,8 @@ pub(crate) async fn hold(
         && let Some(tariff) = Box::pin(counted(gateway, &tariff, asked)).await
     {
         let full = tariff.bound(request.wanted.most).map_err(|CostOverflow| too_large())?;
+        // Counting takes its time, and others have settled meanwhile.
+        let affordable = Box::pin(self::affordable(gateway, known, pools, full)).await?;
         return request.hold(tariff, full, affordable).await;
     }
     request.hold(tariff, full, affordable).await

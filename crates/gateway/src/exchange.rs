@@ -275,7 +275,7 @@ where
         let form = Box::pin(Form::receive(headers, body, settings.body_limit, patience, spool)).await?;
         return Ok((Bytes::new(), Some(form)));
     }
-    Ok((body::of_caller(headers, body, settings.body_limit, patience, &gateway.room).await?, None))
+    Ok((body::of_caller(headers, body, settings.body_limit, patience, &gateway.rooms.requests).await?, None))
 }
 
 fn read(entrance: &Entrance, body: &[u8], form: Option<&Form>) -> Result<Scan, Refusal> {

@@ -21,7 +21,7 @@ use crate::{
     passwords::Passwords,
     proof::{self, Proofs},
     retention,
-    room::Room,
+    room::Rooms,
     routing::{Budget, Health, Policy, Seeds, Snapshot},
     sign_in_limit::SignIns,
     upstream::{Roots, Upstream},
@@ -54,7 +54,7 @@ pub struct Settings {
     pub answer: Duration,
     /// Largest whole answer of an upstream, in bytes.
     pub answer_limit: u64,
-    /// What bodies of more than a MiB take in memory at most, all together, in bytes.
+    /// What request bodies of more than a MiB take in memory at most, all together, and whole answers as much, in bytes.
     pub bodies: u64,
     /// Output tokens that a stream holds ahead of what is delivered.
     pub stream_step: u64,
@@ -127,7 +127,7 @@ pub struct Gateway {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     pub(crate) keys: KeyCache,
-    pub(crate) room: Room,
+    pub(crate) rooms: Rooms,
     pub(crate) upstream: Upstream,
     pub(crate) metrics: Metrics,
     pub(crate) passwords: Passwords,
@@ -166,7 +166,7 @@ impl Gateway {
             seeds: Seeds::new(u64::from_le_bytes(first)),
             upstream: Upstream::new(&settings, Arc::clone(&clock)),
             counting: Semaphore::new(COUNTING),
-            room: Room::of(settings.bodies),
+            rooms: Rooms::of(settings.bodies),
             store,
             ledger,
             clock,

@@ -11,6 +11,20 @@ const FREE: usize = 1 << 20;
 /// Bytes are counted by so many.
 const UNIT: usize = 64 << 10;
 
+/// Where large bodies go. What callers send never takes what answers need, which have been made and paid for.
+#[derive(Debug)]
+pub(crate) struct Rooms {
+    pub(crate) requests: Room,
+    pub(crate) answers: Room,
+}
+
+impl Rooms {
+    /// So many bytes for each.
+    pub(crate) fn of(bytes: u64) -> Self {
+        Self { requests: Room::of(bytes), answers: Room::of(bytes) }
+    }
+}
+
 /// The room that there is.
 #[derive(Clone, Debug)]
 pub(crate) struct Room(Arc<Semaphore>);

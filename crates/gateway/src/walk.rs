@@ -7,7 +7,7 @@ use ledger::Hold;
 use model::{money::Units, price::Ratio, refusal::Refusal};
 
 use crate::{
-    attempt::Failed,
+    attempt::{Failed, Why},
     channels,
     entry::Entry,
     gateway::Gateway,
@@ -54,9 +54,14 @@ impl Walk {
         hold: &mut Hold,
         needs: impl Fn(Ratio) -> Option<Units>,
     ) -> Result<Self, Refusal> {
-        let Failed { failure, refusal } = failed;
+        let Failed { why, refusal } = failed;
         // Where it is no fault of the upstream there is nothing to be learnt of the channel.
-        if failure.is_some_and(|failure| self.attempt.failed(&self.gateway, failure) == Next::Answer) {
+        let is_over = match why {
+            Why::Upstream(failure) => self.attempt.failed(&self.gateway, failure) == Next::Answer,
+            Why::Unsaid => false,
+            Why::NoRoom => true,
+        };
+        if is_over {
             return Err(refusal);
         }
         loop {

@@ -50,6 +50,8 @@ impl Waiters {
 
     /// Nothing more will be durable: whoever waits is told so.
     pub(crate) fn end(&self) {
+        // What is durable stays so, and whoever waits for it may not have been told yet.
+        self.tell();
         // Dropping the senders tells it.
         drop(self.waiting.lock().take());
         self.more.notify_one();

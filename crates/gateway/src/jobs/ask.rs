@@ -19,7 +19,7 @@ use super::{
     submit, unavailable, used,
 };
 use crate::{
-    attempt,
+    attempt::{self, Why},
     door::Door,
     gateway::Gateway,
     provider::Speech,
@@ -111,7 +111,10 @@ async fn question(gateway: &Gateway, job: &Job) -> Result<Said, UpstreamFailure>
     let path = path(&channel, Some((&job.upstream, ""))).ok_or(UpstreamFailure::Connect)?;
     let ask = Ask { method: Method::GET, path: &path, content: None };
     let said = submit::exchange(gateway, &channel, ask, gateway.settings.first_byte).await;
-    said.map_err(|failed| failed.failure.unwrap_or(UpstreamFailure::Malformed))
+    said.map_err(|failed| match failed.why {
+        Why::Upstream(failure) => failure,
+        Why::Unsaid | Why::NoRoom => UpstreamFailure::Malformed,
+    })
 }
 
 /// What an upstream says that it has made.

@@ -25,8 +25,8 @@ use super::{
 };
 use crate::{
     admission::{self, Way},
-    attempt::{self, Failed},
-    body::{self, Patience},
+    attempt::{self, Failed, Why},
+    body::{self, Cut, Patience},
     bound,
     door::Door,
     gateway::Gateway,
@@ -47,7 +47,7 @@ pub(super) async fn create<B>(gateway: &Arc<Gateway>, call: &Call, body: B) -> R
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let asked = Asked::receive(&gateway.settings, &call.headers, body, &gateway.room).await?;
+    let asked = Asked::receive(&gateway.settings, &call.headers, body, &gateway.rooms.requests).await?;
     let way = call.way(gateway, &asked.model)?;
     let mut walk = Walk::begin(gateway, way.plan, &call.entry)?;
     let size = asked.sizes.priced(&asked.model, &way.price.price)?;
@@ -82,7 +82,8 @@ where
 {
     let earlier = call.job(gateway, name).await?;
     let earlier = ask::refresh(gateway, earlier).await?;
-    let mut members = form::json(&form::whole(&gateway.settings, &call.headers, body, &gateway.room).await?)?;
+    let mut members =
+        form::json(&form::whole(&gateway.settings, &call.headers, body, &gateway.rooms.requests).await?)?;
     // Whatever else was said could make something longer than what is held.
     members.retain(|name, _| name == "prompt");
     if earlier.told.state != store::JobState::Completed {
@@ -132,7 +133,7 @@ impl Call {
 /// Sends a request to the upstream that begins a video.
 async fn begin(gateway: &Gateway, channel: &Channel, asked: &Asked, limit: Duration) -> Result<Said, Failed> {
     let upstream_model = channel.upstream_model(&asked.model);
-    let content = asked.said(upstream_model).map_err(|refusal| Failed { failure: None, refusal })?;
+    let content = asked.said(upstream_model).map_err(|refusal| Failed { why: Why::Unsaid, refusal })?;
     let at = path(channel, None).ok_or(UpstreamFailure::Connect)?;
     let ask = Ask { method: Method::POST, path: &at, content: Some(content) };
     exchange(gateway, channel, ask, limit.min(gateway.settings.first_byte)).await
@@ -150,8 +151,13 @@ pub(super) async fn exchange(
         return Err(attempt::refused(gateway, channel.provider, response).await);
     }
     let patience = Patience { idle: gateway.settings.idle, whole: gateway.settings.first_byte };
-    let whole = body::collect(response.into_body(), MOST_ANSWER, patience, &gateway.room).await;
-    let whole = whole.map_err(|_| UpstreamFailure::Malformed)?;
+    let whole = body::collect(response.into_body(), MOST_ANSWER, patience, &gateway.rooms.answers).await;
+    let whole = whole.map_err(|cut| match cut {
+        Cut::NoRoom => Failed { why: Why::NoRoom, refusal: Refusal::Unavailable },
+        Cut::Slow => UpstreamFailure::Timeout.into(),
+        Cut::Broken => UpstreamFailure::Reset.into(),
+        Cut::TooLarge => UpstreamFailure::Malformed.into(),
+    })?;
     Ok(Said::read(&whole)?)
 }
 

@@ -60,7 +60,7 @@ const MEANINGS: &[(&str, [&str; 2])] = &[
     (
         "limits.bodies",
         [
-            "Memory that large request bodies, and large whole answers, take at most; each kind has as much.",
+            "Memory that large request bodies take at most; large whole answers may take as much beside them.",
             "大型请求正文与大型完整回答各自最多占用的内存。",
         ],
     ),
