@@ -46,7 +46,12 @@ async fn the_form_says_what_the_settings_mean_and_what_is_wrong() {
     let app = App::start().await;
     let mut browser = root(&app).await;
     let (form, part) = ("/console/keys/new", "/console/keys/meaning");
-    assert!(browser.get(&app, form).await.text().contains("It has nothing to spend"));
+    assert!(
+        browser.get(&app, form).await.text().contains("$1.00 and not a unit more"),
+        "what it begins with"
+    );
+    let nothing = browser.send(&app, form, part, &[("quota", "")]).await.text();
+    assert!(nothing.contains("It has nothing to spend"), "{nothing}");
     let fields =
         [("quota", "2.50"), ("limited", "1"), ("models", "m\r\ncalls"), ("addresses", "10.0.0.0/8, ::1")];
     let said = browser.send(&app, form, part, &fields).await.text();
