@@ -1,6 +1,11 @@
 //! The gateway: its parts, and how it learns what others have changed.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use ledger::Ledger;
@@ -10,7 +15,7 @@ use model::{
     ip::IpRules,
 };
 use store::{Kind, Store, StoreError, UsageLimits};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch::Receiver};
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -27,8 +32,11 @@ use crate::{
     upstream::{Roots, Upstream},
 };
 
-/// How often changes are looked for. They must be live everywhere within a second.
-const LOOK_EVERY: Duration = Duration::from_millis(400);
+/// How soon changes are looked for where no heartbeat of the ledger has told whether there are any. They must be live
+/// everywhere within a second, also where a heartbeat hangs on a connection that is dead and does not say so.
+const LOOK_AFTER: Duration = Duration::from_millis(700);
+/// Before it is tried again, if that fails.
+const PAUSE: Duration = Duration::from_millis(400);
 
 /// Requests whose tokens are counted at a time.
 const COUNTING: usize = 2;
@@ -179,21 +187,7 @@ impl Gateway {
             started: clock_now,
             routing: ArcSwap::from_pointee(snapshot),
         });
-        let watching = Arc::downgrade(&gateway);
-        tracker.spawn(async move {
-            let mut seen = seen;
-            loop {
-                tokio::time::sleep(LOOK_EVERY).await;
-                let Some(gateway) = watching.upgrade() else { return };
-                gateway.upstream.sweep();
-                match gateway.notice(seen).await {
-                    Ok(newest) => seen = newest,
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot look for changes; the last good copy serves on")
-                    }
-                }
-            }
-        });
+        tracker.spawn(watch(Arc::downgrade(&gateway), gateway.store.newest_change(), seen));
         tracker.spawn(jobs::watch::run(Arc::downgrade(&gateway)));
         tracker.spawn(retention::run(Arc::downgrade(&gateway)));
         tracker.spawn(proof::run(Arc::downgrade(&gateway), gateway.settings.verify_every));
@@ -258,6 +252,11 @@ impl Gateway {
         Ok(Some(Known { key, account, rules }))
     }
 
+    /// Whether something is known to be as it was not at change `seen`.
+    fn is_behind(&self, seen: i64, newest: i64) -> bool {
+        newest != seen || self.routing.load().has_ended(self.clock.now())
+    }
+
     /// Takes in what has changed after `seen`; returns the newest change.
     async fn notice(&self, seen: i64) -> Result<i64, StoreError> {
         let changes = self.store.changes_since(seen).await?;
@@ -298,5 +297,25 @@ impl Gateway {
         self.health.keep(&snapshot);
         self.routing.store(Arc::new(snapshot));
         Ok(())
+    }
+}
+
+/// Takes in what others have changed, as long as the gateway is there. A heartbeat tells that there is something, so that
+/// nothing is asked of the database for it alone.
+async fn watch(gateway: Weak<Gateway>, mut newest: Receiver<i64>, mut seen: i64) {
+    loop {
+        let told = tokio::time::timeout(LOOK_AFTER, newest.changed()).await.is_ok();
+        let Some(gateway) = gateway.upgrade() else { return };
+        gateway.upstream.sweep();
+        if told && !gateway.is_behind(seen, *newest.borrow_and_update()) {
+            continue;
+        }
+        match gateway.notice(seen).await {
+            Ok(now) => seen = now,
+            Err(error) => {
+                tracing::warn!(%error, "cannot look for changes; the last good copy serves on");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
     }
 }

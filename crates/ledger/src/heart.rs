@@ -7,14 +7,16 @@ use std::{
 };
 
 use model::id::LeaseId;
+use tokio::time::Instant;
 
 use crate::{
     book::{BookError, Part},
     ledger::Ledger,
 };
 
-/// From one beat to the next, unless the book calls sooner.
-const BEAT: Duration = Duration::from_secs(1);
+/// From one beat to the next, unless the book calls sooner. A beat also learns whether somebody has changed anything, which
+/// must be live within a second.
+const BEAT: Duration = Duration::from_millis(600);
 
 /// Runs until the ledger is closed.
 pub(crate) async fn keep(ledger: Arc<Ledger>) {
@@ -23,12 +25,14 @@ pub(crate) async fn keep(ledger: Arc<Ledger>) {
     let mut listening = ledger.book.dyn_listen(ledger.node, &ledger.heart);
     let mut hears = true;
     let mut failing = false;
+    let mut last = Instant::now();
     loop {
         tokio::select! {
             () = ledger.heart.notified() => {}
             () = &mut listening, if hears => hears = false,
-            () = tokio::time::sleep(BEAT) => {}
+            () = tokio::time::sleep_until(last + BEAT) => {}
         }
+        last = Instant::now();
         if ledger.stopping.load(Ordering::Acquire) {
             return;
         }

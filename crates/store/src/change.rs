@@ -1,6 +1,7 @@
 //! The record of changes, which running servers read to learn what they must read again.
 
 use model::clock::Timestamp;
+use tokio::sync::watch;
 
 use crate::{
     database::Tx,
@@ -64,6 +65,17 @@ impl Store {
     /// The database.
     pub async fn last_change(&self) -> Result<i64, StoreError> {
         Ok(self.read().await?.query("SELECT coalesce(max(seq), 0) FROM change").scalar().await?)
+    }
+
+    /// The place of the newest change, as every heartbeat of this node's ledger learns it without asking for it alone.
+    /// Each is told, also one that learns nothing new: who hears none for a while asks by [`Store::changes_since`].
+    #[must_use]
+    pub fn newest_change(&self) -> watch::Receiver<i64> {
+        self.news().subscribe()
+    }
+
+    pub(crate) fn tell_newest_change(&self, seq: i64) {
+        self.news().send_replace(seq);
     }
 
     /// What has changed after `seq`, in order.

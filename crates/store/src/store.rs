@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use model::{id::ChannelId, price::Leap};
 use parking_lot::Mutex;
 use sqlx::migrate::MigrateError;
+use tokio::sync::watch;
 
 use crate::{
     audit::Actor,
@@ -80,6 +81,8 @@ struct Inner {
     /// The open block of usage records, for whoever applies the journal.
     tally: Mutex<Option<Tally>>,
     imported: Imported,
+    /// The newest change, as heartbeats learn it.
+    news: watch::Sender<i64>,
 }
 
 impl Store {
@@ -102,7 +105,8 @@ impl Store {
     async fn begin(database: Database, master: &MasterKey) -> Result<Self, StoreError> {
         let vault = Vault::open(&database, master).await?;
         let imported = Imported::load(&database).await?;
-        let inner = Inner { database, vault, names: Names::default(), tally: Mutex::default(), imported };
+        let (names, tally) = (Names::default(), Mutex::default());
+        let inner = Inner { database, vault, names, tally, imported, news: watch::Sender::new(0) };
         Ok(Self(Arc::new(inner), Actor::command_line()))
     }
 
@@ -149,6 +153,10 @@ impl Store {
 
     pub(crate) fn imported(&self) -> &Imported {
         &self.0.imported
+    }
+
+    pub(crate) fn news(&self) -> &watch::Sender<i64> {
+        &self.0.news
     }
 
     /// Bytes of the database.

@@ -19,7 +19,7 @@ use crate::{
 pub(crate) const ALIVE: i64 = 5_000;
 
 /// What a heartbeat learns at once: the node's row and since when its leases are in suspense, how many wishes of others
-/// there are, whatever they are about, and how many nodes are silent for long.
+/// there are, whatever they are about, how many nodes are silent for long, and the newest change.
 macro_rules! pulse {
     ($before:literal, $after:literal) => {
         concat!(
@@ -27,7 +27,8 @@ macro_rules! pulse {
             "id, suspended,
                 (SELECT count(*) FROM wish, clock WHERE wish.journal <> journal.id AND wish.until > clock.millis),
                 (SELECT count(*) FROM journal AS other, clock WHERE other.id <> journal.id AND other.suspended = 0
-                    AND other.seen > 0 AND other.seen < clock.millis - $3)",
+                    AND other.seen > 0 AND other.seen < clock.millis - $3),
+                (SELECT coalesce(max(seq), 0) FROM change)",
             $after
         )
     };
@@ -118,7 +119,7 @@ impl Store {
                 ""
             ),
         };
-        let found: Option<(i64, i64, i64, i64)> = on
+        let found: Option<(i64, i64, i64, i64, i64)> = on
             .query(text)
             .bind(node.journal.to_string())
             .bind(node.epoch)
@@ -126,7 +127,8 @@ impl Store {
             .fetch_optional()
             .await?;
         drop(on);
-        let Some((journal, suspended, wishes, silent)) = found else { return Err(Refused::Fenced) };
+        let Some((journal, suspended, wishes, silent, newest)) = found else { return Err(Refused::Fenced) };
+        self.tell_newest_change(newest);
         if suspended != 0 || silent > 0 {
             self.bury(node, dead_after).await?;
         }
