@@ -9,7 +9,7 @@ pub struct Options {
     pub dir: PathBuf,
     /// Size of a segment in bytes, at least 1 MiB. Every open hold reserves 256 bytes of one.
     pub segment_bytes: u64,
-    /// The longest time until a settlement is in the book.
+    /// How soon a settlement is in the book; three times as long where so many wait that one transaction for all is cheaper.
     pub apply_every: Duration,
     /// Records in one transaction at most.
     pub apply_records: usize,

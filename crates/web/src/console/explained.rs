@@ -181,10 +181,7 @@ const MEANINGS: &[(&str, [&str; 2])] = &[
         ],
     ),
     ("journal.segment_bytes", ["Size of a journal segment, in bytes.", "日志段的大小（字节）。"]),
-    (
-        "journal.apply_every",
-        ["Longest time until a settlement is in the database.", "结算写入数据库的最长时间。"],
-    ),
+    ("journal.apply_every", ["How soon a settlement is in the database.", "结算多快写入数据库。"]),
     (
         "journal.apply_records",
         ["Journal records in one transaction at most.", "一个事务中的最大日志记录数。"],
