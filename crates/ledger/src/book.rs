@@ -107,7 +107,7 @@ pub struct Ask {
     pub need: Units,
     /// What all requests that wait lack together.
     pub waiting: Units,
-    /// What the node would like beside: a few seconds of its recent spending, less what it has.
+    /// What the node would like beside: two minutes of its recent spending, less what it has.
     pub spending: Units,
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Pool {
     left: AtomicI64,
     /// Below this more is asked for before anybody has to wait.
     low: AtomicI64,
+    /// What it may have ahead of requests: a part of what the pool had at the last answer.
+    most: AtomicI64,
     /// Whether that was asked for.
     refilling: AtomicBool,
     pace: Mutex<Pace>,
@@ -61,8 +63,9 @@ struct Pace {
 const USED_GRAIN: i64 = 1_000;
 /// The least time that says something of the pace, in milliseconds.
 const PACE_MILLIS: i64 = 250;
-/// For how many seconds of recent spending a lease is asked for.
-const AHEAD: i64 = 5;
+/// For how many seconds of recent spending a lease is asked for. More is asked for at half of it, so what is left bridges a
+/// minute without the database, where the pool affords it.
+const AHEAD: i64 = 120;
 /// For how long an empty pool is not asked about again, in milliseconds. An edit ends it at once.
 const DRY_MILLIS: i64 = 1_000;
 /// The same where other nodes may settle for less than they held.
@@ -78,6 +81,7 @@ impl Pool {
             returned: AtomicI64::new(0),
             left: AtomicI64::new(0),
             low: AtomicI64::new(0),
+            most: AtomicI64::new(0),
             refilling: AtomicBool::new(false),
             pace: Mutex::new(Pace { at: now, taken: 0, per_second: 0 }),
             stale: AtomicBool::new(false),
@@ -135,7 +139,9 @@ impl Pool {
         let before = self.given.fetch_max(state.amount.get(), Ordering::AcqRel);
         let more = (state.amount.get() - before).max(0);
         let left = self.left.fetch_add(more, Ordering::AcqRel).saturating_add(more);
-        let low = if state.shared { left.min(state.available.get() / PART) / 2 } else { 0 };
+        let part = state.available.get() / PART;
+        let low = if state.shared { left.min(part) / 2 } else { 0 };
+        self.most.store(part, Ordering::Release);
         self.low.store(low, Ordering::Release);
         self.refilling.store(false, Ordering::Release);
         if state.outlook == Outlook::Dry {
@@ -159,7 +165,7 @@ impl Pool {
         Units::new(returned.saturating_add(back + held))
     }
 
-    /// What a few seconds of recent spending ask for beside what is left.
+    /// What recent spending asks for beside what is left.
     pub(crate) fn spending(&self, now: Timestamp) -> Units {
         let mut pace = self.pace.lock();
         let left = self.left.load(Ordering::Acquire);
@@ -170,7 +176,8 @@ impl Pool {
             let more = taken.saturating_sub(pace.taken).max(0);
             *pace = Pace { at: now, taken, per_second: more.saturating_mul(1_000) / millis };
         }
-        Units::new(pace.per_second.saturating_mul(AHEAD).saturating_sub(left).max(0))
+        let ahead = pace.per_second.saturating_mul(AHEAD).min(self.most.load(Ordering::Acquire));
+        Units::new(ahead.saturating_sub(left).max(0))
     }
 
     /// Whether the book may have more than it had a moment ago.
