@@ -12,11 +12,12 @@ from wire import Wire
 BINARY, WORK = os.environ["BENCH_BINARY"], os.environ["BENCH_WORK"]
 # The directory of the server's socket; its process is beside it.
 DATABASE = urllib.parse.parse_qs(urllib.parse.urlparse(os.environ["TEST_POSTGRES_URL"]).query)["host"][0]
-
-
 def sql(text):
     query = ["psql", "-h", DATABASE, "-U", "postgres", "-d", "apsis", "-Atc", text]
     return subprocess.run(query, check=True, capture_output=True, text=True).stdout.strip()
+
+
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
 class Node:
@@ -29,6 +30,7 @@ class Node:
         self.process = None
         self.master = master
         self.address = None
+        self.clock = None
 
     async def prepare(self):
         await self.wire.start()
@@ -36,7 +38,15 @@ class Node:
         shutil.copy(self.master, f"{self.data}/master.key")
 
     def environment(self):
-        return {**os.environ, "APSIS_DATABASE_URL": f"postgres://postgres@127.0.0.1:{self.wire.port}/apsis?sslmode=disable"}
+        url = f"postgres://postgres@127.0.0.1:{self.wire.port}/apsis?sslmode=disable"
+        return {**os.environ, "APSIS_DATABASE_URL": url, **(self.clock or {})}
+
+    def move_clock(self, by):
+        """What it takes for the time of day; only in a process that was started with a clock of its own."""
+        with open(f"{self.data}.clock", "w") as file:
+            file.write(by)
+        self.clock = {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": f"{self.data}.clock", "FAKETIME_NO_CACHE": "1",
+                      "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
     async def start(self):
         command = [BINARY, "serve", "--data-dir", self.data, "--listen", self.address or "127.0.0.1:0",

@@ -1,12 +1,16 @@
 """A wire to the database that can be cut, one way or both, and made slow."""
 
 import asyncio
+import random
 
 
 class Wire:
     def __init__(self, socket):
         self.socket = socket
         self.delay = 0
+        # What the database says comes up to so many seconds late.
+        self.late = 0
+        self.ends = set()
         self.silent = set()
         self.open = asyncio.Event()
         self.open.set()
@@ -20,6 +24,11 @@ class Wire:
         self.silent = {"up", "down"} if way == "both" else {way}
         self.open.clear()
 
+    def tear(self):
+        """Every connection ends, with whatever is on its way."""
+        for end in list(self.ends):
+            end.transport.abort()
+
     def mend(self):
         self.silent = set()
         self.open.set()
@@ -30,16 +39,22 @@ class Wire:
         except OSError:
             writer.close()
             return
+        ends = {writer, down}
+        self.ends |= ends
         try:
             await asyncio.gather(self.carry("up", reader, down), self.carry("down", up, writer))
         except asyncio.CancelledError:
             pass
+        finally:
+            self.ends -= ends
 
     async def carry(self, way, reader, writer):
         try:
             while some := await reader.read(1 << 16):
                 if self.delay:
                     await asyncio.sleep(self.delay)
+                if self.late and way == "down":
+                    await asyncio.sleep(random.random() * self.late)
                 while way in self.silent:
                     await self.open.wait()
                 writer.write(some)
