@@ -167,6 +167,9 @@ impl Session {
                 if self.settings.pointer("/audio/input/turn_detection/type").is_some() {
                     self.send("input_audio_buffer.speech_stopped", json!({"item_id": "item_v"})).await?;
                     self.commit().await?;
+                    if self.settings.get("type").is_some_and(|kind| kind == "transcription") {
+                        return Ok(Next::GoOn);
+                    }
                     return self.respond(&Value::Null).await;
                 }
             }
@@ -186,12 +189,16 @@ impl Session {
     async fn commit(&mut self) -> Result<(), Error> {
         self.send("input_audio_buffer.committed", json!({"item_id": "item_s"})).await?;
         let model = self.settings.pointer("/audio/input/transcription/model").and_then(Value::as_str);
+        // It reads its prompt with each piece, and each byte is a token: there are no more.
+        let prompt = self.settings.pointer("/audio/input/transcription/prompt").and_then(Value::as_str);
+        let text = prompt.map_or(0, |prompt| prompt.len() as u64);
+        let input = self.sound + text;
         let usage = match model {
             None => return Ok(()),
             Some(model) if model.starts_with("whisper") => json!({"type": "duration", "seconds": 1.5}),
             Some(_) => json!({
-                "type": "tokens", "input_tokens": self.sound, "output_tokens": 4, "total_tokens": self.sound + 4,
-                "input_token_details": {"text_tokens": 0, "audio_tokens": self.sound},
+                "type": "tokens", "input_tokens": input, "output_tokens": 4, "total_tokens": input + 4,
+                "input_token_details": {"text_tokens": text, "audio_tokens": self.sound},
             }),
         };
         let done = json!({"item_id": "item_s", "content_index": 0, "transcript": "this was heard now", "usage": usage});

@@ -6,7 +6,7 @@ use wire::{
     openai::usage::Reported,
     realtime::{
         Format,
-        client::{self, Brought, EventError},
+        client::{self, Brought, EventError, Hints},
         server,
     },
 };
@@ -20,6 +20,8 @@ use super::{
 
 /// The event with which a caller asks for a response.
 const ASK: &str = "response.create";
+/// The event with which it says that a piece of sound is whole.
+const COMMIT: &str = "input_audio_buffer.commit";
 
 /// Why an event of a caller does not pass.
 pub(super) enum Objection {
@@ -42,6 +44,8 @@ pub(super) struct Books {
     pub(super) voice: Option<Voice>,
     /// Who writes down what is heard.
     pub(super) ear: Option<Ear>,
+    /// What who writes down is told beside the sound.
+    hints: Hints,
     /// How sound comes in.
     pub(super) input: Format,
     /// Whether nobody waits for a response.
@@ -50,8 +54,8 @@ pub(super) struct Books {
 
 impl Books {
     /// The books of a session that begins.
-    pub(super) fn of(payer: Payer, voice: Option<Voice>, ear: Option<Ear>) -> Self {
-        Self { payer, voice, ear, input: Format::LEAST, quiet: watch::Sender::new(true) }
+    pub(super) fn of(payer: Payer, voice: Option<Voice>, ear: Option<Ear>, hints: Hints) -> Self {
+        Self { payer, voice, ear, hints, input: Format::LEAST, quiet: watch::Sender::new(true) }
     }
 
     /// A caller says something. Returns what is sent instead, where it cannot go as it is.
@@ -62,15 +66,23 @@ impl Books {
         let event = client::read(text)?;
         let Payer { context, channel, .. } = &self.payer;
         let changed = event.renamed(text, &context.model, |named| channel.upstream_model(named))?;
+        let hints = self.hints.and(event.hints);
         match self.voice {
             Some(_) => {
                 if let Some(model) = event.transcription.first() {
-                    self.listen(model).await.map_err(Objection::Event)?;
+                    self.listen(model, hints).await.map_err(Objection::Event)?;
                 }
             }
             None => event.only_writes_down(&context.model)?,
         }
+        self.hints = hints;
         self.brings(event.brings).await.map_err(Objection::End)?;
+        if let Some(ear) = &mut self.ear {
+            ear.is_told(hints);
+            if event.kind == COMMIT {
+                ear.is_asked(self.input).await.map_err(Objection::End)?;
+            }
+        }
         if let Some(voice) = self.voice.as_mut().filter(|_| event.kind == ASK) {
             voice.meter.asked();
             let least = self.payer.gateway.settings.minimum_output;
@@ -96,11 +108,11 @@ impl Books {
     }
 
     /// What is heard is to be written down by this model.
-    async fn listen(&mut self, model: &str) -> Result<(), Refusal> {
+    async fn listen(&mut self, model: &str, hints: Hints) -> Result<(), Refusal> {
         if self.ear.as_ref().is_some_and(|ear| ear.is(model)) {
             return Ok(());
         }
-        let ear = Ear::open(&self.payer, model).await?;
+        let ear = Ear::open(&self.payer, model, hints).await?;
         if let Some(mut before) = self.ear.replace(ear) {
             before.close(self.input, Ending { status: 101, word: None }).await;
         }
@@ -125,6 +137,16 @@ impl Books {
                 }
             }
             server::Event::Heard(reported) => self.heard(reported).await?,
+            server::Event::Committed => {
+                if let Some(ear) = &mut self.ear {
+                    ear.will_hear(self.input).await?;
+                }
+            }
+            server::Event::NotHeard => {
+                if let Some(ear) = &mut self.ear {
+                    ear.has_done();
+                }
+            }
             server::Event::Other => return Ok(()),
             event => self.answers(event).await?,
         }
@@ -148,6 +170,9 @@ impl Books {
     /// An event of a response.
     async fn answers(&mut self, event: server::Event) -> Result<(), Refusal> {
         let broken = |TooMany| Refusal::UpstreamError;
+        if let Some(ear) = self.ear.as_mut().filter(|_| event == server::Event::Error) {
+            ear.is_refused();
+        }
         let Some(voice) = &mut self.voice else {
             // Nothing is held for an answer where there is to be none.
             return if event == server::Event::Error { Ok(()) } else { Err(Refusal::UpstreamError) };

@@ -12,7 +12,7 @@ use model::{
 use store::ModelPrice;
 use wire::{
     openai::{estimate, usage::Reported},
-    realtime::Format,
+    realtime::{Format, client::Hints},
 };
 
 use super::{
@@ -51,16 +51,25 @@ pub(super) struct Payer {
     pub(super) channel: Arc<Channel>,
 }
 
+/// What a hold is good for.
+#[derive(Clone, Copy)]
+struct Ahead {
+    seconds: u64,
+    /// Tokens of text.
+    text: u64,
+}
+
 /// What is held before a model begins to listen.
 pub(super) struct First {
     pub(super) hold: Hold,
     pub(super) tariff: Tariff,
-    /// Seconds that it is good for.
-    seconds: u64,
+    /// What it is good for.
+    ahead: Ahead,
+    hints: Hints,
 }
 
 impl First {
-    /// Holds what a first minute costs, or as much of it as is worth beginning with.
+    /// Holds what a first minute costs, or as much of it as is worth beginning with, and a first reading of the hints.
     ///
     /// # Errors
     /// It cannot be paid.
@@ -69,13 +78,15 @@ impl First {
         known: &Known,
         price: Arc<ModelPrice>,
         context: &UsageContext,
+        hints: Hints,
     ) -> Result<Self, Refusal> {
         let tariff = Tariff { price, ratio: context.ratio, measured: Measured::default() };
         let pools = [known.key.pool, known.account.pool];
         let mut refusal = Refusal::Internal;
         for seconds in [AHEAD, 1] {
-            match gateway.ledger.hold(pools, bound_of(&tariff, seconds), context.clone()).await {
-                Ok(hold) => return Ok(Self { hold, tariff, seconds }),
+            let ahead = Ahead { seconds, text: hints.most_tokens() };
+            match gateway.ledger.hold(pools, bound_of(&tariff, ahead), context.clone()).await {
+                Ok(hold) => return Ok(Self { hold, tariff, ahead, hints }),
                 Err(error) => refusal = bound::refusal(known, error),
             }
         }
@@ -87,8 +98,8 @@ impl First {
     /// # Errors
     /// What the caller gets, when there is no further attempt.
     pub(super) async fn walk(&mut self, walk: Walk, failed: Failed) -> Result<Walk, Refusal> {
-        let (tariff, seconds) = (&self.tariff, self.seconds);
-        let needs = |ratio| Some(bound_of(&tariff.at(ratio), seconds));
+        let (tariff, ahead) = (&self.tariff, self.ahead);
+        let needs = |ratio| Some(bound_of(&tariff.at(ratio), ahead));
         let walk = walk.next(failed, &mut self.hold, needs).await?;
         self.tariff.ratio = walk.attempt().ratio;
         Ok(walk)
@@ -111,6 +122,11 @@ pub(super) struct Ear {
     unheard: u64,
     /// Bytes of its words that were told since the last report.
     told: u64,
+    hints: Hints,
+    /// Pieces of sound that the caller has called whole, and the upstream not yet.
+    asked: u64,
+    /// Pieces that the upstream is writing down. It reads the hints with each of them.
+    under_way: u64,
     spent: Option<(Tokens, Provenance)>,
 }
 
@@ -119,7 +135,7 @@ impl Ear {
     ///
     /// # Errors
     /// The key may not use the model, or it has no price, or it cannot be paid.
-    pub(super) async fn open(payer: &Payer, model: &str) -> Result<Self, Refusal> {
+    pub(super) async fn open(payer: &Payer, model: &str, hints: Hints) -> Result<Self, Refusal> {
         let Payer { gateway, known, snapshot, context, channel } = payer;
         if !known.key.settings.allows_model(model) {
             return Err(Refusal::ModelNotAllowed(model.to_owned()));
@@ -132,7 +148,7 @@ impl Ear {
             price: price.price.id,
             ..context.clone()
         };
-        let first = First::hold(gateway, known, price, &context).await?;
+        let first = First::hold(gateway, known, price, &context, hints).await?;
         // The session's own line of the log is about the session's own model.
         Ok(Self::new(gateway, known, first, &context, Entry::default()))
     }
@@ -145,12 +161,13 @@ impl Ear {
         context: &UsageContext,
         entry: Entry,
     ) -> Self {
-        let First { hold, tariff, .. } = first;
+        let First { hold, tariff, hints, .. } = first;
         let (id, started) = (context.request_id.clone(), context.started);
         let mut bill = Bill::new(gateway, tariff.clone(), entry, started, id);
         bill.first_byte();
         let account = Account::new(bill, Arc::clone(known), hold);
-        Self { model: context.model.clone(), account, tariff, unheard: 0, told: 0, spent: None }
+        let model = context.model.clone();
+        Self { model, account, tariff, unheard: 0, told: 0, hints, asked: 0, under_way: 0, spent: None }
     }
 
     /// Whether this model it is.
@@ -165,6 +182,43 @@ impl Ear {
     pub(super) async fn hears(&mut self, sound: u64, format: Format) -> Result<(), Refusal> {
         self.unheard = self.unheard.saturating_add(sound);
         self.cover(format).await
+    }
+
+    /// This is what it is told beside the sound from now on.
+    pub(super) const fn is_told(&mut self, hints: Hints) {
+        self.hints = hints;
+    }
+
+    /// The caller calls a piece of sound whole.
+    ///
+    /// # Errors
+    /// What it costs to write it down is not affordable.
+    pub(super) async fn is_asked(&mut self, format: Format) -> Result<(), Refusal> {
+        self.asked = self.asked.saturating_add(1);
+        self.cover(format).await
+    }
+
+    /// The upstream says that something went wrong: it may have been a piece that was called whole.
+    pub(super) const fn is_refused(&mut self) {
+        self.asked = self.asked.saturating_sub(1);
+    }
+
+    /// The upstream calls a piece of sound whole, whether it was asked to or not.
+    ///
+    /// # Errors
+    /// What it costs to write it down is not affordable.
+    pub(super) async fn will_hear(&mut self, format: Format) -> Result<(), Refusal> {
+        self.is_refused();
+        self.under_way = self.under_way.saturating_add(1);
+        self.cover(format).await
+    }
+
+    /// It has done with a piece.
+    pub(super) const fn has_done(&mut self) {
+        match self.under_way {
+            0 => self.asked = self.asked.saturating_sub(1),
+            _ => self.under_way -= 1,
+        }
     }
 
     /// So many bytes more of its words are told.
@@ -186,6 +240,7 @@ impl Ear {
         };
         self.spent = Some(self.with(tokens, provenance));
         (self.unheard, self.told) = (0, 0);
+        self.has_done();
         self.cover(format).await?;
         self.account.note_at_once(self.spent)
     }
@@ -220,7 +275,11 @@ impl Ear {
             let spent =
                 self.spent.map_or(Units::ZERO, |(spent, _)| self.tariff.cost(&spent).unwrap_or(Units::MAX));
             let seconds = tokens_of(self.unheard, format, 1).saturating_add(ahead);
-            spent.get().saturating_add(bound_of(&self.tariff, seconds).get()).min(Units::MAX.get())
+            // One piece more is held ahead, for the upstream may call it whole by itself.
+            let pieces = self.asked.saturating_add(self.under_way).saturating_add(ahead.min(1));
+            let text = self.hints.most_tokens().saturating_mul(pieces);
+            let bound = bound_of(&self.tariff, Ahead { seconds, text });
+            spent.get().saturating_add(bound.get()).min(Units::MAX.get())
         };
         if Units::new(need(AHEAD / 2)) <= self.account.held() {
             return Ok(());
@@ -240,9 +299,10 @@ impl Ear {
     }
 }
 
-/// The most that so many seconds can cost.
-fn bound_of(tariff: &Tariff, seconds: u64) -> Units {
+/// The most that so much can cost.
+fn bound_of(tariff: &Tariff, Ahead { seconds, text }: Ahead) -> Units {
     let of = |rate: u64| seconds.saturating_mul(rate);
-    let most = Most { input: of(MOST_SOUND), output: of(MOST_WORDS), seconds, ..Most::default() };
+    let input = of(MOST_SOUND).saturating_add(text);
+    let most = Most { input, output: of(MOST_WORDS), seconds, ..Most::default() };
     tariff.price.price.bound_of(tariff.ratio, &most).unwrap_or(Units::MAX)
 }

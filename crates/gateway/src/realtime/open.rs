@@ -8,7 +8,7 @@ use model::{clock::Timestamp, refusal::Refusal};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use store::ModelPrice;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use wire::request::Scan;
+use wire::{realtime::client::Hints, request::Scan};
 
 use super::{
     Session,
@@ -159,7 +159,7 @@ async fn conversation(asker: Asker, model: String, config: WebSocketConfig) -> R
     let voice = voice(&asker, &way.price, bill, hold);
     let (gateway, known) = (Arc::clone(gateway), Arc::clone(known));
     let payer = Payer { gateway, known, snapshot: way.snapshot, context, channel };
-    Ok(Open { books: Books::of(payer, Some(voice), None), upstream, first: None })
+    Ok(Open { books: Books::of(payer, Some(voice), None, Hints::default()), upstream, first: None })
 }
 
 /// Who answers in a conversation that begins.

@@ -18,7 +18,7 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, protocol::WebSocketConfig},
 };
-use wire::{error::Setting, realtime::client, request::Scan};
+use wire::{error::Setting, realtime::client::{self, Hints}, request::Scan};
 
 use super::{
     Stop,
@@ -119,7 +119,7 @@ impl Waiting {
         let model = model.ok_or_else(|| Objection::Event(unnamed()))?;
         event.only_writes_down(model)?;
         handshake::must_fit(model).map_err(Objection::Event)?;
-        let mut open = self.connect(model).await?;
+        let mut open = self.connect(model, event.hints).await?;
         let channel = &open.books.payer.channel;
         let changed = event.renamed(text, model, |named| channel.upstream_model(named))?;
         open.first = Some(Message::text(changed.unwrap_or_else(|| text.to_owned())));
@@ -127,7 +127,7 @@ impl Waiting {
     }
 
     /// Holds a first minute, and asks one channel after another.
-    async fn connect(&self, model: &str) -> Result<Open, Objection> {
+    async fn connect(&self, model: &str, hints: Hints) -> Result<Open, Objection> {
         let Asker { gateway, known, headers, request_id, entry, .. } = &self.asker;
         entry.note(|facts| facts.model = Some(model.to_owned()));
         let way = admission::way_priced(gateway, known, (Door::Realtime, Door::Transcriptions), model);
@@ -137,7 +137,7 @@ impl Waiting {
         let scan = Scan::of_form(model.to_owned(), true, 1, 0, 0);
         let told = self.asker.told(&scan);
         let context = told.context(walk.attempt(), &way.price);
-        let first = First::hold(gateway, known, Arc::clone(&way.price), &context).await;
+        let first = First::hold(gateway, known, Arc::clone(&way.price), &context, hints).await;
         let mut first = first.map_err(Objection::Event)?;
         let upstream = loop {
             let failed = match connect(gateway, walk.attempt(), headers, WRITE_DOWN, self.config).await {
@@ -160,7 +160,7 @@ impl Waiting {
         let ear = Ear::new(gateway, known, first, &context, entry.clone());
         let (gateway, known) = (Arc::clone(gateway), Arc::clone(known));
         let payer = Payer { gateway, known, snapshot: way.snapshot, context, channel };
-        Ok(Open { books: Books::of(payer, None, Some(ear)), upstream, first: None })
+        Ok(Open { books: Books::of(payer, None, Some(ear), hints), upstream, first: None })
     }
 }
 

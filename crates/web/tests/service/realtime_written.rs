@@ -11,10 +11,10 @@ use crate::{
     realtime::{Talk, connect, records},
 };
 
-const PATH: &str = "/v1/realtime?intent=transcription";
+pub(crate) const PATH: &str = "/v1/realtime?intent=transcription";
 
 /// A service with models that write down: `t` and `live` by the token, `whisper-1` by the second.
-async fn listening() -> App {
+pub(crate) async fn listening() -> App {
     let app = App::start().await;
     app.channel(&["t", "live", "whisper-1", "unpriced"]).await;
     app.price("t", 3_000_000, 5_000_000, 0).await;
@@ -24,7 +24,7 @@ async fn listening() -> App {
     app
 }
 
-async fn enter(app: &App, key: &str) -> Talk {
+pub(crate) async fn enter(app: &App, key: &str) -> Talk {
     let bearer = format!("Bearer {key}");
     let (mut talk, _) = connect(app, PATH, &[("authorization", &bearer)]).await.ok().unwrap();
     let greeting = talk.event().await;
@@ -35,16 +35,16 @@ async fn enter(app: &App, key: &str) -> Talk {
     talk
 }
 
-fn update(model: &str) -> Value {
+pub(crate) fn update(model: &str) -> Value {
     let input = json!({"transcription": {"model": model}, "turn_detection": null});
     json!({"type": "session.update", "session": {"type": "transcription", "audio": {"input": input}}})
 }
 
-fn second() -> Value {
+pub(crate) fn second() -> Value {
     json!({"type": "input_audio_buffer.append", "audio": BASE64_STANDARD.encode(vec![0; 48_000])})
 }
 
-async fn written(talk: &mut Talk) {
+pub(crate) async fn written(talk: &mut Talk) {
     talk.say(second()).await;
     talk.say(json!({"type": "input_audio_buffer.commit"})).await;
     talk.until("conversation.item.input_audio_transcription.completed").await;
@@ -178,6 +178,72 @@ async fn sound_is_held_before_it_passes() {
     app.verified().await;
     let used = app.usage(&poor).await["total_used"].as_i64().unwrap();
     assert!((1..=150).contains(&used), "{used}");
+}
+
+/// A thousand bytes for who writes down, with or without an upstream that says itself when a piece is whole.
+fn prompted(model: &str, turns: Value) -> Value {
+    let transcription = json!({"model": model, "prompt": "p".repeat(1000)});
+    let input = json!({"transcription": transcription, "turn_detection": turns});
+    json!({"type": "session.update", "session": {"type": "transcription", "audio": {"input": input}}})
+}
+
+#[tokio::test]
+async fn a_prompt_is_held_with_each_piece_that_it_goes_with() {
+    let app = listening().await;
+    // A second, and the prompt once, do not fit.
+    let poorest = app.key_of(app.root, 1_000).await;
+    let mut talk = enter(&app, &poorest).await;
+    talk.say(prompted("t", Value::Null)).await;
+    assert_eq!(talk.event().await["error"]["code"], "quota_exhausted");
+    talk.leave().await;
+    // Two pieces are a little more than 2000, and a third would be beyond it.
+    for first in [prompted("live", Value::Null), update("live")] {
+        let poor = app.key_of(app.root, 2_500).await;
+        let mut talk = enter(&app, &poor).await;
+        for event in [first, prompted("live", Value::Null)] {
+            talk.say(event).await;
+            assert_eq!(talk.event().await["type"], "session.updated");
+        }
+        written(&mut talk).await;
+        written(&mut talk).await;
+        talk.say(second()).await;
+        talk.until("conversation.item.input_audio_transcription.delta").await;
+        talk.say(json!({"type": "input_audio_buffer.commit"})).await;
+        let (events, goodbye) = talk.end().await;
+        let kinds: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["error"], "{events:?}");
+        assert_eq!(u16::from(goodbye.unwrap().code), 1008);
+        nothing_beyond(&app, &poor, 2_500).await;
+    }
+}
+
+#[tokio::test]
+async fn a_piece_that_the_upstream_calls_whole_is_held_before_it_is_told() {
+    let app = listening().await;
+    let poor = app.key_of(app.root, 1_500).await;
+    let mut talk = enter(&app, &poor).await;
+    talk.say(prompted("live", json!({"type": "server_vad"}))).await;
+    talk.say(second()).await;
+    talk.until("conversation.item.input_audio_transcription.completed").await;
+    talk.say(second()).await;
+    let (events, _) = talk.end().await;
+    let whole = events.iter().filter(|event| event["type"] == "input_audio_buffer.committed").count();
+    assert_eq!(
+        (whole, &events.last().unwrap()["error"]["code"]),
+        (0, &json!("quota_exhausted")),
+        "{events:?}"
+    );
+    nothing_beyond(&app, &poor, 1_500).await;
+}
+
+/// What was reported was held.
+async fn nothing_beyond(app: &App, key: &str, quota: i64) {
+    app.verified().await;
+    let used = app.usage(key).await["total_used"].as_i64().unwrap();
+    assert!((1..quota).contains(&used), "{used}");
+    for record in records(app).await {
+        assert_eq!(record["charge"]["not_charged"], 0, "{record}");
+    }
 }
 
 #[tokio::test]

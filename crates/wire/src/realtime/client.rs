@@ -16,6 +16,8 @@ pub struct Event {
     models: Vec<String>,
     /// The models that it names for writing down what is heard.
     pub transcription: Vec<String>,
+    /// What it says to the model that writes down what is heard.
+    pub hints: Hints,
     /// What kinds of session it asks for.
     sessions: Vec<String>,
 }
@@ -31,6 +33,37 @@ pub struct Brought {
     pub sound: u64,
     /// Pictures.
     pub images: u64,
+}
+
+/// Text for the model that writes down what is heard, in bytes. It reads that again with each piece of sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    prompt: u64,
+    others: u64,
+}
+
+impl Hints {
+    /// The most that may be in force once `later` was said, too: a prompt takes the place of the one before, and anything
+    /// else may stay beside what was there.
+    #[must_use]
+    pub fn and(self, later: Self) -> Self {
+        Self { prompt: self.prompt.max(later.prompt), others: self.others.saturating_add(later.others) }
+    }
+
+    /// The most tokens that it has: none is shorter than a byte.
+    #[must_use]
+    pub const fn most_tokens(self) -> u64 {
+        self.prompt.saturating_add(self.others)
+    }
+
+    fn hears(&mut self, path: &str, raw: &[u8]) {
+        let below = |place: &&str| path.strip_prefix(*place)?.strip_prefix('.');
+        match TRANSCRIBERS.iter().find_map(below) {
+            None | Some("model") => {}
+            Some("prompt") => self.prompt = self.prompt.saturating_add(text_length(raw)),
+            Some(_) => self.others = self.others.saturating_add(text_length(raw)),
+        }
+    }
 }
 
 /// Why an event cannot go on. The text is the outside message.
@@ -55,7 +88,10 @@ pub enum EventError {
 
 /// Where an event may name the model of the session.
 const MODELS: [&str; 2] = ["session.model", "response.model"];
-/// Where it may name the model that writes down what is heard: in the words of either version of the dialect.
+/// Where it may say how what is heard is written down: in the words of either version of the dialect.
+const TRANSCRIBERS: [&str; 3] =
+    ["session.audio.input.transcription", "session.input_audio_transcription", "input_audio_transcription"];
+/// Where it may name the model that does it.
 const TRANSCRIPTION: [&str; 3] = [
     "session.audio.input.transcription.model",
     "session.input_audio_transcription.model",
@@ -87,6 +123,7 @@ pub fn read(text: &str) -> Result<Event, EventError> {
     let mut heavy = 0;
     let visited = strings::visit(text.as_bytes(), |path, raw| {
         let last = path.rsplit('.').next().unwrap_or_default();
+        event.hints.hears(path, raw);
         match path {
             "type" => (kinds, event.kind) = (kinds + 1, plain(raw)),
             "session.type" => event.sessions.push(plain(raw)),
@@ -216,6 +253,24 @@ mod tests {
         for text in [r#"{"type":"response.create"}"#, r#"{"session":{"type":"realtime"}}"#] {
             assert_eq!(read(text).unwrap().only_writes_down("t"), Err(EventError::NoResponses));
         }
+    }
+
+    #[test]
+    fn weighs_what_is_said_to_who_writes_down() {
+        let hints = |text: &str| read(text).unwrap().hints;
+        let of = |prompt, others| Hints { prompt, others };
+        for (text, expected) in [
+            (
+                r#"{"session":{"audio":{"input":{"transcription":{"model":"t","prompt":"h\u00e9","language":"en"}}}}}"#,
+                of(3, 2),
+            ),
+            (r#"{"session":{"input_audio_transcription":{"prom\u0070t":"abc","prompt":"d"}}}"#, of(4, 0)),
+            (r#"{"input_audio_transcription":{"prompt":"abc","words":["type",{"type":"x"}]}}"#, of(3, 5)),
+            (r#"{"session":{"instructions":"abc","input_audio_transcription":"x"}}"#, of(0, 0)),
+        ] {
+            assert_eq!(hints(text), expected, "{text}");
+        }
+        assert_eq!(of(3, 2).and(of(1, 4)).most_tokens(), 9);
     }
 
     #[test]

@@ -31,10 +31,14 @@ pub enum Event {
         /// Whether it became a part of the conversation, with all that was said before.
         joined: bool,
     },
+    /// A piece of sound is whole: it is to be written down.
+    Committed,
     /// What is heard is being written down: so many bytes more.
     Hearing(u64),
     /// What was heard has been written down.
     Heard(Reported),
+    /// It cannot be.
+    NotHeard,
     /// Something went wrong.
     Error,
     /// Anything else.
@@ -109,6 +113,8 @@ impl<'a> Members<'a> {
                 [] => Reported::Absent,
                 usage => usage::read(usage),
             }),
+            "conversation.item.input_audio_transcription.failed" => Event::NotHeard,
+            "input_audio_buffer.committed" => Event::Committed,
             "error" => Event::Error,
             kind if kind.starts_with("response.") && kind.ends_with(".delta") => {
                 let sound = kind.contains("audio.");
@@ -227,6 +233,8 @@ mod tests {
                 r#"{"type":"conversation.item.input_audio_transcription.delta","delta":"ab\u00e9"}"#,
                 Event::Hearing(4),
             ),
+            (r#"{"type":"input_audio_buffer.committed","item_id":"i"}"#, Event::Committed),
+            (r#"{"type":"conversation.item.input_audio_transcription.failed","error":{}}"#, Event::NotHeard),
             (r#"{"type":"error","error":{}}"#, Event::Error),
             ("nonsense", Event::Other),
         ] {
