@@ -202,6 +202,19 @@ async fn affordable(
     gateway.ledger.affordable(pools, need).await.map_err(|error| refusal(known, error))
 }
 
+/// Checks that there is anything left to pay with: the least that can be asked before it is known what is wanted.
+///
+/// # Errors
+/// The key or its account has nothing left, or cannot be asked for.
+pub(crate) async fn something(gateway: &Gateway, known: &Known) -> Result<(), Refusal> {
+    let (pools, least) = ([known.key.pool, known.account.pool], Units::new(1));
+    let have = affordable(gateway, known, pools, least).await?;
+    match have < least {
+        true => Err(not_affordable(known, known.key.pool, least, have, pools, gateway).await),
+        false => Ok(()),
+    }
+}
+
 /// Says which of the two pools it was.
 async fn not_affordable(
     known: &Known,

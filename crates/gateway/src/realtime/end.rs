@@ -1,5 +1,7 @@
 //! How a session ends, and what is said about it to both sides.
 
+use std::io::ErrorKind;
+
 use model::refusal::Refusal;
 use tokio_tungstenite::tungstenite::{
     Error,
@@ -38,6 +40,9 @@ impl End {
         match error {
             Error::Capacity(CapacityError::MessageTooLong { .. }) => {
                 Self::Wrong(CloseCode::Size, "the message is too large")
+            }
+            Error::Io(error) if error.kind() == ErrorKind::FileTooLarge => {
+                Self::Wrong(CloseCode::Size, "too much was said before a model was named")
             }
             Error::Utf8(_) => Self::Wrong(CloseCode::Invalid, "the text is not UTF-8"),
             Error::Protocol(

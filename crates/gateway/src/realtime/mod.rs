@@ -14,6 +14,7 @@ mod ear;
 mod end;
 mod handshake;
 mod meter;
+mod narrow;
 mod open;
 mod session;
 mod voice;

@@ -89,10 +89,22 @@ async fn tell(gateway: &Arc<Gateway>, question: Question) -> Result<Accepted, Re
     entry.note(|facts| facts.stream = true);
     let (granted, beta, config) = (handshake.granted(), handshake.is_beta(&headers), config(gateway));
     let headers = handshake.onward(&headers);
-    let asker = Asker { gateway: Arc::clone(gateway), known, client, headers, request_id, entry, started };
+    let asker = Asker {
+        gateway: Arc::clone(gateway),
+        known,
+        credentials,
+        client,
+        headers,
+        request_id,
+        entry,
+        started,
+    };
     let beginning = match intent {
         Intent::Converse(model) => Beginning::Open(Box::new(conversation(asker, model, config).await?)),
-        Intent::WriteDown => Beginning::Waiting(Box::new(Waiting { asker, beta, config })),
+        Intent::WriteDown => {
+            bound::something(gateway, &asker.known).await?;
+            Beginning::Waiting(Box::new(Waiting { asker, beta, config }))
+        }
     };
     Ok(Accepted { headers: granted, session: Session { beginning, config } })
 }
@@ -101,6 +113,8 @@ async fn tell(gateway: &Arc<Gateway>, question: Question) -> Result<Accepted, Re
 pub(super) struct Asker {
     pub(super) gateway: Arc<Gateway>,
     pub(super) known: Arc<Known>,
+    /// What it was known by.
+    pub(super) credentials: Credentials,
     pub(super) client: IpAddr,
     /// The headers that go on.
     pub(super) headers: HeaderMap,

@@ -28,6 +28,7 @@ use wire::{
 use super::{
     books::{Books, Objection},
     end::End,
+    narrow::Narrow,
     waiting::Waiting,
 };
 use crate::{gateway::Settings, upstream::Socket};
@@ -87,6 +88,11 @@ impl Session {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let Self { beginning, config } = self;
+        let most = match &beginning {
+            Beginning::Open(_) => None,
+            Beginning::Waiting(waiting) => Some(waiting.most()),
+        };
+        let stream = Narrow::new(stream, most);
         let mut caller = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
         let open = match beginning {
             Beginning::Open(open) => open,

@@ -3,6 +3,9 @@
 //! OpenAI's guide to realtime transcription has it so: the address says `intent=transcription` and no model, and the first
 //! `session.update` names one. So the caller is greeted here, and an upstream is asked once it has named a model that may be
 //! used, whose first minute is held.
+//!
+//! Nothing is held before, so little is given: a short time, few bytes, and no place to a key that has nothing left. Who the
+//! caller is, is asked again once it names a model, because its key may have been edited since.
 
 use std::sync::Arc;
 
@@ -12,13 +15,17 @@ use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
-    time::sleep,
+    time::{Instant, timeout_at},
 };
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, protocol::WebSocketConfig},
 };
-use wire::{error::Setting, realtime::client::{self, Hints}, request::Scan};
+use wire::{
+    error::Setting,
+    realtime::client::{self, Hints},
+    request::Scan,
+};
 
 use super::{
     Stop,
@@ -26,6 +33,7 @@ use super::{
     ear::{Ear, First, Payer},
     end::End,
     handshake::{self, WRITE_DOWN},
+    narrow::Narrow,
     open::{Asker, connect},
     session::{Open, error_event, stopped},
 };
@@ -33,6 +41,9 @@ use crate::{admission, door::Door, walk::Walk};
 
 /// The events that say how a session shall be, in the words of either version of the dialect.
 const UPDATES: [&str; 2] = ["session.update", "transcription_session.update"];
+
+/// Bytes that a caller may say before it has named a model that can be had.
+const FIRST_WORDS: usize = 128 << 10;
 
 /// A session that waits for the name of its model.
 pub(super) struct Waiting {
@@ -43,56 +54,72 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
+    /// How much is read of the caller until then.
+    pub(super) fn most(&self) -> usize {
+        FIRST_WORDS.min(self.asker.gateway.settings.realtime_message)
+    }
+
     /// Greets the caller and waits until it names a model that can be had.
     ///
     /// # Errors
     /// Why it ends without one, and what the caller is told before.
     pub(super) async fn begin<S>(
-        self,
-        caller: &mut WebSocketStream<S>,
+        mut self,
+        caller: &mut WebSocketStream<Narrow<S>>,
         stop: Stop,
     ) -> Result<Open, (End, Option<Message>)>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let idle = self.asker.gateway.settings.realtime_idle;
         let mut quiet = watch::Sender::new(true).subscribe();
         let end = tokio::select! {
             begun = self.named(caller) => match begun {
-                Ok(open) => return Ok(open),
+                Ok(open) => {
+                    caller.get_mut().widen();
+                    return Ok(open);
+                }
                 Err(end) => end,
             },
-            () = sleep(idle) => End::Idle,
             () = stopped(stop, &mut quiet) => End::Stopped,
         };
         let told = end.refusal(true).map(|refusal| self.error(&refusal));
         Err((end, told))
     }
 
-    async fn named<S>(&self, caller: &mut WebSocketStream<S>) -> Result<Open, End>
+    async fn named<S>(&mut self, caller: &mut WebSocketStream<S>) -> Result<Open, End>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        caller.send(self.greeting()).await.map_err(|_| End::Left)?;
+        let late = Instant::now() + self.asker.gateway.settings.body_idle;
+        tell(caller, self.greeting(), late).await?;
         loop {
-            let objection = match caller.next().await {
+            let message = timeout_at(late, caller.next()).await.map_err(|_| End::Idle)?;
+            let objection = match message {
                 None => return Err(End::Left),
                 Some(Err(error)) => return Err(End::of_caller(&error)),
                 Some(Ok(Message::Close(frame))) => return Err(End::Caller(frame)),
-                Some(Ok(Message::Text(text))) => match self.open(&text).await {
-                    Ok(open) => return Ok(open),
-                    Err(objection) => objection,
-                },
+                Some(Ok(Message::Text(text))) => {
+                    self.admit().await.map_err(End::Refused)?;
+                    match self.open(&text).await {
+                        Ok(open) => return Ok(open),
+                        Err(objection) => objection,
+                    }
+                }
                 Some(Ok(Message::Binary(_))) => Objection::Event(unnamed()),
                 Some(Ok(_)) => continue,
             };
             match objection {
                 Objection::End(refusal) => return Err(End::Broke(refusal)),
-                Objection::Event(refusal) => {
-                    caller.send(self.error(&refusal)).await.map_err(|_| End::Left)?;
-                }
+                Objection::Event(refusal) => tell(caller, self.error(&refusal), late).await?,
             }
         }
+    }
+
+    /// Looks again who the caller is.
+    async fn admit(&mut self) -> Result<(), Refusal> {
+        let Asker { gateway, credentials, client, .. } = &self.asker;
+        self.asker.known = admission::admit(gateway, credentials, *client, gateway.now()).await?;
+        Ok(())
     }
 
     /// What an upstream says to a session that begins.
@@ -161,6 +188,18 @@ impl Waiting {
         let (gateway, known) = (Arc::clone(gateway), Arc::clone(known));
         let payer = Payer { gateway, known, snapshot: way.snapshot, context, channel };
         Ok(Open { books: Books::of(payer, None, Some(ear), hints), upstream, first: None })
+    }
+}
+
+/// Says something to a caller that listens.
+async fn tell<S>(caller: &mut WebSocketStream<S>, message: Message, late: Instant) -> Result<(), End>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match timeout_at(late, caller.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(End::Left),
+        Err(_) => Err(End::Idle),
     }
 }
 

@@ -33,6 +33,7 @@ mod pictures;
 mod playground;
 mod realtime;
 mod realtime_ends;
+mod realtime_waiting;
 mod realtime_written;
 mod room;
 mod routes;
