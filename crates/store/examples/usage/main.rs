@@ -6,6 +6,7 @@
 //! With a master key it only writes, into a database that a gateway has made. With copies there are as many months more.
 #![expect(clippy::print_stdout, reason = "a measurement")]
 
+mod ask;
 mod copies;
 
 use std::{
@@ -15,20 +16,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ask::{Who, ask};
 use copies::Copies;
 use ledger::{Batch, Book, Charge, Draw};
 use model::{
     clock::{Clock, SystemClock, Timestamp},
     credential::{Class, Credential},
-    id::{AccountId, ChannelId, ChargeId, JournalId, LeaseId, PriceId},
+    id::{ChannelId, ChargeId, JournalId, LeaseId, PriceId},
     key::{ApiKey, Settings},
     money::Units,
     price::Ratio,
     usage::{Provenance, Tokens, UsageContext, UsageOutcome},
 };
-use store::{
-    Location, MasterKey, NewAccount, PostgresServer, Role, Store, UsageFilter, UsageKind, UsageLimits,
-};
+use store::{Location, MasterKey, NewAccount, PostgresServer, Role, Store, UsageLimits};
 
 const JOURNAL: JournalId = JournalId(1);
 /// A batch of the applier: a hold and a settlement each, of 4,096 records.
@@ -180,128 +180,6 @@ async fn fill(store: &Store, (all, begin): (u64, i64), keys: &[(ApiKey, Draw)]) 
     Ok(())
 }
 
-/// The median of five runs, and the first, which may find nothing in memory.
-async fn time<T>(what: &str, run: impl AsyncFn() -> Outcome<T>, say: impl Fn(&T) -> String) -> Outcome<()> {
-    let mut times = Vec::new();
-    let mut said = String::new();
-    for _ in 0..5 {
-        let begun = Instant::now();
-        let answer = run().await?;
-        times.push(begun.elapsed().as_secs_f64() * 1e3);
-        said = say(&answer);
-    }
-    let first = times.first().copied().unwrap_or_default();
-    times.sort_by(f64::total_cmp);
-    println!("{what}: {:.1} ms (first {first:.1}), {said}", times.get(2).copied().unwrap_or_default());
-    Ok(())
-}
-
-async fn list(store: &Store, what: &str, filter: UsageFilter, skip: i64) -> Outcome<()> {
-    let run = async || Ok(store.usage(&filter, skip, 100).await?);
-    time(&format!("list {what}"), run, |(found, total)| format!("{} of {total}", found.len())).await
-}
-
-async fn sum(store: &Store, what: &str, filter: UsageFilter) -> Outcome<()> {
-    let run = async || Ok(store.usage_sums(&filter).await?);
-    time(&format!("stat {what}"), run, |sums| format!("{} requests, {} units", sums.requests, sums.units))
-        .await
-}
-
-async fn export(store: &Store, what: &str, filter: UsageFilter) -> Outcome<()> {
-    let begun = Instant::now();
-    let mut walk = store.usage_walk(filter).await?;
-    let mut rows = 0;
-    loop {
-        let step = walk.step().await?.len();
-        rows += step;
-        if step == 0 {
-            break;
-        }
-    }
-    println!("export {what}: {:.1} ms, {rows} records", begun.elapsed().as_secs_f64() * 1e3);
-    Ok(())
-}
-
-async fn ask(store: &Store, all: u64, keys: &[(ApiKey, Draw)]) -> Outcome<()> {
-    let account = |index: usize| keys.get(index).map(|(key, _)| key.account);
-    let any = UsageFilter::default;
-    let (large, small): (Option<AccountId>, _) = (account(0), account(1_500));
-    let text = |text: &str| Some(text.to_owned());
-    let day = |day: i64| Some(Timestamp::from_millis(BEGIN + day * DAY + 1_234_567));
-    let deep = i64::try_from(all / 2)?;
-    list(store, "of all accounts", any(), 0).await?;
-    list(store, "of all accounts, the middle page", any(), deep).await?;
-    list(store, "of the largest account", UsageFilter { account: large, ..any() }, 0).await?;
-    list(store, "of the largest account, a late page", UsageFilter { account: large, ..any() }, deep / 4)
-        .await?;
-    list(store, "of a common account", UsageFilter { account: small, ..any() }, 0).await?;
-    list(
-        store,
-        "of a common account, by model",
-        UsageFilter { account: small, model: text("qwen3"), ..any() },
-        0,
-    )
-    .await?;
-    list(store, "of all, a rare model", UsageFilter { model: text("rare-model"), ..any() }, 0).await?;
-    list(
-        store,
-        "of the largest, a rare model",
-        UsageFilter { account: large, model: text("rare-%"), ..any() },
-        0,
-    )
-    .await?;
-    list(store, "of all, by key name", UsageFilter { key_name: text("tests"), ..any() }, 0).await?;
-    list(
-        store,
-        "of all, errors of a channel",
-        UsageFilter { kind: Some(UsageKind::Error), channel: Some(ChannelId(3)), ..any() },
-        0,
-    )
-    .await?;
-    list(store, "of all, three days", UsageFilter { from: day(9), until: day(12), ..any() }, 0).await?;
-    list(
-        store,
-        "of the largest, three days, premium",
-        UsageFilter { account: large, group: text("premium"), from: day(9), until: day(12), ..any() },
-        0,
-    )
-    .await?;
-    list(store, "of the largest, keyword", UsageFilter { account: large, keyword: text("opus"), ..any() }, 0)
-        .await?;
-    let (middle, _) = store.usage(&any(), deep, 1).await?;
-    let id = middle.first().ok_or("no record")?.request_id.clone();
-    let run = async || Ok(store.usage_of_request(&any(), &id).await?);
-    time("find a request id", run, |found| format!("{} found", found.len())).await?;
-    sum(store, "of all accounts", any()).await?;
-    sum(store, "of all, three days", UsageFilter { from: day(9), until: day(12), ..any() }).await?;
-    sum(store, "of the largest account", UsageFilter { account: large, ..any() }).await?;
-    sum(store, "of a common account", UsageFilter { account: small, ..any() }).await?;
-    sum(store, "of all, by key name", UsageFilter { key_name: text("tests"), ..any() }).await?;
-    sum(
-        store,
-        "of all, by key name, three days",
-        UsageFilter { key_name: text("tests"), from: day(9), until: day(12), ..any() },
-    )
-    .await?;
-    sum(
-        store,
-        "of the largest, three days, a model",
-        UsageFilter { account: large, model: text("grok-4"), from: day(9), until: day(12), ..any() },
-    )
-    .await?;
-    let named = || UsageFilter { key_name: text("tests"), ..any() };
-    sum(store, "of all, by key name and model", UsageFilter { model: text("grok-4"), ..named() }).await?;
-    sum(store, "of all, by a part of the key name", UsageFilter { key_name: text("t%s"), ..any() }).await?;
-    for (what, filter) in [("of all", any()), ("of all, by key name", named())] {
-        let run = async || Ok(store.usage_hours(&filter).await?);
-        time(&format!("stat {what}, by hour and model"), run, |hours| format!("{} rows", hours.len()))
-            .await?;
-    }
-    export(store, "of a common account", UsageFilter { account: small, ..any() }).await?;
-    export(store, "of the largest account", UsageFilter { account: large, ..any() }).await?;
-    Ok(())
-}
-
 fn bytes(directory: &Path) -> Outcome<u64> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(directory)? {
@@ -355,7 +233,8 @@ async fn main() -> Outcome<()> {
         let size = bytes(Path::new(&place))?;
         println!("size on disk: {} MiB, {} bytes a record", size >> 20, size / all);
     }
-    ask(&store, all, &keys).await?;
+    let account = |index: usize| keys.get(index).map(|(key, _)| key.account);
+    ask(&store, all, &Who { large: account(0), small: account(1_500) }).await?;
     prove_and_forget(&store).await?;
     store.close().await;
     Ok(())

@@ -15,6 +15,7 @@ pub(crate) mod retire;
 mod select;
 mod sums;
 mod tally;
+mod walk;
 pub(crate) mod write;
 
 use ledger::Charge;
@@ -29,10 +30,10 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use name::{Learned, Names};
 pub use newest::NewestUsage;
-pub use read::UsageWalk;
 pub use retire::UsageLimits;
 pub use sums::{UsageHour, UsageSums};
 pub(crate) use tally::Tally;
+pub use walk::UsageWalk;
 
 /// Ids in one block.
 pub(crate) const BLOCK: i64 = 16_384;

@@ -4,7 +4,7 @@
 //! them, and how much. Whole segments are skipped without looking into them, and a record of a closed block is found by its
 //! offset; only blocks that the filter's times cut through are read row by row.
 
-use std::{borrow::Cow, ops::Range, vec};
+use std::{borrow::Cow, ops::Range};
 
 use model::{
     clock::Timestamp,
@@ -24,8 +24,6 @@ use crate::{
 
 /// Beyond so many records of a block, its rows are read rather than looked up one by one.
 const SPARSE: i64 = 1_024;
-/// Records in one step of a walk.
-const STEP: i64 = 1_024;
 /// The newest records with the same request id that are looked at.
 const SAME_REQUEST: usize = 1_000;
 
@@ -219,7 +217,7 @@ fn push_ids(sql: &mut Sql, ids: &[i64]) {
 }
 
 /// The records of a segment, newest first.
-async fn records(
+pub(super) async fn records(
     connection: &mut impl Run,
     filter: &UsageFilter,
     segment: Segment,
@@ -340,66 +338,5 @@ impl Store {
         };
         let found = fetch(&mut tx, condition, i64::MAX, 0).await?;
         Ok(found.into_iter().filter(|record| record.request_id == request_id).collect())
-    }
-
-    /// A walk over all records that fit and are there now, newest first, in memory for a step of it.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn usage_walk(&self, filter: UsageFilter) -> Result<UsageWalk, StoreError> {
-        let mut tx = self.snapshot().await?;
-        let segments = segments(&mut tx, &filter).await?.into_iter();
-        Ok(UsageWalk { store: self.clone(), filter, segments, current: None, found: Vec::new() })
-    }
-}
-
-impl Store {
-    /// A walk over the records that fit and have this request id, newest first.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn usage_walk_of_request(
-        &self,
-        filter: UsageFilter,
-        request_id: &str,
-    ) -> Result<UsageWalk, StoreError> {
-        let found = self.usage_of_request(&filter, request_id).await?;
-        let segments = Vec::new().into_iter();
-        Ok(UsageWalk { store: self.clone(), filter, segments, current: None, found })
-    }
-}
-
-/// A walk over records, newest first.
-#[derive(Debug)]
-pub struct UsageWalk {
-    store: Store,
-    filter: UsageFilter,
-    segments: vec::IntoIter<Segment>,
-    current: Option<Segment>,
-    /// What is known already.
-    found: Vec<UsageRecord>,
-}
-
-impl UsageWalk {
-    /// The next records; none at the end. Records that are forgotten meanwhile are passed over.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn step(&mut self) -> Result<Vec<UsageRecord>, StoreError> {
-        if !self.found.is_empty() {
-            return Ok(std::mem::take(&mut self.found));
-        }
-        let mut connection = self.store.read().await?;
-        while let Some(segment) = self.current.take().or_else(|| self.segments.next()) {
-            let found = records(&mut connection, &self.filter, segment, 0, STEP).await?;
-            let Some(last) = found.last() else { continue };
-            if segment.rows > STEP {
-                let rest = segment.rows - STEP;
-                // A part of a block is read row by row.
-                self.current = Some(Segment { high: last.id, rows: rest, whole: false, ..segment });
-            }
-            return Ok(found);
-        }
-        Ok(Vec::new())
     }
 }

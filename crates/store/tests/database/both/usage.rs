@@ -163,20 +163,13 @@ pub(crate) fn sums<'a>(records: impl Iterator<Item = &'a UsageRecord>) -> UsageS
     })
 }
 
-#[tokio::test]
-async fn every_filter_finds_and_sums_what_going_through_all_records_does() {
-    let fixture = super::open().await;
-    let keys = many(&fixture).await;
-    fixture.assert_sound().await;
-    let all = list(&fixture, &UsageFilter::default()).await;
-    assert_eq!(all.len() as u64, BLOCK * 7 / 2);
-    assert!(all.is_sorted_by(|a, b| a.id > b.id));
-
+/// Filters of every kind, and such as cut through blocks.
+fn filters(keys: &[(ApiKey, PoolId); 2]) -> Vec<UsageFilter> {
     let any = UsageFilter::default;
     let (ada, eve) = (Some(keys[0].0.account), Some(keys[1].0.account));
     let text = |text: &str| Some(text.to_owned());
     let hour = |hours: i64| Some(at(DAY + hours * HOUR));
-    let filters = [
+    vec![
         UsageFilter { account: ada, ..any() },
         UsageFilter { account: eve, kind: Some(UsageKind::Error), ..any() },
         UsageFilter { account: eve, model: text("rare"), ..any() },
@@ -220,49 +213,71 @@ async fn every_filter_finds_and_sums_what_going_through_all_records_does() {
         UsageFilter { from: hour(22), until: hour(20), ..any() },
         UsageFilter { before: Some(BLOCK as i64 * 2 + 77), model: text("rare"), ..any() },
         UsageFilter { before: Some(BLOCK as i64), account: eve, ..any() },
-    ];
-    for filter in filters {
-        let expected: Vec<&UsageRecord> = all.iter().filter(|record| fits(record, &filter)).collect();
-        let total = expected.len() as i64;
-        for (skip, limit) in [(0, 10), (7, 100), (total / 2, 50), (total - 3, 10), (total, 10)] {
-            let skip = skip.max(0);
-            let (found, counted) = fixture.store.usage(&filter, skip, limit).await.unwrap();
-            let page: Vec<_> = expected.iter().skip(skip as usize).take(limit as usize).copied().collect();
-            assert_eq!(found.iter().collect::<Vec<_>>(), page, "{filter:?} {skip} {limit}");
-            assert_eq!(counted, total, "{filter:?}");
-            for counted in [0, 1_000] {
-                let newest = fixture.store.newest_usage(&filter, skip, limit, counted).await.unwrap();
-                assert_eq!(newest.records, found, "{filter:?} {skip} {limit}");
-                let enough = skip + limit.max(counted);
-                assert_eq!((newest.total, newest.more), (total.min(enough), total > enough), "{filter:?}");
-            }
-        }
-        let mut walk = fixture.store.usage_walk(filter.clone()).await.unwrap();
-        let mut walked = Vec::new();
-        loop {
-            let step = walk.step().await.unwrap();
-            assert!(step.len() <= 1_024);
-            if step.is_empty() {
-                break;
-            }
-            walked.extend(step);
-        }
-        assert_eq!(walked.iter().collect::<Vec<_>>(), expected, "{filter:?}");
+    ]
+}
 
-        let filter = UsageFilter { before: None, ..filter };
-        let expected: Vec<&UsageRecord> = all.iter().filter(|record| fits(record, &filter)).collect();
-        let found = fixture.store.usage_sums(&filter).await.unwrap();
-        assert_eq!(found, sums(expected.iter().copied()), "{filter:?}");
-        let hours = fixture.store.usage_hours(&filter).await.unwrap();
-        assert!(hours.is_sorted_by(|a, b| (a.hour, &a.model) < (b.hour, &b.model)));
-        for UsageHour { hour, model, sums: found } in &hours {
-            let next = hour.millis() + HOUR;
-            let here = |record: &&&UsageRecord| {
-                record.model == *model && (hour.millis()..next).contains(&record.ended.millis())
-            };
-            assert_eq!(*found, sums(expected.iter().filter(here).copied()), "{filter:?} {hour:?}");
+/// Its pages, counted and not, are those of going through all records.
+async fn pages_are_right(store: &Store, filter: &UsageFilter, expected: &[&UsageRecord]) {
+    let total = expected.len() as i64;
+    for (skip, limit) in [(0, 10), (7, 100), (total / 2, 50), (total - 3, 10), (total, 10)] {
+        let skip = skip.max(0);
+        let (found, counted) = store.usage(filter, skip, limit).await.unwrap();
+        let page: Vec<_> = expected.iter().skip(skip as usize).take(limit as usize).copied().collect();
+        assert_eq!(found.iter().collect::<Vec<_>>(), page, "{filter:?} {skip} {limit}");
+        assert_eq!(counted, total, "{filter:?}");
+        for counted in [0, 1_000] {
+            let newest = store.newest_usage(filter, skip, limit, counted).await.unwrap();
+            assert_eq!(newest.records, found, "{filter:?} {skip} {limit}");
+            let enough = skip + limit.max(counted);
+            assert_eq!((newest.total, newest.more), (total.min(enough), total > enough), "{filter:?}");
         }
-        assert_eq!(hours.iter().map(|hour| hour.sums.requests).sum::<i64>(), expected.len() as i64);
+    }
+}
+
+async fn a_walk_is_right(store: &Store, filter: &UsageFilter, expected: &[&UsageRecord]) {
+    let mut walk = store.usage_walk(filter.clone()).await.unwrap();
+    let mut walked = Vec::new();
+    loop {
+        let step = walk.step().await.unwrap();
+        assert!(step.len() <= 1_024);
+        if step.is_empty() {
+            break;
+        }
+        walked.extend(step);
+    }
+    assert_eq!(walked.iter().collect::<Vec<_>>(), expected, "{filter:?}");
+}
+
+async fn sums_are_right(store: &Store, filter: &UsageFilter, all: &[UsageRecord]) {
+    let filter = UsageFilter { before: None, ..filter.clone() };
+    let expected: Vec<&UsageRecord> = all.iter().filter(|record| fits(record, &filter)).collect();
+    let found = store.usage_sums(&filter).await.unwrap();
+    assert_eq!(found, sums(expected.iter().copied()), "{filter:?}");
+    let hours = store.usage_hours(&filter).await.unwrap();
+    assert!(hours.is_sorted_by(|a, b| (a.hour, &a.model) < (b.hour, &b.model)));
+    for UsageHour { hour, model, sums: found } in &hours {
+        let next = hour.millis() + HOUR;
+        let here = |record: &&&UsageRecord| {
+            record.model == *model && (hour.millis()..next).contains(&record.ended.millis())
+        };
+        assert_eq!(*found, sums(expected.iter().filter(here).copied()), "{filter:?} {hour:?}");
+    }
+    assert_eq!(hours.iter().map(|hour| hour.sums.requests).sum::<i64>(), expected.len() as i64);
+}
+
+#[tokio::test]
+async fn every_filter_finds_and_sums_what_going_through_all_records_does() {
+    let fixture = super::open().await;
+    let keys = many(&fixture).await;
+    fixture.assert_sound().await;
+    let all = list(&fixture, &UsageFilter::default()).await;
+    assert_eq!(all.len() as u64, BLOCK * 7 / 2);
+    assert!(all.is_sorted_by(|a, b| a.id > b.id));
+    for filter in filters(&keys) {
+        let expected: Vec<&UsageRecord> = all.iter().filter(|record| fits(record, &filter)).collect();
+        pages_are_right(&fixture.store, &filter, &expected).await;
+        a_walk_is_right(&fixture.store, &filter, &expected).await;
+        sums_are_right(&fixture.store, &filter, &all).await;
     }
 }
 
