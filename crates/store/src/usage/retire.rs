@@ -29,8 +29,10 @@ impl Default for UsageLimits {
 }
 
 impl Store {
-    /// Forgets one block of records that is too old or one too many at `now`. `false` when there is none. What is
-    /// forgotten is added up for each pool, so the books can still be proved.
+    /// Forgets one block of records that is too old or one too many at `now`; where there is none, drops a partition that is
+    /// wholly forgotten. `false` when there is nothing to do, or when somebody reads that partition: then others waited behind
+    /// this, so the next call is better a minute later. What is forgotten is added up for each pool, so the books can still
+    /// be proved.
     ///
     /// # Errors
     /// The database.
@@ -39,12 +41,13 @@ impl Store {
         limits: UsageLimits,
         now: model::clock::Timestamp,
     ) -> Result<bool, StoreError> {
-        let oldest_kept = now.millis().saturating_sub(i64::from(limits.days).saturating_mul(DAY));
-        if self.drop_forgotten_partition().await? {
-            return Ok(true);
-        }
+        Ok(self.forget_block(limits, now.millis()).await? || self.drop_forgotten_partition().await?)
+    }
+
+    async fn forget_block(&self, limits: UsageLimits, now: i64) -> Result<bool, StoreError> {
+        let oldest_kept = now.saturating_sub(i64::from(limits.days).saturating_mul(DAY));
         let mut tx = self.write().await?;
-        let open = close_if_stale(&mut tx, now.millis()).await?;
+        let open = close_if_stale(&mut tx, now).await?;
         let oldest: Option<(i64, i64)> =
             tx.query("SELECT block, newest FROM usage_block ORDER BY block LIMIT 1").fetch_optional().await?;
         let (closed, bytes): (i64, i64) = tx
@@ -64,7 +67,6 @@ impl Store {
         Ok(due.is_some())
     }
 
-    /// `false` where there is none, or where somebody reads for too long: a later call finds it again.
     async fn drop_forgotten_partition(&self) -> Result<bool, StoreError> {
         let Some(number) = partition::forgotten(&mut self.read().await?).await? else { return Ok(false) };
         let mut tx = self.write().await?;

@@ -1,6 +1,6 @@
 //! Usage records go by whole partitions, and the books are the same.
 
-use std::collections::BTreeSet;
+use std::{cell::Cell, collections::BTreeSet};
 
 use ledger::Charge;
 use model::{id::PoolId, key::ApiKey};
@@ -17,9 +17,11 @@ use crate::{
 /// Blocks of a partition, and ids of a block.
 const BLOCKS: i64 = 256;
 const BLOCK: i64 = 16_384;
-/// Of a scene whose records are a second apart: when the first of its blocks is a week old, and when the second is.
+/// Of a scene whose records are a second apart: when the first of its blocks is a week old, when the second is, and when the
+/// last is.
 const FIRST_IS_OLD: i64 = 8 * DAY + BLOCK * 1_000 + 1;
 const SECOND_IS_OLD: i64 = 8 * DAY + 2 * BLOCK * 1_000 + 1;
+const THIRD_IS_OLD: i64 = 8 * DAY + (2 * BLOCK + 100) * 1_000 + 1;
 const LIMITS: UsageLimits = UsageLimits { days: 7, records: u64::MAX, bytes: u64::MAX };
 
 /// The tables of each partition, by its number.
@@ -127,7 +129,7 @@ async fn a_partition_goes_when_all_of_it_is_forgotten() {
 }
 
 #[tokio::test]
-async fn a_partition_waits_for_those_who_read_it_and_nobody_waits_for_it() {
+async fn a_partition_waits_for_those_who_read_it_and_holds_nobody_up_for_long() {
     let (fixture, ada, mut raw) = filled(|n| n * 1_000).await;
     for _ in 0..2 {
         assert!(retire(&fixture, SECOND_IS_OLD).await);
@@ -135,12 +137,40 @@ async fn a_partition_waits_for_those_who_read_it_and_nobody_waits_for_it() {
     let mut reader = raw.begin().await.unwrap();
     let count: i64 = sqlx::query_scalar("SELECT count(*) FROM usage").fetch_one(&mut *reader).await.unwrap();
     assert_eq!(count, 2 * BLOCK + 100);
-    assert!(!retire(&fixture, SECOND_IS_OLD).await);
-    apply(&fixture, vec![of(900_001, &ada, 4)]).await;
-    assert_eq!(seen(&fixture.store).await.0, 101);
+    let given_up = Cell::new(false);
+    let drop = async {
+        assert!(!retire(&fixture, SECOND_IS_OLD).await);
+        given_up.set(true);
+    };
+    // Writers and readers who come while it waits wait too, until it gives up.
+    let work = async {
+        let mut written = 0;
+        while !given_up.get() {
+            written += 1;
+            apply(&fixture, vec![of(900_000 + written, &ada, 4)]).await;
+            assert_eq!(seen(&fixture.store).await.0, 100 + usize::try_from(written).unwrap());
+        }
+    };
+    tokio::join!(drop, work);
     reader.rollback().await.unwrap();
     assert!(retire(&fixture, SECOND_IS_OLD).await);
     assert_eq!(partitions(&mut raw).await, all_of(&[1, 2]));
+    fixture.assert_sound().await;
+}
+
+/// So that with many blocks to forget nobody waits again and again for a partition that somebody reads.
+#[tokio::test]
+async fn a_partition_is_dropped_when_no_block_is_to_be_forgotten() {
+    let (fixture, _, mut raw) = filled(|n| n * 1_000).await;
+    for _ in 0..2 {
+        assert!(retire(&fixture, SECOND_IS_OLD).await);
+    }
+    assert!(retire(&fixture, THIRD_IS_OLD).await, "the block of the last records");
+    assert_eq!(seen(&fixture.store).await.0, 0);
+    assert_eq!(partitions(&mut raw).await, all_of(&[0, 1, 2]));
+    assert!(retire(&fixture, THIRD_IS_OLD).await, "the partition");
+    assert_eq!(partitions(&mut raw).await, all_of(&[1, 2]));
+    assert!(!retire(&fixture, THIRD_IS_OLD).await);
     fixture.assert_sound().await;
 }
 
