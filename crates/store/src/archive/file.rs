@@ -64,8 +64,7 @@ impl Location {
             }
             Self::Server(server) => {
                 let mut database = postgres::open_to_read(&server.url).await?;
-                let mut moment =
-                    sqlx::Connection::begin_with(&mut database, crate::database::BEGIN_READING).await?;
+                let mut moment = read::moment(&mut database).await?;
                 read::all(&mut *moment, now.millis(), &mut writer).await?;
             }
         }

@@ -1,16 +1,28 @@
 //! Reading every table of one moment of a database.
 
 use futures_util::{Stream, StreamExt, pin_mut};
-use sqlx::{AssertSqlSafe, ColumnIndex, Decode, Row, Type};
+use sqlx::{AssertSqlSafe, ColumnIndex, Connection, Decode, PgConnection, Postgres, Row, Transaction, Type};
 
 use super::{ArchiveError, Begin, Cell, Kind, Piece, Sink, Table, catalog};
 use crate::{
+    database::BEGIN_READING,
     schema,
     sql::{Query, Run},
+    usage::partition,
 };
 
 /// Bytes of rows that go together, about.
 const TOGETHER: usize = 128 * 1024;
+
+/// One moment of a database on a server, of which nothing is dropped until it has been read.
+pub(super) async fn moment(database: &mut PgConnection) -> Result<Transaction<'_, Postgres>, ArchiveError> {
+    let partitioned = partition::all(database).await?.is_some();
+    let mut moment = database.begin_with(BEGIN_READING).await?;
+    if partitioned {
+        partition::keep(&mut *moment).await?;
+    }
+    Ok(moment)
+}
 
 /// Reads all tables; `on` must see one moment of the database for as long as that takes.
 pub(super) async fn all(on: &mut impl Run, made: i64, sink: &mut impl Sink) -> Result<(), ArchiveError> {

@@ -7,7 +7,7 @@ use super::{
     new::{New, make},
     read,
 };
-use crate::{database::BEGIN_READING, location::Location, postgres, schema, sql::Run, sqlite, verify};
+use crate::{location::Location, postgres, schema, sql::Run, sqlite, verify};
 
 /// A database that was copied into another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Location {
             }
             Self::Server(server) => {
                 let mut database = postgres::open_to_read(&server.url).await?;
-                let mut moment = sqlx::Connection::begin_with(&mut database, BEGIN_READING).await?;
+                let mut moment = read::moment(&mut database).await?;
                 copy(&mut *moment, self, target).await
             }
         }

@@ -119,6 +119,15 @@ pub(super) async fn forgotten(on: &mut impl Run) -> Result<Option<i64>, StoreErr
     Ok((end <= kept && end * BLOCK <= next).then_some(oldest))
 }
 
+/// Until the transaction ends no partition is dropped. Asked for before its first query: what a transaction sees is settled by
+/// that, and a table that is dropped later is gone all the same.
+pub(crate) async fn keep(on: &mut impl Run) -> Result<(), StoreError> {
+    let tables = TABLES.map(|(table, ..)| table).join(", ");
+    // The names are ours.
+    on.query(AssertSqlSafe(format!("LOCK TABLE {tables} IN ACCESS SHARE MODE"))).once().execute().await?;
+    Ok(())
+}
+
 /// Drops a partition; `false` where somebody reads for so long that this must wait for another time. Then the transaction
 /// is of no use any more.
 pub(super) async fn drop(on: &mut impl Run, number: i64) -> Result<bool, StoreError> {

@@ -8,7 +8,10 @@ use sqlx::{Connection, PgConnection};
 use store::{Location, OpenLeases, UsageFilter, UsageLimits, UsageSums};
 use tempfile::TempDir;
 
-use super::both::usage::{DAY, apply, key, list, of, sums};
+use super::{
+    both::usage::{DAY, apply, key, list, of, sums},
+    until_waited_for,
+};
 use crate::{
     fixture::{Fixture, at},
     server::Database,
@@ -171,6 +174,39 @@ async fn a_partition_is_dropped_when_no_block_is_to_be_forgotten() {
     assert!(retire(&fixture, THIRD_IS_OLD).await, "the partition");
     assert_eq!(partitions(&mut raw).await, all_of(&[1, 2]));
     assert!(!retire(&fixture, THIRD_IS_OLD).await);
+    fixture.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_backup_has_all_of_a_partition_that_is_forgotten_under_it() {
+    let (fixture, _, mut raw) = filled(|n| n * 1_000).await;
+    let was = seen(&fixture.store).await;
+    let directory = TempDir::new().unwrap();
+    let (file, other) = (directory.path().join("backup"), Database::empty().await);
+    let mut gate = PgConnection::connect(&fixture.url()).await.unwrap();
+    let mut gate = gate.begin().await.unwrap();
+    // The first table of a copy: the moment of the backup is settled, and it has read no records yet.
+    sqlx::raw_sql("LOCK TABLE data_key").execute(&mut *gate).await.unwrap();
+    let place = fixture.location();
+    let forget = async {
+        until_waited_for(&mut raw, "data_key").await;
+        for _ in 0..2 {
+            assert!(retire(&fixture, SECOND_IS_OLD).await);
+        }
+        let dropped = retire(&fixture, SECOND_IS_OLD).await;
+        gate.rollback().await.unwrap();
+        dropped
+    };
+    let (made, dropped) = tokio::join!(place.backup(&file, at(5)), forget);
+    made.unwrap();
+    assert!(!dropped, "the backup will read it");
+    let target = Location::Server(other.server());
+    let restored = target.restore(&file, &fixture.master, OpenLeases::Suspense, true).await.unwrap();
+    assert_eq!(restored.found, []);
+    let store = target.open(&fixture.master).await.unwrap();
+    assert_eq!(seen(&store).await, was);
+    store.close().await;
+    assert!(retire(&fixture, SECOND_IS_OLD).await, "nobody reads it any more");
     fixture.assert_sound().await;
 }
 
