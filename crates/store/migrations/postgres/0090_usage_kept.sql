@@ -1,3 +1,8 @@
+-- Servers of before may still run. Writers take usage_next first, and readers last: the ones wait from here on, the others are
+-- waited for.
+LOCK TABLE usage_next IN EXCLUSIVE MODE;
+LOCK TABLE usage_part, usage_name, usage, usage_request, usage_next IN ACCESS EXCLUSIVE MODE;
+
 -- The first block of records that is not forgotten. Rows of those before it do not count any more, and may be there
 -- until their partition goes.
 ALTER TABLE usage_next ADD COLUMN kept BIGINT NOT NULL DEFAULT 0;

@@ -2,8 +2,11 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use sqlx::{Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    Connection, PgConnection, Row, SqliteConnection, migrate::Migrator, sqlite::SqliteConnectOptions,
+};
 
+use super::until_waited_for;
 use crate::{fixture::Fixture, server::Database};
 
 /// A column: table, name, type, whether it may be null, whether it is part of the primary key.
@@ -103,6 +106,34 @@ async fn usage_records_are_partitioned() {
     let blocks = ["usage_name", "usage_part", "usage_request"].map(|table| of(table, 256));
     let expected = [of("usage", 256 * 16_384)].into_iter().chain(blocks).flatten().collect::<Vec<_>>();
     assert_eq!(partitions, expected);
+}
+
+/// A server of before reads and another writes while the new one partitions the tables: each of the three has its turn.
+#[tokio::test]
+async fn tables_are_partitioned_under_servers_of_before() {
+    let database = Database::empty().await;
+    let (mut new, mut reader, mut writer, mut raw) = (
+        database.connect().await,
+        database.connect().await,
+        database.connect().await,
+        database.connect().await,
+    );
+    let steps = Migrator::new(Path::new("migrations/postgres")).await.unwrap();
+    steps.run_to(80, &mut new).await.unwrap();
+    let run = async |on: &mut PgConnection, sql: &'static str| {
+        sqlx::raw_sql(sql).execute(on).await.map(drop).unwrap();
+    };
+    // One that lists records has asked for sums, and one that writes has its turn.
+    run(&mut reader, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT FROM usage_part").await;
+    run(&mut writer, "BEGIN; SELECT FROM usage_next WHERE one = 1 FOR UPDATE").await;
+    let work = async {
+        until_waited_for(&mut raw, "usage_next").await;
+        run(&mut writer, "SELECT FROM usage; INSERT INTO usage_request VALUES (1, 1, ''); COMMIT").await;
+        until_waited_for(&mut raw, "usage_part").await;
+        run(&mut reader, "SELECT FROM usage_next; SELECT FROM usage; COMMIT").await;
+    };
+    let (taken, ()) = tokio::join!(steps.run(&mut new), work);
+    taken.unwrap();
 }
 
 /// From its first migration on PostgreSQL has every number that SQLite has.
