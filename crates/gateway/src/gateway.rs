@@ -58,6 +58,8 @@ pub struct Settings {
     pub first_byte: Duration,
     /// Longest pause between two parts of an upstream's answer.
     pub idle: Duration,
+    /// How long a stream says nothing before its caller is told that it goes on; never where it is zero.
+    pub keep_alive: Duration,
     /// Longest time for an upstream's answer, whole or streamed, after its head.
     pub answer: Duration,
     /// Largest whole answer of an upstream, in bytes.
@@ -98,6 +100,7 @@ impl Default for Settings {
             connect: Duration::from_secs(5),
             first_byte: Duration::from_secs(120),
             idle: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(15),
             answer: Duration::from_secs(3600),
             answer_limit: 64 << 20,
             bodies: 1 << 30,

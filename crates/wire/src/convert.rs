@@ -274,6 +274,12 @@ impl Converter {
         self.written()
     }
 
+    /// Says that the answer goes on, where the caller's dialect has a word for it.
+    pub fn ping(&mut self) -> Bytes {
+        self.narrator.ping();
+        self.written()
+    }
+
     /// The upstream's stream has ended: if its answer had not, the caller is told an error.
     pub fn end(&mut self) -> Bytes {
         self.narrator.end();

@@ -17,6 +17,9 @@ use crate::{
     tap::Tap,
 };
 
+/// A comment between server-sent events, which every reader of them passes over.
+pub(crate) const COMMENT: &[u8] = b": keep-alive\n\n";
+
 /// The way of one stream.
 #[derive(Debug)]
 pub enum Passage {
@@ -80,6 +83,17 @@ impl Passage {
             }
             Self::Events(events) => events.event(event),
             Self::Sound(sound) => sound.piece(event),
+        }
+    }
+
+    /// What tells the caller, and everybody in between, that the answer goes on though the upstream says nothing; empty where
+    /// nothing may be said. It stands between two events.
+    pub fn ping(&mut self) -> Bytes {
+        match self {
+            Self::Native(tap) => tap.ping(),
+            Self::Converted(converter) => converter.ping(),
+            Self::Events(_) => Bytes::from_static(COMMENT),
+            Self::Sound(_) => Bytes::new(),
         }
     }
 

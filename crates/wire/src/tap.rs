@@ -15,6 +15,7 @@ use crate::{
     json::Malformed,
     look, messages,
     openai::{self, estimate, stream::Pass, upstream_error},
+    passage::COMMENT,
     responses, sse,
     usage::{Report, Usage},
 };
@@ -105,6 +106,16 @@ impl Tap {
             sse,
             dialect,
             uses: Uses::default(),
+        }
+    }
+
+    /// Says that the answer goes on: in a comment, or in the event that the dialect has for it. Google's client for Python takes
+    /// no comments.
+    pub(crate) const fn ping(&self) -> Bytes {
+        match self.dialect {
+            Dialect::Chat | Dialect::Responses => Bytes::from_static(COMMENT),
+            Dialect::Messages => Bytes::from_static(b"event: ping\ndata: {\"type\": \"ping\"}\n\n"),
+            Dialect::Google => Bytes::new(),
         }
     }
 

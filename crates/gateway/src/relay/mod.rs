@@ -4,6 +4,7 @@
 //! the last byte leaves, and a caller that goes away ends the upstream's work at once because the body is dropped.
 
 mod left;
+mod silence;
 
 use std::{
     future::Future,
@@ -20,11 +21,13 @@ use model::{
     refusal::Refusal,
     usage::{Parts, UsageOutcome},
 };
-use tokio::time::{Instant, Sleep};
 use wire::{openai::usage::Reported, passage::Passage};
 
 pub(crate) use self::left::left;
-use self::left::{CLOSED, LEFT};
+use self::{
+    left::{CLOSED, LEFT},
+    silence::{Due, Silence},
+};
 use crate::{
     bill::{Bill, Seen, beyond},
     pieces::Pieces,
@@ -62,9 +65,7 @@ pub(crate) struct Relay {
     single: Option<Bytes>,
     /// Bytes that may leave only after the settlement.
     last: Option<Bytes>,
-    idle: Pin<Box<Sleep>>,
-    /// When the answer must be over.
-    deadline: Instant,
+    silence: Silence,
     ended: bool,
     /// Whether the answer has no words to say that it broke off: then its framing has to say it.
     torn: bool,
@@ -83,10 +84,7 @@ impl Relay {
     ) -> Self {
         bill.first_byte();
         let (upstream, pieces) = upstream;
-        let now = Instant::now();
-        let deadline = now + bill.gateway.settings.answer;
-        let idle = (now + bill.gateway.settings.idle).min(deadline);
-        let idle = Box::pin(tokio::time::sleep_until(idle));
+        let silence = Silence::new(&bill.gateway.settings);
         Self {
             bill,
             hold: Some(hold),
@@ -99,8 +97,7 @@ impl Relay {
             out: BytesMut::new(),
             single: None,
             last: None,
-            idle,
-            deadline,
+            silence,
             ended: false,
             torn: false,
             left: false,
@@ -304,13 +301,10 @@ impl Relay {
         };
         match Pin::new(upstream).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
-                let now = Instant::now();
-                if now >= self.deadline {
+                if !self.silence.heard() {
                     self.break_off("upstream_timeout", Some(&Refusal::UpstreamTimeout));
                     return Poll::Ready(());
                 }
-                let next = now + self.bill.gateway.settings.idle;
-                self.idle.as_mut().reset(next.min(self.deadline));
                 if let Ok(data) = frame.into_data() {
                     self.pieces.push(data);
                 }
@@ -323,10 +317,15 @@ impl Relay {
                 self.upstream = None;
                 self.upstream_ended();
             }
-            Poll::Pending => {
-                ready!(self.idle.as_mut().poll(context));
-                self.break_off("upstream_timeout", Some(&Refusal::UpstreamTimeout));
-            }
+            Poll::Pending => match ready!(self.silence.poll(context)) {
+                Due::Ping => {
+                    let ping = self.passage.ping();
+                    if !ping.is_empty() {
+                        self.put(ping);
+                    }
+                }
+                Due::End => self.break_off("upstream_timeout", Some(&Refusal::UpstreamTimeout)),
+            },
         }
         Poll::Ready(())
     }

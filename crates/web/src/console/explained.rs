@@ -159,6 +159,13 @@ const MEANINGS: &[(&str, [&str; 2])] = &[
     ),
     ("routing.longest_breaker_open", ["The longest time that a breaker is open.", "熔断器打开的最长时间。"]),
     (
+        "stream.keep_alive",
+        [
+            "How long a stream may say nothing before its caller is told that it goes on.",
+            "流式回答在多长时间无内容后，向调用方发送保活信息。",
+        ],
+    ),
+    (
         "stream.step",
         [
             "Output tokens that a stream holds ahead of what is delivered.",

@@ -22,6 +22,7 @@ mod failures;
 mod forbidden;
 mod forms;
 mod jobs;
+mod keep_alive;
 mod keys;
 mod logs;
 mod model_api;
