@@ -196,7 +196,7 @@ pub(crate) fn settings(config: &Config) -> anyhow::Result<Settings> {
         connect: config.time("timeouts.connect")?,
         first_byte: config.time("timeouts.first_byte")?,
         idle: config.time("timeouts.idle")?,
-        keep_alive: config.time("stream.keep_alive")?,
+        keep_alive: config.time_or_zero("stream.keep_alive")?,
         answer: config.time("timeouts.answer")?,
         job_poll: config.time("timeouts.job_poll")?,
         realtime_idle: config.time("timeouts.realtime_idle")?,

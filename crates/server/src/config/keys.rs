@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Flag,
     /// Seconds or milliseconds, such as `10s` or `200ms`.
     Time,
+    /// The same, or `0s` for never.
+    TimeOrNone,
     MasterKey,
     DatabaseUrl,
     Networks,
@@ -76,7 +78,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("routing.breaker_failures", "5", Kind::Count),
     key("routing.breaker_open", "1s", Kind::Time),
     key("routing.longest_breaker_open", "60s", Kind::Time),
-    key("stream.keep_alive", "15s", Kind::Time),
+    key("stream.keep_alive", "15s", Kind::TimeOrNone),
     key("stream.step", "2048", Kind::Count),
     key("stream.minimum_output", "16", Kind::Count),
     key("upstream.allow_private", "", Kind::Networks),

@@ -144,6 +144,15 @@ impl Config {
 
     /// A time.
     pub(crate) fn time(&self, name: &str) -> anyhow::Result<Duration> {
+        self.time_of(name, 1)
+    }
+
+    /// A time that may be nothing.
+    pub(crate) fn time_or_zero(&self, name: &str) -> anyhow::Result<Duration> {
+        self.time_of(name, 0)
+    }
+
+    fn time_of(&self, name: &str, least: u64) -> anyhow::Result<Duration> {
         let (text, source) = self.text(name)?;
         let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
         let millis = match unit {
@@ -153,7 +162,7 @@ impl Config {
         };
         let number: Option<u64> = number.parse().ok();
         let time = number.zip(millis).and_then(|(number, unit)| number.checked_mul(unit));
-        time.filter(|millis| *millis > 0)
+        time.filter(|millis| *millis >= least)
             .map(Duration::from_millis)
             .ok_or_else(|| anyhow!("{source}: `{name}` must be a time such as 10s or 200ms, not `{text}`"))
     }
@@ -208,6 +217,7 @@ impl Config {
                 Kind::Count => drop::<u64>(self.get(key.name)?),
                 Kind::Flag => drop::<bool>(self.get(key.name)?),
                 Kind::Time => drop::<Duration>(self.time(key.name)?),
+                Kind::TimeOrNone => drop::<Duration>(self.time_or_zero(key.name)?),
                 Kind::Networks => drop(self.networks(key.name)?),
                 Kind::Certificates => drop(self.roots(key.name)?),
                 Kind::MasterKey => {

@@ -98,6 +98,11 @@ fn misuse_is_refused_with_the_place_and_the_remedy() {
     let output = with_environment.env("APSIS_TIMEOUTS_IDLE", "never").output().unwrap();
     assert!(message(&output).contains("environment variable APSIS_TIMEOUTS_IDLE"));
     assert!(printed(&["check"], &data).contains("valid"));
+    assert!(printed(&["check", "--set", "stream.keep_alive=0s"], &data).contains("valid"), "0s is never");
+    assert!(
+        message(&run(&["check", "--set", "timeouts.idle=0s"], &data))
+            .contains("`timeouts.idle` must be a time")
+    );
     assert!(!data.exists(), "a check makes nothing");
     drop(Server::start(&[], &data));
     std::fs::rename(data.join("master.key"), data.join("elsewhere")).unwrap();
