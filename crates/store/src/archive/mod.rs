@@ -47,6 +47,9 @@ pub enum ArchiveError {
          it, or a newer one"
     )]
     Newer(i64),
+    /// There is nothing that could be copied.
+    #[error("the database has no tables of Apsis, so there is nothing to copy: is it the right one?")]
+    Empty,
     /// There is something where the copy should be.
     #[error("{0} is not empty: a copy goes only where nothing is")]
     NotEmpty(String),

@@ -26,7 +26,7 @@ pub(super) async fn moment(database: &mut PgConnection) -> Result<Transaction<'_
 
 /// Reads all tables; `on` must see one moment of the database for as long as that takes.
 pub(super) async fn all(on: &mut impl Run, made: i64, sink: &mut impl Sink) -> Result<(), ArchiveError> {
-    let schema = schema::applied(on).await?.into_iter().max().unwrap_or(0);
+    let schema = schema::applied(on).await?.into_iter().max().ok_or(ArchiveError::Empty)?;
     sink.take(Piece::Begin(Begin { schema, made })).await?;
     for table in catalog::tables(on).await? {
         sink.take(Piece::Table(table.clone())).await?;

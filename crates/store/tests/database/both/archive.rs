@@ -127,6 +127,19 @@ async fn leases_are_returned_where_an_operator_says_so() {
 }
 
 #[tokio::test]
+async fn of_nothing_there_is_no_backup() {
+    let scene = scene().await;
+    let [empty, server] = scene.places();
+    let Location::File(path) = &empty else { panic!("it is a file") };
+    std::fs::write(path, "").unwrap();
+    for place in [empty, server] {
+        let made = place.backup(&scene.file(), at(5)).await;
+        assert!(matches!(made, Err(ArchiveError::Empty)), "{made:?}");
+        assert!(!scene.file().exists());
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_or_cut_backup_is_refused_and_leaves_nothing() {
     let scene = scene().await;
     let file = scene.backup().await;
