@@ -11,7 +11,7 @@ use store::{NewestUsage, Page, Role, UsageFilter, UsageHour, UsageKind, UsageRec
 use crate::{Failure, Gateway, access::Caller};
 
 const THING: &str = "usage record";
-/// Records behind a page that are counted at most.
+/// Records from the first of a page on that are counted at most.
 const COUNTED: i64 = 1_000;
 
 /// Which records; what is `None` does not matter.

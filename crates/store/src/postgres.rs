@@ -150,7 +150,7 @@ pub(crate) async fn listen(pool: &Pool<Postgres>, who: &str, heard: &Notify) {
     loop {
         let Err(error) = pass_on(pool, who, heard).await;
         if !said {
-            tracing::info!(%error, "the database does not tell what other nodes want; it is asked every second");
+            tracing::info!(%error, "the database does not tell what other nodes want; it is asked with every heartbeat");
             said = true;
         }
         tokio::time::sleep(RETRY).await;

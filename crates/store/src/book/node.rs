@@ -110,7 +110,7 @@ impl Store {
     pub(super) async fn beat(&self, node: Node, dead_after: Duration) -> Result<Vec<Wanted>, Refused> {
         let dead_after = i64::try_from(dead_after.as_millis()).unwrap_or(i64::MAX / 2);
         // No turn to write is waited for: it moves no units. In SQLite nobody else lives who could ask, so nothing is
-        // written every second.
+        // written with each beat.
         let mut on = self.read().await?;
         let text = match on.engine() {
             Engine::Sqlite => pulse!("SELECT ", " FROM journal WHERE name = $1 AND epoch = $2"),
