@@ -50,6 +50,8 @@ pub struct Script {
     pub polls: u64,
     /// Jobs end with a failure.
     pub job_fails: bool,
+    /// What jobs say of their size, instead of what was asked for: null, or a word that nobody knows.
+    pub job_size: Option<serde_json::Value>,
     /// The word for the state of a job that has ended, instead of the right one.
     pub job_word: Option<String>,
     /// The seconds that a job is said to have made, instead of those that were asked for.

@@ -80,7 +80,12 @@ impl Jobs {
                 .or_else(|| said("seconds"))
                 .or_else(|| Some(earlier?.seconds.clone()))
                 .unwrap_or(json!("4")),
-            size: said("size").or_else(|| Some(earlier?.size.clone())).unwrap_or(json!("720x1280")),
+            size: script
+                .job_size
+                .clone()
+                .or_else(|| said("size"))
+                .or_else(|| Some(earlier?.size.clone()))
+                .unwrap_or(json!("720x1280")),
             from: from.map(str::to_owned),
             polls: earlier.map_or(script.polls, |earlier| earlier.polls),
             polled: 0,

@@ -83,6 +83,7 @@ pub(super) async fn look(gateway: &Gateway, job: Job) -> Result<(), StoreError> 
     let lost = gateway.now().millis_since(job.created) >= LOST_MILLIS;
     let missed = match question(gateway, &job).await {
         Ok(said) => {
+            let said = said.sized(said::size_in(&job.told.answer));
             let (ended, made) = (said.state.is_end(), Made { seconds: said.seconds, size: said.size });
             let told = said.told(&job.name, &job.context.model, submit::origin(&job).as_ref());
             return match ended {
@@ -127,8 +128,12 @@ struct Made {
 /// Settles a job: at the seconds that were made and their size, or for nothing when it has failed.
 async fn end(gateway: &Gateway, job: &Job, told: Told, made: Made) -> Result<(), StoreError> {
     let Made { seconds, size } = made;
-    // What the end does not say is what was said at the beginning.
-    let size = size.or_else(|| said::size_in(&job.told.answer));
+    // What the end does not say is what was said at the beginning. Where that has no price, seconds of no size are charged, or
+    // what was held for where those have none: never nothing.
+    let price = &job.price;
+    let priced = |size: &Size| price.size(*size).is_some();
+    let known = size.filter(priced).or_else(|| said::size_in(&job.told.answer).filter(priced));
+    let size = known.or_else(|| price.dearest_size().filter(|_| price.per_second.0 == 0));
     let done = told.state == JobState::Completed;
     let made = if done { seconds.unwrap_or(job.seconds) } else { 0 };
     let cost = match done {
@@ -137,7 +142,7 @@ async fn end(gateway: &Gateway, job: &Job, told: Told, made: Made) -> Result<(),
         false => Units::ZERO,
     };
     let outcome = UsageOutcome {
-        tokens: used(made, size.filter(|size| job.price.size(*size).is_some())),
+        tokens: used(made, size),
         provenance: if seconds.is_some() || !done { Provenance::Reported } else { Provenance::Estimated },
         units: cost.min(job.held),
         overrun: Units::new(cost.get().saturating_sub(job.held.get()).max(0)),

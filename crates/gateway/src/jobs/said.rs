@@ -63,17 +63,18 @@ impl Said {
         Ok(Self { id, state, progress, seconds, size, members })
     }
 
-    /// The same with this size, where the upstream does not say one: it was asked for.
-    pub(super) fn sized(mut self, size: Option<Size>) -> Self {
-        if let Some(size) = size.filter(|_| self.size.is_none()) {
-            self.members.entry("size").or_insert_with(|| size.word().into());
-        }
-        self
+    /// The same with this size, where the upstream does not say one: it was asked for, or said before.
+    pub(super) fn sized(self, size: Option<Size>) -> Self {
+        Self { size: self.size.or(size), ..self }
     }
 
     /// As the caller is told: with the id and the model that it knows, and without what must not get out.
     pub(super) fn told(mut self, name: &str, model: &str, from: Option<&Value>) -> Told {
         self.members.retain(|member, _| PASSED.contains(&member.as_str()));
+        // Whatever it was read from: the end may say nothing of it, and is charged by it.
+        if let Some(size) = self.size.filter(|_| size::told(&self.members).is_none()) {
+            self.members.insert("size".to_owned(), size.word().into());
+        }
         if let Some(task) = self.members.get_mut("task_id") {
             *task = name.into();
         }

@@ -126,6 +126,40 @@ async fn a_second_costs_what_its_size_does() {
     app.verified().await;
 }
 
+/// Whatever the upstream says of the size, and however often it is asked before: what was asked for is charged, and where nothing is
+/// known what was held.
+#[tokio::test]
+async fn a_video_is_not_free_by_its_size() {
+    let app = start().await;
+    let price = json!({"model": "v", "input": 0, "output": 0, "per_second": 0, "max_output": 1,
+        "per_second_by_size": {"720p": 20_000_000, "1080p": 70_000_000}, "confirm": true});
+    assert_eq!(app.manage("PUT", "/api/price/", Some(price)).await.json()["success"], true);
+    for (size, said, polls, charged) in [
+        (json!("1280x720"), Value::Null, 0, 80),
+        (json!("1280x720"), Value::Null, 2, 80),
+        (json!("1280x720"), json!("auto"), 2, 80),
+        (json!("1280x720"), json!("1920x1080"), 1, 80),
+        (Value::Null, Value::Null, 2, 280),
+        (Value::Null, json!("1792x1024"), 1, 280),
+        (Value::Null, json!("1280x720"), 1, 80),
+    ] {
+        script(&app, Script { polls, job_size: Some(said.clone()), ..Script::default() });
+        let key = app.key_of(app.root, 280).await;
+        let mut body = json!({"model": "v", "prompt": "waves", "seconds": "4"});
+        if !size.is_null() {
+            body["size"] = size.clone();
+        }
+        let begun = call(&app, &key, "POST", "/v1/videos", Some(body)).await.json();
+        let id = begun["id"].as_str().unwrap().to_owned();
+        for _ in 0..polls {
+            assert_eq!(get(&app, &key, &id).await["status"], "in_progress");
+        }
+        assert_eq!(get(&app, &key, &id).await["status"], "completed");
+        assert_eq!(quota(&app, &key).await, (charged, 280 - charged), "{size} {said} {polls}");
+    }
+    app.verified().await;
+}
+
 #[tokio::test]
 async fn a_failed_video_costs_nothing() {
     let app = start().await;
