@@ -65,7 +65,12 @@ impl Ledger {
                     self.heart.notify_one();
                 }
                 let why = HoldError::Book(error.to_string());
-                open.into_iter().for_each(|(_, wish)| wish.fail(&why));
+                for (id, wish) in open {
+                    if let Some(pool) = self.pools.known(id) {
+                        pool.was_not_refilled();
+                    }
+                    wish.fail(&why);
+                }
             }
         }
     }

@@ -131,6 +131,11 @@ impl Pool {
             && !self.refilling.swap(true, Ordering::AcqRel)
     }
 
+    /// The book has not answered: without this nobody would ask ahead for this lease again.
+    pub(crate) fn was_not_refilled(&self) {
+        self.refilling.store(false, Ordering::Release);
+    }
+
     /// Takes in the book's answer. `false` when the book has replaced the lease: this pool is then a thing of the past.
     pub(crate) fn refresh(&self, state: &LeaseState, now: Timestamp) -> bool {
         if state.unlimited != self.unlimited || state.lease != self.lease {
@@ -240,5 +245,30 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.pool.give_back(self.units);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::book::Outlook;
+
+    #[test]
+    fn more_is_asked_for_once_and_again_when_nobody_has_answered() {
+        let state = LeaseState {
+            lease: LeaseId(1),
+            amount: Units::new(1_000),
+            unlimited: false,
+            available: Units::new(1_000_000),
+            shared: true,
+            outlook: Outlook::Met,
+        };
+        let pool = Pool::new(PoolId(1), &state, Timestamp::default());
+        assert!(pool.take(Units::new(500)) && !pool.runs_low(), "half of it is left");
+        assert!(pool.take(Units::new(1)) && pool.runs_low() && !pool.runs_low());
+        pool.was_not_refilled();
+        assert!(pool.runs_low());
+        pool.refresh(&LeaseState { amount: Units::new(1_501), ..state }, Timestamp::default());
+        assert!(!pool.runs_low(), "there is more");
     }
 }
