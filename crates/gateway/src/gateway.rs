@@ -1,24 +1,19 @@
-//! The gateway: its parts, and how it learns what others have changed.
+//! The gateway: its parts.
 
-use std::{
-    fmt,
-    path::PathBuf,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use ledger::Ledger;
 use model::{
     clock::{Clock, Timestamp},
-    id::{AccountId, KeyId},
     ip::IpRules,
 };
-use store::{Kind, Store, StoreError, UsageLimits};
-use tokio::sync::{Semaphore, watch::Receiver};
+use store::{Store, StoreError, UsageLimits};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::{
+    changes,
     dial::DialPolicy,
     jobs,
     key_cache::{Digest, KeyCache, Known},
@@ -31,12 +26,6 @@ use crate::{
     sign_in_limit::SignIns,
     upstream::{Roots, Upstream},
 };
-
-/// How soon changes are looked for where no heartbeat of the ledger has told whether there are any. They must be live
-/// everywhere within a second, also where a heartbeat hangs on a connection that is dead and does not say so.
-const LOOK_AFTER: Duration = Duration::from_millis(700);
-/// Before it is tried again, if that fails.
-const PAUSE: Duration = Duration::from_millis(400);
 
 /// Requests whose tokens are counted at a time.
 const COUNTING: usize = 2;
@@ -145,7 +134,7 @@ pub struct Gateway {
     pub(crate) sign_ins: SignIns,
     pub(crate) proofs: Arc<Proofs>,
     pub(crate) started: Timestamp,
-    routing: ArcSwap<Snapshot>,
+    pub(crate) routing: ArcSwap<Snapshot>,
     pub(crate) health: Arc<Health>,
     pub(crate) budget: Budget,
     pub(crate) seeds: Seeds,
@@ -190,7 +179,7 @@ impl Gateway {
             started: clock_now,
             routing: ArcSwap::from_pointee(snapshot),
         });
-        tracker.spawn(watch(Arc::downgrade(&gateway), gateway.store.newest_change(), seen));
+        tracker.spawn(changes::watch(Arc::downgrade(&gateway), gateway.store.newest_change(), seen));
         tracker.spawn(jobs::watch::run(Arc::downgrade(&gateway)));
         tracker.spawn(retention::run(Arc::downgrade(&gateway)));
         tracker.spawn(proof::run(Arc::downgrade(&gateway), gateway.settings.verify_every));
@@ -253,72 +242,5 @@ impl Gateway {
         let list = key.settings.allow_ips.as_deref().unwrap_or_default();
         let rules = IpRules::parse(list).map_err(|_| StoreError::Corrupt("an address list"))?;
         Ok(Some(Known { key, account, rules }))
-    }
-
-    /// Whether something is known to be as it was not at change `seen`.
-    fn is_behind(&self, seen: i64, newest: i64) -> bool {
-        newest != seen || self.routing.load().has_ended(self.clock.now())
-    }
-
-    /// Takes in what has changed after `seen`; returns the newest change.
-    async fn notice(&self, seen: i64) -> Result<i64, StoreError> {
-        let changes = self.store.changes_since(seen).await?;
-        let changed = changes.iter().any(|change| change.kind == Kind::Routing);
-        if changed || self.routing.load().has_ended(self.clock.now()) {
-            self.routing_changed().await?;
-        }
-        let Some(newest) = changes.last().map(|change| change.seq) else { return Ok(seen) };
-        for change in changes {
-            match change.kind {
-                Kind::Key => self.key_changed(KeyId(change.id)).await?,
-                Kind::Account => self.account_changed(AccountId(change.id)).await?,
-                Kind::Routing => {}
-            }
-        }
-        Ok(newest)
-    }
-
-    pub(crate) async fn key_changed(&self, key: KeyId) -> Result<(), StoreError> {
-        self.store.notice_key(key).await?;
-        self.keys.forget_key(key);
-        if let Some(pool) = self.store.pool_of_key(key).await? {
-            self.ledger.forget(pool);
-        }
-        Ok(())
-    }
-
-    pub(crate) async fn account_changed(&self, account: AccountId) -> Result<(), StoreError> {
-        self.keys.forget_account(account);
-        if let Some(account) = self.store.account(account).await? {
-            self.ledger.forget(account.pool);
-        }
-        Ok(())
-    }
-
-    pub(crate) async fn routing_changed(&self) -> Result<(), StoreError> {
-        let snapshot = Snapshot::load(&self.store, self.clock.now()).await?;
-        self.health.keep(&snapshot);
-        self.routing.store(Arc::new(snapshot));
-        Ok(())
-    }
-}
-
-/// Takes in what others have changed, as long as the gateway is there. A heartbeat tells that there is something, so that
-/// nothing is asked of the database for it alone.
-async fn watch(gateway: Weak<Gateway>, mut newest: Receiver<i64>, mut seen: i64) {
-    loop {
-        let told = tokio::time::timeout(LOOK_AFTER, newest.changed()).await.is_ok();
-        let Some(gateway) = gateway.upgrade() else { return };
-        gateway.upstream.sweep();
-        if told && !gateway.is_behind(seen, *newest.borrow_and_update()) {
-            continue;
-        }
-        match gateway.notice(seen).await {
-            Ok(now) => seen = now,
-            Err(error) => {
-                tracing::warn!(%error, "cannot look for changes; the last good copy serves on");
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
     }
 }

@@ -109,6 +109,14 @@ impl KeyCache {
         }
     }
 
+    /// Drops everything, where nobody knows what was edited.
+    pub(crate) fn forget_all(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.strangers.clear();
+        self.known.clear();
+        self.digests.clear();
+    }
+
     /// Drops every key of an account that was edited.
     pub(crate) fn forget_account(&self, account: AccountId) {
         self.epoch.fetch_add(1, Ordering::SeqCst);

@@ -13,6 +13,7 @@ mod bill;
 mod body;
 mod bound;
 pub mod catalogue;
+mod changes;
 pub mod channel_test;
 pub mod channels;
 mod claim;

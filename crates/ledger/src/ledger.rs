@@ -274,6 +274,12 @@ impl Ledger {
         self.pools.mark_stale(pool);
     }
 
+    /// Nobody knows which pools were edited: as [`Ledger::forget`] of each.
+    pub fn forget_all(&self) {
+        self.edits.fetch_add(1, Ordering::SeqCst);
+        self.pools.mark_all_stale();
+    }
+
     /// Whether a hold could be taken now.
     #[must_use]
     pub fn is_admitting(&self) -> bool {

@@ -70,6 +70,11 @@ impl Pools {
         }
     }
 
+    /// The book must be asked before the next hold on whatever pool.
+    pub(crate) fn mark_all_stale(&self) {
+        self.map.read().values().for_each(|pool| pool.mark_stale());
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.map.read().len()
     }

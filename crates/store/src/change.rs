@@ -44,6 +44,16 @@ pub struct Change {
     pub id: i64,
 }
 
+/// What has changed after some change.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// The changes, in order.
+    pub list: Vec<Change>,
+    /// Whether these are all. They may not be where nobody asked for an hour, or where the database was put back to an earlier
+    /// state.
+    pub reaches_back: bool,
+}
+
 pub(crate) async fn record(tx: &mut Tx, kind: Kind, id: i64, now: Timestamp) -> Result<(), StoreError> {
     tx.query("INSERT INTO change (kind, id, at) VALUES ($1, $2, $3)")
         .bind(kind.number())
@@ -78,23 +88,24 @@ impl Store {
         self.news().send_replace(seq);
     }
 
-    /// What has changed after `seq`, in order.
+    /// What has changed after `seq`.
     ///
     /// # Errors
     /// The database.
-    pub async fn changes_since(&self, seq: i64) -> Result<Vec<Change>, StoreError> {
+    pub async fn changes_since(&self, seq: i64) -> Result<Changes, StoreError> {
         let rows: Vec<(i64, i64, i64)> = self
             .read()
             .await?
-            .query("SELECT seq, kind, id FROM change WHERE seq > $1 ORDER BY seq")
+            .query("SELECT seq, kind, id FROM change WHERE seq >= $1 ORDER BY seq")
             .bind(seq)
             .fetch_all()
             .await?;
+        // The newest change is never forgotten: where nothing is as new as `seq`, the database is an older one.
+        let reaches_back = rows.first().map_or(seq == 0, |(first, ..)| *first <= seq.saturating_add(1));
         let kinds = [Kind::Key, Kind::Account, Kind::Routing];
         let known = |number| kinds.into_iter().find(|kind| kind.number() == number);
-        Ok(rows
-            .into_iter()
-            .filter_map(|(seq, kind, id)| known(kind).map(|kind| Change { seq, kind, id }))
-            .collect())
+        let later = rows.into_iter().filter(|(later, ..)| *later > seq);
+        let list = later.filter_map(|(seq, kind, id)| known(kind).map(|kind| Change { seq, kind, id }));
+        Ok(Changes { list: list.collect(), reaches_back })
     }
 }

@@ -45,6 +45,9 @@ pub struct ChannelCredential {
     pub refused: Option<Refused>,
 }
 
+/// A credential with its text, as far as that can be opened.
+pub type Opened = (CredentialId, Result<Zeroizing<String>, StoreError>);
+
 impl ChannelCredential {
     /// The number on the wire: 1 in use, 2 disabled by an operator, 3 refused by its provider.
     #[must_use]
@@ -160,14 +163,12 @@ impl Store {
         Ok(CredentialId(id))
     }
 
-    /// The credentials of a channel that may be used, with their texts.
+    /// The credentials of a channel that may be used, with their texts, or [`StoreError::Corrupt`] for a text that does not
+    /// open.
     ///
     /// # Errors
-    /// A value that does not open; the database.
-    pub async fn usable_credentials(
-        &self,
-        channel: ChannelId,
-    ) -> Result<Vec<(CredentialId, Zeroizing<String>)>, StoreError> {
+    /// The database.
+    pub async fn usable_credentials(&self, channel: ChannelId) -> Result<Vec<Opened>, StoreError> {
         let rows: Vec<(i64, Vec<u8>)> = self
             .read()
             .await?
@@ -179,10 +180,9 @@ impl Store {
             .fetch_all()
             .await?;
         let open = |(id, sealed): (i64, Vec<u8>)| {
-            let text = self.vault().open_sealed(channel::place(channel.0), &sealed)?;
-            Ok((CredentialId(id), text))
+            (CredentialId(id), self.vault().open_sealed(channel::place(channel.0), &sealed))
         };
-        rows.into_iter().map(open).collect()
+        Ok(rows.into_iter().map(open).collect())
     }
 
     /// Gives a channel a further credential.

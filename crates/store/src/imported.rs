@@ -19,10 +19,12 @@ use crate::{
 pub(crate) struct Imported(RwLock<HashSet<u64>>);
 
 impl Imported {
-    pub(crate) async fn load(database: &Database) -> Result<Self, StoreError> {
+    /// Learns of all that there are.
+    pub(crate) async fn load(&self, database: &Database) -> Result<(), StoreError> {
         let digests: Vec<Vec<u8>> =
             database.read().await?.query("SELECT digest FROM api_key WHERE imported = 1").scalars().await?;
-        Ok(Self(RwLock::new(digests.iter().map(|digest| short(digest)).collect())))
+        self.0.write().extend(digests.iter().map(|digest| short(digest)));
+        Ok(())
     }
 
     pub(crate) fn add(&self, digest: &[u8]) {
@@ -43,6 +45,14 @@ fn short(digest: &[u8]) -> u64 {
 }
 
 impl Store {
+    /// Learns of every key that other processes may have imported.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn notice_imported(&self) -> Result<(), StoreError> {
+        self.imported().load(self.database()).await
+    }
+
     /// Learns of a key that another process may have imported.
     ///
     /// # Errors

@@ -104,7 +104,8 @@ impl Store {
 
     async fn begin(database: Database, master: &MasterKey) -> Result<Self, StoreError> {
         let vault = Vault::open(&database, master).await?;
-        let imported = Imported::load(&database).await?;
+        let imported = Imported::default();
+        imported.load(&database).await?;
         let (names, tally) = (Names::default(), Mutex::default());
         let inner = Inner { database, vault, names, tally, imported, news: watch::Sender::new(0) };
         Ok(Self(Arc::new(inner), Actor::command_line()))

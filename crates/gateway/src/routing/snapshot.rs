@@ -10,7 +10,7 @@ use model::{
     price::Ratio,
 };
 use rustc_hash::FxHashMap;
-use store::{Group, ModelFacts, ModelPrice, Store, StoreError};
+use store::{Group, ModelFacts, ModelPrice, Opened, Store, StoreError};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -142,10 +142,18 @@ impl Snapshot {
                     mapping: mapping.clone(),
                 })
             };
+            let opened = |(id, text): Opened| {
+                let left_out = |error: &StoreError| {
+                    tracing::error!(channel = %row.id, credential = %id, %error, "a credential is left out");
+                };
+                Some((id, text.inspect_err(left_out).ok()?))
+            };
             let ways = match row.credentials.as_slice() {
                 // No row of the table of credentials has this id.
                 [] => vec![way((CredentialId(-row.id.0), Zeroizing::default()))],
-                _ => store.usable_credentials(row.id).await?.into_iter().map(way).collect(),
+                _ => {
+                    store.usable_credentials(row.id).await?.into_iter().filter_map(opened).map(way).collect()
+                }
             };
             routes.push(Route {
                 id: row.id,

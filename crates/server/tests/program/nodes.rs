@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use testkit::{Provider, Script};
 
 use crate::{
@@ -21,12 +22,13 @@ struct Nodes {
     pat: String,
     url: String,
     data: std::path::PathBuf,
+    database: String,
 }
 
 async fn start() -> Nodes {
     let dir = tempfile::tempdir().unwrap();
-    let name = database().await;
-    let url = url_file(dir.path(), &server_url().replacen("/postgres?", &format!("/{name}?"), 1));
+    let database = server_url().replacen("/postgres?", &format!("/{}?", database().await), 1);
+    let url = url_file(dir.path(), &database);
     let arguments = with(&url, &PRIVATE);
     let (first, second) = (dir.path().join("a"), dir.path().join("b"));
     let one = Server::start(&arguments, &first);
@@ -34,7 +36,7 @@ async fn start() -> Nodes {
     std::fs::copy(first.join("master.key"), second.join("master.key")).unwrap();
     let other = Server::start(&arguments, &second);
     let pat = printed(&with(&url, &["pat", "create"]), &first).trim().to_owned();
-    Nodes { _dir: dir, nodes: [one, other], caller: Caller::new(), pat, url, data: first }
+    Nodes { _dir: dir, nodes: [one, other], caller: Caller::new(), pat, url, data: first, database }
 }
 
 impl Nodes {
@@ -46,6 +48,25 @@ impl Nodes {
         let reply: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(reply["success"], true, "{method} {path} {body}: {text}");
         reply
+    }
+
+    /// Something happens to the database that no server did.
+    async fn happens(&self, statements: &str) {
+        let mut database = PgConnection::connect(&self.database).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut database).await.unwrap();
+    }
+
+    /// A model that the nodes serve, and a key for it with its id.
+    async fn prepare(&self, provider: &Provider) -> (serde_json::Value, String) {
+        provider.script("m", Script { words: Some(1), ..Script::default() });
+        let channel =
+            format!(r#"{{"name":"c","base_url":"{}","key":"sk-up","models":["m"]}}"#, provider.url());
+        self.manage("POST", "/api/channel/", &channel).await;
+        self.manage("PUT", "/api/price/", r#"{"model":"m","input":1,"output":1,"max_output":50}"#).await;
+        let made = self.manage("POST", "/api/token/", r#"{"name":"k","unlimited_quota":true}"#).await;
+        let key = made["data"]["key"].as_str().unwrap().to_owned();
+        self.until(&key, 200).await;
+        (made["data"]["id"].clone(), key)
     }
 
     /// How long it takes from a change until the second node answers with `status`.
@@ -62,15 +83,10 @@ impl Nodes {
 async fn what_one_node_changes_is_live_on_the_other_within_a_second() {
     let nodes = start().await;
     let provider = Provider::start().await.unwrap();
-    provider.script("m", Script { words: Some(1), ..Script::default() });
-    let channel = format!(r#"{{"name":"c","base_url":"{}","key":"sk-up","models":["m"]}}"#, provider.url());
-    let channel = nodes.manage("POST", "/api/channel/", &channel).await["data"]["id"].clone();
-    let price = r#"{"model":"m","input":1,"output":1,"max_output":50}"#;
-    nodes.manage("PUT", "/api/price/", price).await;
-    let made = nodes.manage("POST", "/api/token/", r#"{"name":"k","unlimited_quota":true}"#).await;
-    let (id, key) = (&made["data"]["id"], made["data"]["key"].as_str().unwrap());
+    let (id, key) = nodes.prepare(&provider).await;
+    let key = key.as_str();
+    let channel = nodes.manage("GET", "/api/channel/", "").await["data"][0]["id"].clone();
     let mut took = Vec::new();
-    nodes.until(key, 200).await;
     for round in 0..5 {
         let status = format!(r#"{{"id":{id},"status":{}}}"#, if round % 2 == 0 { 2 } else { 1 });
         nodes.manage("PUT", "/api/token/?status_only=true", &status).await;
@@ -90,6 +106,37 @@ async fn what_one_node_changes_is_live_on_the_other_within_a_second() {
     times.sort();
     assert!(times[times.len() / 2] < Duration::from_secs(1), "{took:?}");
     assert!(times.iter().all(|time| *time < Duration::from_secs(5)), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_that_cannot_be_read_keeps_no_other_change_back() {
+    let nodes = start().await;
+    let provider = Provider::start().await.unwrap();
+    let (id, key) = nodes.prepare(&provider).await;
+    let broken = r#"{"name":"broken","base_url":"http://127.0.0.1:9","key":"sk-other","models":["other"]}"#;
+    let broken = nodes.manage("POST", "/api/channel/", broken).await["data"]["id"].clone();
+    nodes.happens(&format!("UPDATE channel_credential SET sealed = '\\x00' WHERE channel = {broken}")).await;
+    nodes.manage("PUT", "/api/group/", r#"{"name":"new","ratio_millionths":1000000}"#).await;
+    nodes.manage("PUT", "/api/token/?status_only=true", &format!(r#"{{"id":{id},"status":2}}"#)).await;
+    nodes.until(&key, 401).await;
+    nodes.manage("PUT", "/api/token/?status_only=true", &format!(r#"{{"id":{id},"status":1}}"#)).await;
+    nodes.until(&key, 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_was_forgotten_before_it_was_heard_of_is_found() {
+    let nodes = start().await;
+    let provider = Provider::start().await.unwrap();
+    let (id, key) = nodes.prepare(&provider).await;
+    // As a server finds it that heard nothing for more than an hour: this change is gone, and there is a later one.
+    nodes
+        .happens(&format!(
+            "BEGIN; UPDATE api_key SET status = 2 WHERE id = {id};
+             SELECT nextval(pg_get_serial_sequence('change', 'seq'));
+             INSERT INTO change (kind, id, at) VALUES (2, 1, 0); DELETE FROM change WHERE seq < (SELECT max(seq) FROM change); COMMIT"
+        ))
+        .await;
+    nodes.until(&key, 401).await;
 }
 
 /// A form of the console without a browser: the page's cookie and its token.

@@ -190,7 +190,7 @@ impl Fixture {
 /// The text of a channel's first credential; empty when it has none.
 pub(crate) async fn credential_of(store: &Store, channel: ChannelId) -> String {
     let usable = store.usable_credentials(channel).await.unwrap();
-    usable.first().map(|(_, text)| text.to_string()).unwrap_or_default()
+    usable.first().map(|(_, text)| text.as_ref().unwrap().to_string()).unwrap_or_default()
 }
 
 /// A credential that is made of `seed`; different seeds give different ones.

@@ -25,7 +25,7 @@ fn channel(text: &str) -> NewChannel {
 
 async fn texts(store: &Store, channel: ChannelId) -> Vec<String> {
     let usable = store.usable_credentials(channel).await.unwrap();
-    usable.iter().map(|(_, text)| text.to_string()).collect()
+    usable.iter().map(|(_, text)| text.as_ref().unwrap().to_string()).collect()
 }
 
 async fn made(fixture: &Fixture) -> Channel {
@@ -66,7 +66,7 @@ async fn a_channel_has_several_and_each_goes_its_own_way() {
     let gone = store.update_credential(second.id, None, Some(true), at(11)).await;
     assert!(matches!(gone, Err(StoreError::NotFound)));
 
-    let routing = store.changes_since(0).await.unwrap();
+    let routing = store.changes_since(0).await.unwrap().list;
     assert_eq!(
         routing.iter().filter(|change| change.kind == Kind::Routing).count(),
         8,

@@ -100,7 +100,7 @@ async fn no_change_is_overtaken_by_a_later_one() {
             made = &mut writing => Some(made.models),
             () = tokio::task::yield_now() => None,
         };
-        for change in fixture.store.changes_since(seen).await.unwrap() {
+        for change in fixture.store.changes_since(seen).await.unwrap().list {
             assert!(change.seq > seen);
             (seen, count) = (change.seq, count + 1);
         }
