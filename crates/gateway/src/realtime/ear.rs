@@ -19,6 +19,7 @@ use super::{
     account::{Account, Ending},
     meter::{sum, tokens_of},
     open::Asker,
+    sound::Sound,
 };
 use crate::{
     attempt::Failed,
@@ -118,15 +119,11 @@ pub(super) struct Ear {
     model: String,
     account: Account,
     tariff: Tariff,
-    /// Bytes of sound that nothing was reported of.
-    unheard: u64,
+    sound: Sound,
     /// Bytes of its words that were told since the last report.
     told: u64,
+    /// What it is told with each piece of sound.
     hints: Hints,
-    /// Pieces of sound that the caller has called whole, and the upstream not yet.
-    asked: u64,
-    /// Pieces that the upstream is writing down. It reads the hints with each of them.
-    under_way: u64,
     spent: Option<(Tokens, Provenance)>,
 }
 
@@ -167,7 +164,7 @@ impl Ear {
         bill.first_byte();
         let account = Account::new(bill, Arc::clone(known), hold);
         let model = context.model.clone();
-        Self { model, account, tariff, unheard: 0, told: 0, hints, asked: 0, under_way: 0, spent: None }
+        Self { model, account, tariff, sound: Sound::default(), told: 0, hints, spent: None }
     }
 
     /// Whether this model it is.
@@ -180,7 +177,7 @@ impl Ear {
     /// # Errors
     /// What it costs to hear it is not affordable.
     pub(super) async fn hears(&mut self, sound: u64, format: Format) -> Result<(), Refusal> {
-        self.unheard = self.unheard.saturating_add(sound);
+        self.sound.comes(sound);
         self.cover(format).await
     }
 
@@ -194,13 +191,13 @@ impl Ear {
     /// # Errors
     /// What it costs to write it down is not affordable.
     pub(super) async fn is_asked(&mut self, format: Format) -> Result<(), Refusal> {
-        self.asked = self.asked.saturating_add(1);
+        self.sound.is_asked();
         self.cover(format).await
     }
 
     /// The upstream says that something went wrong: it may have been a piece that was called whole.
     pub(super) const fn is_refused(&mut self) {
-        self.asked = self.asked.saturating_sub(1);
+        self.sound.is_refused();
     }
 
     /// The upstream calls a piece of sound whole, whether it was asked to or not.
@@ -208,17 +205,13 @@ impl Ear {
     /// # Errors
     /// What it costs to write it down is not affordable.
     pub(super) async fn will_hear(&mut self, format: Format) -> Result<(), Refusal> {
-        self.is_refused();
-        self.under_way = self.under_way.saturating_add(1);
+        self.sound.begins();
         self.cover(format).await
     }
 
-    /// It has done with a piece.
-    pub(super) const fn has_done(&mut self) {
-        match self.under_way {
-            0 => self.asked = self.asked.saturating_sub(1),
-            _ => self.under_way -= 1,
-        }
+    /// It has done with a piece, and says nothing of what that took.
+    pub(super) fn has_done(&mut self) {
+        self.sound.ends();
     }
 
     /// So many bytes more of its words are told.
@@ -232,15 +225,15 @@ impl Ear {
     /// # Errors
     /// What it cost is not affordable.
     pub(super) async fn heard(&mut self, reported: Reported, format: Format) -> Result<(), Refusal> {
+        let piece = self.sound.is_reported();
         let (tokens, provenance) = match reported {
             Reported::Good(tokens) => (tokens, Provenance::Reported),
             Reported::Absent | Reported::Absurd => {
-                (self.likely(self.unheard, u64::MAX, format), Provenance::Estimated)
+                (self.likely(piece, u64::MAX, format), Provenance::Estimated)
             }
         };
         self.spent = Some(self.with(tokens, provenance));
-        (self.unheard, self.told) = (0, 0);
-        self.has_done();
+        self.told = 0;
         self.cover(format).await?;
         self.account.note_at_once(self.spent)
     }
@@ -266,7 +259,7 @@ impl Ear {
             return self.spent;
         }
         let words = estimate(self.told);
-        let sound = words.div_ceil(WORDS).saturating_mul(format.bytes_per_second).min(self.unheard);
+        let sound = words.div_ceil(WORDS).saturating_mul(format.bytes_per_second).min(self.sound.bytes());
         Some(self.with(self.likely(sound, words, format), Provenance::Estimated))
     }
 
@@ -274,9 +267,9 @@ impl Ear {
         let need = |ahead| {
             let spent =
                 self.spent.map_or(Units::ZERO, |(spent, _)| self.tariff.cost(&spent).unwrap_or(Units::MAX));
-            let seconds = tokens_of(self.unheard, format, 1).saturating_add(ahead);
+            let seconds = tokens_of(self.sound.bytes(), format, 1).saturating_add(ahead);
             // One piece more is held ahead, for the upstream may call it whole by itself.
-            let pieces = self.asked.saturating_add(self.under_way).saturating_add(ahead.min(1));
+            let pieces = self.sound.pieces().saturating_add(ahead.min(1));
             let text = self.hints.most_tokens().saturating_mul(pieces);
             let bound = bound_of(&self.tariff, Ahead { seconds, text });
             spent.get().saturating_add(bound.get()).min(Units::MAX.get())

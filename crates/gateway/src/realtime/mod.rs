@@ -17,6 +17,7 @@ mod meter;
 mod narrow;
 mod open;
 mod session;
+mod sound;
 mod voice;
 mod waiting;
 
