@@ -1,6 +1,6 @@
 //! Bodies of answers: whole ones, and streams that stop, stall or break where their script says so.
 
-use std::{io, time::Duration};
+use std::{collections::VecDeque, io, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -54,6 +54,8 @@ pub(crate) fn whole(script: &Script, body: String) -> Response<Body> {
 pub(crate) struct Frames {
     chunks: Vec<Vec<String>>,
     waiting: Vec<String>,
+    /// What is said where there is nothing to say.
+    murmur: Option<String>,
     /// What each event is put into, where it is put into something.
     framing: Option<fn(&str) -> Bytes>,
 }
@@ -68,6 +70,11 @@ impl Frames {
     pub(crate) fn chunk(&mut self, event: String) {
         self.waiting.push(event);
         self.chunks.push(std::mem::take(&mut self.waiting));
+    }
+
+    /// This is what the dialect has to say where there is nothing to say; a comment without it.
+    pub(crate) fn murmurs(&mut self, event: String) {
+        self.murmur = Some(event);
     }
 
     /// From now on each event goes in a frame.
@@ -85,25 +92,31 @@ impl Frames {
     ) -> Response<Body> {
         let kind = script.content_type.clone().unwrap_or_else(|| kind.to_owned());
         let framing = self.framing;
-        let steps = self.steps(error, script);
-        let state = (steps.into_iter(), script.chunk_ms, in_flight);
-        let frames =
-            futures_util::stream::unfold(state, move |(mut steps, chunk_ms, in_flight)| async move {
-                let step = steps.next()?;
-                pause(chunk_ms).await;
-                let frame = match step {
-                    Step::Send(text) => Ok(Frame::data(
-                        framing.map_or_else(|| Bytes::from(text.clone()), |framing| framing(&text)),
-                    )),
-                    Step::Reset => Err(io::Error::other("scripted")),
-                    Step::Stall => std::future::pending().await,
-                    Step::Wait => {
-                        let waited = in_flight.released().await;
+        let murmur = self.murmur.clone().unwrap_or_else(|| ": still here\n\n".to_owned());
+        let (chunk_ms, murmur_ms) = (script.chunk_ms, script.murmur_ms);
+        let steps: VecDeque<Step> = self.steps(error, script).into();
+        let frames = futures_util::stream::unfold((steps, in_flight, murmur), move |state| async move {
+            let (mut steps, in_flight, murmur) = state;
+            let step = steps.pop_front()?;
+            pause(chunk_ms).await;
+            let frame = match step {
+                Step::Send(text) => Ok(Frame::data(
+                    framing.map_or_else(|| Bytes::from(text.clone()), |framing| framing(&text)),
+                )),
+                Step::Reset => Err(io::Error::other("scripted")),
+                Step::Stall => std::future::pending().await,
+                Step::Wait => tokio::select! {
+                    waited = in_flight.released() => {
                         waited.map(|()| Frame::data(Bytes::new())).map_err(io::Error::other)
                     }
-                };
-                Some((frame, (steps, chunk_ms, in_flight)))
-            });
+                    () = pause(murmur_ms), if murmur_ms > 0 => {
+                        steps.push_front(Step::Wait);
+                        Ok(Frame::data(Bytes::from(murmur.clone())))
+                    }
+                },
+            };
+            Some((frame, (steps, in_flight, murmur)))
+        });
         with_kind(StatusCode::OK, &kind, StreamBody::new(frames).boxed_unsync())
     }
 

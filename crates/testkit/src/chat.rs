@@ -139,6 +139,7 @@ impl Chunks<'_> {
 
     fn frames(&self, said: &Said, probable: bool, usages: Vec<String>) -> Frames {
         let mut frames = Frames::default();
+        frames.murmurs(self.chunk(&json!([{"index": 0, "delta": {}, "finish_reason": null}]), None));
         let mut first = true;
         let mut add = |deltas: Value, piece: Option<&str>| {
             for index in 0..self.choices {

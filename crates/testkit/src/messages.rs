@@ -45,6 +45,7 @@ pub(crate) fn answer(exchange: Exchange) -> Response<Body> {
         return whole(script, spliced(&message, "usage", usages.first().map(String::as_str)));
     }
     let mut frames = Frames::default();
+    frames.murmurs(event(&json!({"type": "ping"})));
     let begun = Tokens { output: said.tokens.output.min(1), reasoning: 0, ..said.tokens };
     let begun = script.usages(usage(begun, cache_hour).to_string(), count);
     let start = spliced(

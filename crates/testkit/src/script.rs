@@ -38,6 +38,8 @@ pub struct Script {
     pub stall_after: Option<u64>,
     /// Say nothing more after this many chunks until [`Provider::release`](crate::Provider::release).
     pub wait_after: Option<u64>,
+    /// While it waits so, send what the dialect has for "still here" each so many milliseconds.
+    pub murmur_ms: u64,
     /// End the stream without its last events after this many chunks.
     pub truncate_after: Option<u64>,
     /// End the stream with the dialect's error event after this many chunks.

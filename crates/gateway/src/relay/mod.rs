@@ -117,7 +117,9 @@ impl Relay {
     }
 
     fn take_out(&mut self) -> Option<Bytes> {
-        self.single.take().or_else(|| (!self.out.is_empty()).then(|| self.out.split().freeze()))
+        let out = self.single.take().or_else(|| (!self.out.is_empty()).then(|| self.out.split().freeze()))?;
+        self.silence.told();
+        Some(out)
     }
 
     fn outcome(&self, status: u16) -> UsageOutcome {

@@ -12,11 +12,15 @@ use tokio::time::{Instant, Sleep};
 
 use crate::gateway::Settings;
 
-/// The silence of an upstream.
+/// The silence of an upstream, and that of its caller's stream: an upstream may say much of which a caller is told nothing.
 pub(super) struct Silence {
     sleep: Pin<Box<Sleep>>,
     idle: Duration,
     keep_alive: Duration,
+    /// When the upstream was last heard, or waited for in vain.
+    now: Instant,
+    /// When the caller was last told something.
+    told: Instant,
     /// When the upstream must have said something.
     patience: Instant,
     /// When the answer must be over.
@@ -39,32 +43,38 @@ impl Silence {
         let deadline = now + answer;
         let patience = (now + idle).min(deadline);
         let sleep = Box::pin(tokio::time::sleep_until(patience));
-        let mut silence = Self { sleep, idle, keep_alive, patience, deadline };
-        silence.wait_from(now);
+        let mut silence = Self { sleep, idle, keep_alive, now, told: now, patience, deadline };
+        silence.wait();
         silence
     }
 
     /// The upstream has said something. `false` when the answer must be over.
     pub(super) fn heard(&mut self) -> bool {
-        let now = Instant::now();
-        self.patience = (now + self.idle).min(self.deadline);
-        self.wait_from(now);
-        now < self.deadline
+        self.now = Instant::now();
+        self.patience = (self.now + self.idle).min(self.deadline);
+        self.wait();
+        self.now < self.deadline
+    }
+
+    /// The caller is told something of what was heard.
+    pub(super) const fn told(&mut self) {
+        self.told = self.now;
     }
 
     /// Waits for what is due.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Due> {
         ready!(self.sleep.as_mut().poll(context));
-        let now = Instant::now();
-        if now >= self.patience {
+        self.now = Instant::now();
+        if self.now >= self.patience {
             return Poll::Ready(Due::End);
         }
-        self.wait_from(now);
+        self.told();
+        self.wait();
         Poll::Ready(Due::Ping)
     }
 
-    fn wait_from(&mut self, now: Instant) {
-        let next = if self.keep_alive.is_zero() { self.patience } else { now + self.keep_alive };
+    fn wait(&mut self) {
+        let next = if self.keep_alive.is_zero() { self.patience } else { self.told + self.keep_alive };
         self.sleep.as_mut().reset(next.min(self.patience));
     }
 }

@@ -67,6 +67,19 @@ async fn a_silent_stream_goes_on_in_every_dialect_that_has_a_word_for_it() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_says_much_and_tells_nothing_is_silent_to_its_caller() {
+    let app = App::with(|settings| settings.keep_alive = Duration::from_millis(300)).await;
+    // An empty delta has no form in messages.
+    let script = Script { words: Some(10), wait_after: Some(2), murmur_ms: 50, ..Script::default() };
+    app.provider.script("m", script);
+    let message = json!([{"role": "user", "content": "one two three"}]);
+    let body = json!({"model": "m", "stream": true, "max_tokens": 100, "messages": message});
+    let hearing = hear(&app, "/v1/messages", &body, "event: ping\n");
+    let (heard, rest) = tokio::time::timeout(Duration::from_secs(20), hearing).await.unwrap();
+    assert!(heard.contains("w1") && rest.contains("w9"), "{heard} {rest}");
+}
+
+#[tokio::test]
 async fn who_wants_no_comments_gets_none() {
     let app = prepared(Duration::ZERO).await;
     let mut body = question("m");
