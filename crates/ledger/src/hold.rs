@@ -173,7 +173,7 @@ impl Hold {
 
     /// Begins to make the hold durable. It wakes a thread, which may take the processor: what can be sent is sent before.
     pub fn sync_soon(&self) {
-        self.ledger.journal.hurry();
+        self.ledger.journal.sync_soon();
     }
 
     /// Waits until the hold survives a crash of the machine: no byte of an answer may leave before.

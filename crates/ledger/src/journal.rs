@@ -13,15 +13,16 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use model::{id::JournalId, usage::UsageOutcome};
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashSet;
 use tokio::sync::Notify;
 
 use crate::{
+    alarm::Alarm,
     disk::Disk,
     flaw::{Flaw, Flaws},
     record::{self, Fresh, HEADER, Held, HeldRef, Record, SETTLEMENT},
@@ -29,9 +30,6 @@ use crate::{
     waiters::Waiters,
 };
 
-/// The least time from one sync to the next. A sync costs the same for one hold and for a hundred, and an answer
-/// whose upstream takes longer than this never waits for it.
-const GROUP: Duration = Duration::from_micros(400);
 /// Longest error word in a settlement; see [`SETTLEMENT`].
 const MAX_WORD: usize = 64;
 
@@ -50,9 +48,7 @@ pub(crate) struct Journal {
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
     tail: Mutex<Tail>,
-    wake: Condvar,
-    /// Whether the sync thread sleeps.
-    asleep: AtomicBool,
+    alarm: Alarm,
     last: AtomicU64,
     roomy: AtomicBool,
     /// Told when the segment that was ready is begun, and when there was none.
@@ -106,8 +102,7 @@ impl Journal {
             id: segment.journal,
             disk,
             segment_bytes,
-            wake: Condvar::new(),
-            asleep: AtomicBool::new(false),
+            alarm: Alarm::default(),
             last: AtomicU64::new(seq),
             roomy: AtomicBool::new(true),
             wants_room: Notify::new(),
@@ -257,14 +252,9 @@ impl Journal {
         Ok(tail.seq)
     }
 
-    /// Wakes the sync thread, if it sleeps: somebody waits, or will.
-    pub(crate) fn hurry(&self) {
-        // It falls asleep under the lock, after a look at what is new.
-        if self.asleep.load(Ordering::Acquire) {
-            let _tail = self.tail.lock();
-            self.asleep.store(false, Ordering::Release);
-            self.wake.notify_one();
-        }
+    /// What is new is made durable soon: somebody will wait for it.
+    pub(crate) fn sync_soon(&self) {
+        self.alarm.soon(&self.tail);
     }
 
     /// Waits until everything up to now is durable. `None` when it will never be.
@@ -340,31 +330,24 @@ impl Journal {
         if self.durable() >= seq {
             return true;
         }
-        self.hurry();
+        self.alarm.hurry(&self.tail);
         self.waiters.wait(seq).await
     }
 
-    /// The sync thread: sleeps while nothing is new, else syncs all that came in the meantime at once. The first hold
-    /// after a quiet moment is synced at once; under load one sync serves all holds of [`GROUP`].
+    /// The sync thread: sleeps while nothing is new, else syncs all that came in the meantime at once.
     pub(crate) fn run_sync(&self) {
-        let mut begun = None;
+        let mut begun = Instant::now();
         let mut tail = self.tail.lock();
         loop {
             while !tail.dirty && !tail.stopped {
-                self.asleep.store(true, Ordering::Release);
-                self.wake.wait_for(&mut tail, Duration::from_secs(3600));
-            }
-            self.asleep.store(false, Ordering::Release);
-            if let Some(rest) = begun.and_then(|begun: Instant| GROUP.checked_sub(begun.elapsed()))
-                && !tail.stopped
-            {
-                self.wake.wait_for(&mut tail, rest);
+                self.alarm.sleep(&mut tail);
             }
             if !tail.dirty && tail.stopped {
                 self.waiters.end();
                 return;
             }
-            begun = Some(Instant::now());
+            self.alarm.doze(&mut tail, begun, |tail| tail.stopped);
+            begun = Instant::now();
             self.sync_from(&mut tail);
         }
     }
@@ -372,7 +355,7 @@ impl Journal {
     /// Ends the sync thread once everything is synced.
     pub(crate) fn stop(&self) {
         self.tail.lock().stopped = true;
-        self.wake.notify_one();
+        self.alarm.ring();
     }
 
     /// Makes the next segment ready if there is none. An error means that there is no room now; admission resumes

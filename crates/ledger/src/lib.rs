@@ -7,6 +7,7 @@
 //! book), `heart` (what others want back), `journal` (writing), `room` (ahead of it), `reader` and `applier` (into the
 //! book), `recovery` and `life` (after a crash), `record`, `segment`, `disk` (bytes).
 
+mod alarm;
 mod applier;
 mod asking;
 mod book;
