@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 /// The least time from one sync to the next.
 const GROUP: Duration = Duration::from_micros(400);
 /// How long a hold waits for others while nobody waits for it.
-const LAZY: Duration = Duration::from_millis(1);
+const LAZY: Duration = Duration::from_millis(5);
 
 /// The thread works; it waits whether somebody is in a hurry; there is nothing new.
 const AWAKE: u8 = 0;
