@@ -20,8 +20,6 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
-
 use cli::{Cli, Command};
 use config::Config;
 
@@ -30,8 +28,7 @@ use config::Config;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
+    match run(Cli::read(std::env::args_os())) {
         Ok(code) => code,
         Err(error) => {
             // The last words; if even they cannot be written there is nobody to tell.

@@ -2,6 +2,7 @@
 
 pub(crate) mod channel;
 mod price;
+mod sets;
 
 use std::path::PathBuf;
 
