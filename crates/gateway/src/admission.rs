@@ -55,11 +55,8 @@ impl Credentials {
 pub(crate) async fn identify(gateway: &Gateway, credentials: &Credentials) -> Result<Arc<Known>, Refusal> {
     let text = credentials.one()?;
     let Some(digest) = gateway.store.api_key_digest(text) else { return Err(Refusal::InvalidApiKey) };
-    let known = gateway.keys.get(&digest, || Box::pin(gateway.load_key(digest))).await.map_err(|error| {
-        tracing::error!(%error, "cannot look up an API key");
-        Refusal::Unavailable
-    })?;
-    known.ok_or(Refusal::InvalidApiKey)
+    let load = || Box::pin(gateway.key_loader.load(&gateway.store, digest));
+    gateway.keys.get(&digest, load).await?.ok_or(Refusal::InvalidApiKey)
 }
 
 /// The checks that need no body: key, expiry, account, address.

@@ -4,10 +4,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use ledger::Ledger;
-use model::{
-    clock::{Clock, Timestamp},
-    ip::IpRules,
-};
+use model::clock::{Clock, Timestamp};
 use store::{Store, StoreError, UsageLimits};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -16,7 +13,8 @@ use crate::{
     changes,
     dial::DialPolicy,
     jobs,
-    key_cache::{Digest, KeyCache, Known},
+    key_cache::KeyCache,
+    key_loader::KeyLoader,
     metrics::Metrics,
     passwords::Passwords,
     proof::{self, Proofs},
@@ -127,6 +125,7 @@ pub struct Gateway {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     pub(crate) keys: KeyCache,
+    pub(crate) key_loader: KeyLoader,
     pub(crate) rooms: Rooms,
     pub(crate) upstream: Upstream,
     pub(crate) metrics: Metrics,
@@ -172,6 +171,7 @@ impl Gateway {
             clock,
             settings,
             keys: KeyCache::new(),
+            key_loader: KeyLoader::default(),
             metrics: Metrics::default(),
             passwords: Passwords::default(),
             sign_ins: SignIns::default(),
@@ -235,12 +235,5 @@ impl Gateway {
     #[must_use]
     pub fn routing(&self) -> Arc<Snapshot> {
         self.routing.load_full()
-    }
-
-    pub(crate) async fn load_key(&self, digest: Digest) -> Result<Option<Known>, StoreError> {
-        let Some((key, account)) = self.store.key_by_digest(&digest).await? else { return Ok(None) };
-        let list = key.settings.allow_ips.as_deref().unwrap_or_default();
-        let rules = IpRules::parse(list).map_err(|_| StoreError::Corrupt("an address list"))?;
-        Ok(Some(Known { key, account, rules }))
     }
 }

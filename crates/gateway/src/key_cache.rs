@@ -21,15 +21,12 @@ use model::{
     key::ApiKey,
 };
 use quick_cache::sync::Cache;
-use store::Account;
+use store::{Account, Digest};
 
 /// Keys that are kept at most.
 const CAPACITY: usize = 100_000;
 /// Digests of no key that are kept at most.
 const STRANGERS: usize = 16_384;
-
-/// The digest of a credential.
-pub(crate) type Digest = [u8; 32];
 
 /// A key with its owner, ready to be checked.
 #[derive(Debug)]
@@ -71,7 +68,7 @@ impl KeyCache {
         load: impl FnOnce() -> F,
     ) -> Result<Option<Arc<Known>>, E>
     where
-        F: Future<Output = Result<Option<Known>, E>>,
+        F: Future<Output = Result<Option<Arc<Known>>, E>>,
     {
         if let Some(known) = self.known.get(digest) {
             return Ok(Some(known));
@@ -87,7 +84,6 @@ impl KeyCache {
             }
             return Ok(None);
         };
-        let known = Arc::new(known);
         self.digests.insert(known.key.id, *digest);
         self.known.insert(*digest, Arc::clone(&known));
         if self.epoch.load(Ordering::SeqCst) != epoch {

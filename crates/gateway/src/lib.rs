@@ -28,6 +28,7 @@ pub mod groups;
 pub mod invitations;
 pub mod jobs;
 mod key_cache;
+mod key_loader;
 pub mod keys;
 mod measure;
 pub mod metrics;

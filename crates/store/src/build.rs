@@ -18,11 +18,18 @@ pub(crate) struct Sql {
 pub(crate) enum Held {
     Number(i64),
     Text(String),
+    Bytes(Vec<u8>),
 }
 
 impl From<i64> for Held {
     fn from(number: i64) -> Self {
         Self::Number(number)
+    }
+}
+
+impl From<Vec<u8>> for Held {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
     }
 }
 
@@ -37,6 +44,7 @@ impl Held {
         match self {
             Self::Number(number) => query.bind(number),
             Self::Text(text) => query.bind(text),
+            Self::Bytes(bytes) => query.bind(bytes),
         }
     }
 }

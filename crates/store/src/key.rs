@@ -2,7 +2,7 @@
 
 use model::{
     clock::Timestamp,
-    credential::{Class, Credential},
+    credential::Credential,
     id::{AccountId, KeyId, PoolId},
     key::{ApiKey, Settings, Status},
     money::Units,
@@ -10,7 +10,7 @@ use model::{
 use zeroize::Zeroizing;
 
 use crate::{
-    account::{self, Account, account_columns},
+    account::Account,
     change::{self, Kind},
     database::Tx,
     group, pool,
@@ -110,14 +110,6 @@ pub(crate) struct Row {
     used: i64,
 }
 
-#[derive(sqlx::FromRow)]
-struct OwnedRow {
-    #[sqlx(flatten)]
-    key: Row,
-    #[sqlx(flatten)]
-    account: account::Row,
-}
-
 const fn place(row: i64, account: i64) -> Place {
     Place { table: "api_key", row, account }
 }
@@ -134,7 +126,7 @@ impl Row {
         Ok(KeyView { key: self.key()?, secret, used, remaining })
     }
 
-    fn key(self) -> Result<ApiKey, StoreError> {
+    pub(crate) fn key(self) -> Result<ApiKey, StoreError> {
         Ok(ApiKey {
             id: KeyId(self.id),
             account: AccountId(self.account),
@@ -157,19 +149,6 @@ impl Row {
 }
 
 impl Store {
-    /// What an API key is looked up by; `None` for a text that no key here can be, told without the database.
-    #[must_use]
-    pub fn api_key_digest(&self, text: &str) -> Option<[u8; 32]> {
-        if let Some(credential) = Credential::parse(Class::ApiKey, text) {
-            return Some(self.vault().digest(credential.expose()));
-        }
-        if self.imported().is_empty() {
-            return None;
-        }
-        let digest = self.vault().digest(&Credential::imported(text)?.canonical());
-        self.imported().may_contain(&digest).then_some(digest)
-    }
-
     /// Makes a key.
     ///
     /// # Errors
@@ -337,28 +316,6 @@ impl Store {
         }
         tx.commit().await?;
         Ok(deleted)
-    }
-
-    /// The key that `digest` stands for, with its owner.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn key_by_digest(&self, digest: &[u8; 32]) -> Result<Option<(ApiKey, Account)>, StoreError> {
-        let row: Option<OwnedRow> = self
-            .read()
-            .await?
-            .query(concat!(
-                "SELECT ",
-                key_columns!(),
-                ", ",
-                account_columns!(),
-                " FROM api_key k JOIN pool kp ON kp.id = k.pool JOIN account a ON a.id = k.account \
-              JOIN pool p ON p.id = a.pool WHERE k.digest = $1"
-            ))
-            .bind(digest.as_slice())
-            .fetch_optional()
-            .await?;
-        row.map(|row| Ok((row.key.key()?, row.account.account()?))).transpose()
     }
 }
 

@@ -1,5 +1,8 @@
 //! The management API of API keys, row by row.
 
+use std::sync::Arc;
+
+use model::credential::{Class, Credential};
 use serde_json::{Value, json};
 
 use crate::app::{App, question};
@@ -247,4 +250,40 @@ async fn tokens_open_and_close() {
     let set_up = |token: &str| json!({"setup_token": token});
     // Root has a token already.
     assert_eq!(app.manage_as("", "POST", "/api/setup", Some(set_up("setup"))).await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_keys_that_are_new_at_once_are_all_told_apart() {
+    let app = Arc::new(App::start().await);
+    let mut keys = Vec::new();
+    for quota in 0..300 {
+        let stranger = Credential::generate(Class::ApiKey, getrandom::fill).unwrap().expose().to_owned();
+        keys.push((stranger, None));
+        if quota % 3 == 0 {
+            keys.push((app.key_of(app.root, quota).await, Some(quota)));
+        }
+    }
+    let asked: Vec<_> = keys
+        .into_iter()
+        .enumerate()
+        .map(|(index, (key, quota))| {
+            let app = Arc::clone(&app);
+            let asking = tokio::spawn(async move {
+                let bearer = format!("Bearer {key}");
+                let reply = app.call("GET", "/api/usage/token", &[("authorization", &bearer)], "").await;
+                (reply.status, reply.json()["data"]["total_available"].as_i64())
+            });
+            // Some leave, also one that was asking for all.
+            if index % 7 == 3 {
+                asking.abort();
+            }
+            (asking, quota)
+        })
+        .collect();
+    for (asking, quota) in asked {
+        match asking.await {
+            Ok(answer) => assert_eq!(answer, (if quota.is_some() { 200 } else { 401 }, quota)),
+            Err(error) => assert!(error.is_cancelled()),
+        }
+    }
 }

@@ -175,9 +175,15 @@ async fn a_key_is_found_by_its_digest_with_its_owner() {
     let by_text = async |text: &str| store.key_by_digest(&store.api_key_digest(text).unwrap()).await.unwrap();
 
     assert_eq!(by_text(&key.secret).await, Some((key.key.clone(), ada.clone())));
-    assert_eq!(by_text(key.secret.strip_prefix("sk-").unwrap()).await, Some((key.key, ada)));
-    assert_eq!(by_text(&other.secret).await, Some((other.key, eve)));
+    assert_eq!(by_text(key.secret.strip_prefix("sk-").unwrap()).await, Some((key.key.clone(), ada)));
+    assert_eq!(by_text(&other.secret).await, Some((other.key.clone(), eve)));
     assert_eq!(by_text(credential(Class::ApiKey, 3).expose()).await, None);
+    let digests = [&key.secret, &other.secret].map(|text| store.api_key_digest(text).unwrap());
+    let unknown = store.api_key_digest(credential(Class::ApiKey, 4).expose()).unwrap();
+    let many = store.keys_by_digests(&[digests[0], unknown, digests[1]]).await.unwrap();
+    let mut many: Vec<_> = many.into_iter().map(|(digest, owned)| (digest, owned.unwrap().0.id)).collect();
+    many.sort_by_key(|(_, id)| *id);
+    assert_eq!(many, [(digests[0], key.key.id), (digests[1], other.key.id)]);
     for text in ["", "sk-", "sk-unknown", credential(Class::PersonalAccessToken, 1).expose()] {
         assert_eq!(store.api_key_digest(text), None, "{text:?}");
     }
