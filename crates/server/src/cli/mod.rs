@@ -13,7 +13,7 @@ pub(crate) use price::{Facts, Model, NewPrice, Price};
 
 /// An AI-model API gateway that counts exactly.
 #[derive(Parser)]
-#[command(name = "apsis", version, about)]
+#[command(name = "apsis", version)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) options: Options,
@@ -55,43 +55,28 @@ pub(crate) enum Command {
 /// Commands that work on the database; a running server notices within a second.
 #[derive(Subcommand)]
 pub(crate) enum Admin {
-    /// The ledger.
-    #[command(subcommand)]
-    Ledger(Ledger),
-    /// The schema of the database. A start brings it up to date by itself.
-    #[command(subcommand)]
-    Migrate(Migrate),
-    /// Write everything that is in the database at one moment into a file, beside running servers or without them. The
-    /// master key is not in it: keep a copy of that elsewhere.
-    Backup(Backup),
-    /// Make the database of a backup where nothing is yet: in an empty PostgreSQL database, or as the SQLite database of
-    /// a data directory with nothing but the master key.
-    Restore(Restore),
-    /// Move the installation from SQLite to the empty PostgreSQL database that `database_url` names, and prove the ledger on
-    /// both sides. The server must be stopped.
-    Move,
-    /// API keys, and the master key.
+    /// Make, list, switch and delete API keys; seal everything under a new master key.
     #[command(subcommand)]
     Key(Key),
-    /// Accounts.
+    /// Make, list and change accounts.
     #[command(subcommand)]
     Account(Account),
-    /// Personal access tokens.
+    /// Make, list and revoke personal access tokens.
     #[command(subcommand)]
     Pat(Pat),
-    /// Channels to upstreams.
+    /// Make, list, test and change channels to upstreams.
     #[command(subcommand)]
     Channel(Channel),
-    /// Prices of models.
+    /// Set, list, import and withdraw prices of models.
     #[command(subcommand)]
     Price(Price),
-    /// What is known of models beside their prices.
+    /// Say and list what is known of models beside their prices.
     #[command(subcommand)]
     Model(Model),
-    /// Groups.
+    /// Make, list and remove groups.
     #[command(subcommand)]
     Group(Group),
-    /// Where requests go.
+    /// Explain where a request would go.
     #[command(subcommand)]
     Route(Route),
     /// Who changed what, newest first, tab separated.
@@ -103,12 +88,31 @@ pub(crate) enum Admin {
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..))]
         limit: i64,
     },
+    /// Prove the ledger; see and resolve what stands in suspense.
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// Bring the schema of the database up to date, which a start does by itself, or say what that would do.
+    #[command(subcommand)]
+    Migrate(Migrate),
+    /// Write everything that is in the database at one moment into a file.
+    ///
+    /// Beside running servers or without them. The master key is not in it: keep a copy of that elsewhere.
+    Backup(Backup),
+    /// Make the database of a backup, where nothing is yet.
+    ///
+    /// In an empty PostgreSQL database, or as the SQLite database of a data directory with nothing but the master key.
+    Restore(Restore),
+    /// Move the installation from SQLite to PostgreSQL.
+    ///
+    /// To the empty database that `database_url` names; the ledger is proved on both sides. The server must be stopped.
+    Move,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum Route {
-    /// Print the channels that a request would try, in order, and why each other channel is not among them. Nothing
-    /// is sent. What a running server knows of its channels' health is not known here: ask GET /api/route/explain.
+    /// Print the channels that a request would try, in order, and why each other channel is not among them.
+    ///
+    /// Nothing is sent. What a running server knows of its channels' health is not known here: ask GET /api/route/explain.
     Explain {
         /// Id of the API key.
         #[arg(long, value_name = "ID")]
@@ -163,11 +167,13 @@ pub(crate) enum Leases {
 pub(crate) enum Ledger {
     /// Prove that pools, leases and charges add up; exit 1 if they do not.
     Verify,
-    /// List what silent servers have leased and may have spent, tab separated. It goes back by itself when such a server
-    /// is back with its journal.
+    /// List what silent servers have leased and may have spent, tab separated.
+    ///
+    /// It goes back by itself when such a server is back with its journal.
     Suspense,
-    /// Decide about all that stands in suspense for a journal that is lost for good, and shut that journal out. Refused
-    /// while its server is alive.
+    /// Decide about all that stands in suspense for a journal that is lost for good, and shut that journal out.
+    ///
+    /// Refused while its server is alive.
     Resolve {
         /// The journal, as `ledger suspense` names it.
         journal: String,
