@@ -10,6 +10,7 @@ mod config;
 mod copies;
 mod data_dir;
 mod demo;
+mod memory;
 mod migrate;
 mod route;
 mod start;

@@ -29,7 +29,7 @@ use web::{
     serve::{Limits, serve as accept},
 };
 
-use crate::{config::Config, data_dir::DataDir, demo::Demo};
+use crate::{config::Config, data_dir::DataDir, demo::Demo, memory};
 
 /// Runs until a signal or a fatal fault of the journal.
 pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCode> {
@@ -188,6 +188,7 @@ pub(crate) fn journal(config: &Config, dir: &DataDir) -> anyhow::Result<Options>
 
 /// What an operator decides about model requests.
 pub(crate) fn settings(config: &Config) -> anyhow::Result<Settings> {
+    let bodies = Some(config.get("limits.bodies")?).filter(|bodies| *bodies > 0);
     Ok(Settings {
         body_limit: config.get("limits.model_body")?,
         spool: None,
@@ -202,7 +203,7 @@ pub(crate) fn settings(config: &Config) -> anyhow::Result<Settings> {
         realtime_idle: config.time("timeouts.realtime_idle")?,
         realtime_message: config.get("limits.realtime_message")?,
         answer_limit: config.get("limits.answer")?,
-        bodies: config.get("limits.bodies")?,
+        bodies: bodies.unwrap_or_else(memory::for_bodies),
         stream_step: config.get("stream.step")?,
         minimum_output: config.get("stream.minimum_output")?,
         error_type: config.get("error_type")?,

@@ -55,7 +55,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("limits.model_body", "33554432", Kind::Count),
     key("limits.management_body", "262144", Kind::Count),
     key("limits.answer", "67108864", Kind::Count),
-    key("limits.bodies", "1073741824", Kind::Count),
+    key("limits.bodies", "0", Kind::Count),
     key("limits.realtime_message", "25165824", Kind::Count),
     key("limits.connections", "16384", Kind::Count),
     key("timeouts.header", "10s", Kind::Time),

@@ -60,8 +60,8 @@ const MEANINGS: &[(&str, [&str; 2])] = &[
     (
         "limits.bodies",
         [
-            "Memory that large request bodies take at most; large whole answers may take as much beside them.",
-            "大型请求正文与大型完整回答各自最多占用的内存。",
+            "Memory that large request bodies take at most, in bytes; 0 is an eighth of what there is. Large whole answers may take as much beside them.",
+            "大型请求正文与大型完整回答各自最多占用的内存（字节）；0 表示可用内存的八分之一。",
         ],
     ),
     (
