@@ -69,7 +69,13 @@ impl Alarm {
         while !no_time(lock) {
             // Whoever hurries looks at these two the other way round.
             self.depth.store(DOZING, Ordering::SeqCst);
-            let due = if self.hurried.load(Ordering::SeqCst) { begun + GROUP } else { lazily };
+            let due = if self.hurried.load(Ordering::SeqCst) {
+                // Nobody can make it sooner, so nobody need try.
+                self.depth.store(AWAKE, Ordering::SeqCst);
+                begun + GROUP
+            } else {
+                lazily
+            };
             if self.wake.wait_until(lock, due).timed_out() {
                 break;
             }
