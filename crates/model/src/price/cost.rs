@@ -179,7 +179,8 @@ impl Price {
 /// Σ quantity × price × ratio, rounded up once.
 fn total(ratio: Ratio, lines: impl Iterator<Item = (u64, i128)>) -> Result<Units, CostOverflow> {
     let mut sum: i128 = 0;
-    for (quantity, price) in lines {
+    // Most are of nothing, and what is checked is not cheap.
+    for (quantity, price) in lines.filter(|(quantity, _)| *quantity > 0) {
         let line = i128::from(quantity).checked_mul(price).ok_or(CostOverflow)?;
         sum = sum.checked_add(line).ok_or(CostOverflow)?;
     }
