@@ -91,7 +91,22 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .route("/console/playground", get(playground::show))
         .route("/console/playground/ask", post(playground::ask))
         .route("/console/playground/receipt", get(playground::receipt))
-        // the account
+        .merge(personal())
+        .merge(administration())
+        // documents
+        .route("/docs", get(docs::show))
+        .route("/docs/api/{tag}", get(docs::section))
+        .route("/docs/errors", get(docs::errors))
+        .route("/docs/errors/{code}", get(docs::error))
+        .route("/docs/{*rest}", get(async || Oops::Nowhere))
+        .route("/console/{*rest}", get(async || Oops::Nowhere))
+        .route_layer(middleware::from_fn_with_state(state.clone(), guard));
+    pages.route("/console/assets/{name}", get(assets::get))
+}
+
+/// What a person sets for oneself.
+fn personal() -> Router<AppState> {
+    Router::new()
         .route("/console/settings", get(settings::show))
         .route("/console/settings/password", post(settings::change_password))
         .route("/console/settings/tokens", post(settings::create_token))
@@ -107,16 +122,6 @@ pub(crate) fn router(state: &AppState) -> Router<AppState> {
         .route("/console/settings/passkeys/prove", post(passkeys::prove))
         .route("/console/settings/passkeys/options", post(passkeys::creation_options))
         .route("/console/settings/passkeys/{id}/remove", post(passkeys::remove))
-        .merge(administration())
-        // documents
-        .route("/docs", get(docs::show))
-        .route("/docs/api/{tag}", get(docs::section))
-        .route("/docs/errors", get(docs::errors))
-        .route("/docs/errors/{code}", get(docs::error))
-        .route("/docs/{*rest}", get(async || Oops::Nowhere))
-        .route("/console/{*rest}", get(async || Oops::Nowhere))
-        .route_layer(middleware::from_fn_with_state(state.clone(), guard));
-    pages.route("/console/assets/{name}", get(assets::get))
 }
 
 /// The pages of administrators; each use case behind them asks for the role.
