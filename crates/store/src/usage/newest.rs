@@ -59,7 +59,7 @@ impl Store {
             (end, width) = (start, width.saturating_mul(GROWTH));
         }
         Ok(NewestUsage {
-            records: page(&mut tx, filter, found, skip, limit).await?,
+            records: page(&mut tx, filter, &found, skip, limit).await?,
             total: total.min(enough),
             more: total > enough,
         })

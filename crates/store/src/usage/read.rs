@@ -38,6 +38,13 @@ pub(super) struct Segment {
     pub(super) whole: bool,
 }
 
+impl Segment {
+    /// Whether its records are few and their places known.
+    const fn is_sparse(&self) -> bool {
+        self.whole && self.rows <= SPARSE
+    }
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
     id: i64,
@@ -216,59 +223,88 @@ fn push_ids(sql: &mut Sql, ids: &[i64]) {
     sql.push("id IN (").push_list(ids).push(")");
 }
 
-/// The records of a segment, newest first.
+/// How many of the first segments are asked for at once, so that `wanted` records are found in them: a run of sparse
+/// ones, with no more records than one sparse block may have, or any one.
+pub(super) fn run(segments: &[Segment], wanted: i64) -> usize {
+    let mut rows = 0_i64;
+    let sparse = segments.iter().take_while(|segment| {
+        let before = rows;
+        rows = rows.saturating_add(segment.rows);
+        segment.is_sparse() && before < wanted && rows <= SPARSE
+    });
+    sparse.count().max(1)
+}
+
+/// The records of a [`run`] of segments, newest first.
 pub(super) async fn records(
     connection: &mut impl Run,
     filter: &UsageFilter,
-    segment: Segment,
+    run: &[Segment],
     skip: i64,
     limit: i64,
 ) -> Result<Vec<UsageRecord>, StoreError> {
-    let Segment { low, high, rows, whole } = segment;
-    if !whole || rows > SPARSE {
+    if let [Segment { low, high, .. }] = run
+        && !run.iter().all(Segment::is_sparse)
+    {
         let condition = |sql: &mut Sql| {
-            sql.push("id >= ").push_bind(low).push(" AND id < ").push_bind(high);
+            sql.push("id >= ").push_bind(*low).push(" AND id < ").push_bind(*high);
             filter.push_rows(sql);
         };
         return fetch(connection, condition, limit, skip).await;
     }
-    let mut sql = Sql::new("SELECT offsets FROM ");
-    sql.push(filter.parts());
-    filter.push_parts(&mut sql);
-    sql.push(" AND block = ").push_bind(low.div_euclid(BLOCK));
-    let lists: Vec<String> = connection.built(sql).scalars().await?;
-    let offsets = lists.iter().flat_map(|list| list.split(',')).map(str::parse::<i64>);
-    let mut ids: Vec<i64> = offsets
-        .map(|offset| offset.map(|offset| low + offset))
-        .collect::<Result<_, _>>()
-        .map_err(|_| StoreError::Corrupt("a list of usage records"))?;
-    ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
+    let ids = places(connection, filter, run).await?;
     let (skip, wanted) =
         (usize::try_from(skip).unwrap_or(usize::MAX), usize::try_from(limit).unwrap_or(usize::MAX));
     let ids: Vec<i64> = ids.into_iter().skip(skip).take(wanted).collect();
     fetch(connection, |sql| push_ids(sql, &ids), limit, 0).await
 }
 
+/// The ids of the records of sparse segments, newest first.
+async fn places(
+    connection: &mut impl Run,
+    filter: &UsageFilter,
+    run: &[Segment],
+) -> Result<Vec<i64>, StoreError> {
+    let blocks: Vec<i64> = run.iter().map(|segment| segment.low.div_euclid(BLOCK)).collect();
+    let mut sql = Sql::new("SELECT block, offsets FROM ");
+    sql.push(filter.parts());
+    filter.push_parts(&mut sql);
+    sql.push(" AND block IN (").push_list(&blocks).push(")");
+    let lists: Vec<(i64, String)> = connection.built(sql).once().fetch_all().await?;
+    let mut ids = Vec::new();
+    for (block, offsets) in &lists {
+        for offset in offsets.split(',').map(str::parse::<i64>) {
+            let offset = offset.map_err(|_| StoreError::Corrupt("a list of usage records"))?;
+            ids.push(block * BLOCK + offset);
+        }
+    }
+    ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
+    Ok(ids)
+}
+
 /// The records behind the first `skip` of some segments, at most `limit`.
 pub(super) async fn page(
     connection: &mut impl Run,
     filter: &UsageFilter,
-    segments: Vec<Segment>,
+    segments: &[Segment],
     mut skip: i64,
     limit: i64,
 ) -> Result<Vec<UsageRecord>, StoreError> {
+    let passed = segments.iter().take_while(|segment| {
+        let passes = skip >= segment.rows;
+        skip -= if passes { segment.rows } else { 0 };
+        passes
+    });
+    let mut rest = segments.get(passed.count()..).unwrap_or_default();
     let mut found = Vec::new();
-    for segment in segments {
-        if skip >= segment.rows {
-            skip -= segment.rows;
-            continue;
-        }
+    while !rest.is_empty() {
         let wanted = limit - i64::try_from(found.len()).unwrap_or(limit);
         if wanted <= 0 {
             break;
         }
-        found.extend(records(connection, filter, segment, skip, wanted).await?);
-        skip = 0;
+        let (run, behind) = rest.split_at(run(rest, skip.saturating_add(wanted)));
+        found.extend(records(connection, filter, run, skip, wanted).await?);
+        (rest, skip) = (behind, 0);
     }
     Ok(found)
 }
@@ -288,7 +324,7 @@ impl Store {
         let mut tx = self.snapshot().await?;
         let segments = segments(&mut tx, filter).await?;
         let total = segments.iter().map(|segment| segment.rows).sum();
-        Ok((page(&mut tx, filter, segments, skip, limit).await?, total))
+        Ok((page(&mut tx, filter, &segments, skip, limit).await?, total))
     }
 
     /// The records that fit and have this request id, newest first; at most a thousand of them are found.

@@ -1,10 +1,10 @@
 //! Walking over records, newest first, with a step of them in memory: what exports are made from.
 
-use std::vec;
+use std::collections::VecDeque;
 
 use super::{
     UsageFilter, UsageRecord,
-    read::{Segment, records, segments},
+    read::{Segment, records, run, segments},
 };
 use crate::store::{Store, StoreError};
 
@@ -16,8 +16,7 @@ const STEP: i64 = 1_024;
 pub struct UsageWalk {
     store: Store,
     filter: UsageFilter,
-    segments: vec::IntoIter<Segment>,
-    current: Option<Segment>,
+    segments: VecDeque<Segment>,
     /// What is known already.
     found: Vec<UsageRecord>,
 }
@@ -29,8 +28,8 @@ impl Store {
     /// The database.
     pub async fn usage_walk(&self, filter: UsageFilter) -> Result<UsageWalk, StoreError> {
         let mut tx = self.snapshot().await?;
-        let segments = segments(&mut tx, &filter).await?.into_iter();
-        Ok(UsageWalk { store: self.clone(), filter, segments, current: None, found: Vec::new() })
+        let segments = segments(&mut tx, &filter).await?.into();
+        Ok(UsageWalk { store: self.clone(), filter, segments, found: Vec::new() })
     }
 
     /// A walk over the records that fit and have this request id, newest first.
@@ -43,8 +42,7 @@ impl Store {
         request_id: &str,
     ) -> Result<UsageWalk, StoreError> {
         let found = self.usage_of_request(&filter, request_id).await?;
-        let segments = Vec::new().into_iter();
-        Ok(UsageWalk { store: self.clone(), filter, segments, current: None, found })
+        Ok(UsageWalk { store: self.clone(), filter, segments: VecDeque::new(), found })
     }
 }
 
@@ -58,13 +56,17 @@ impl UsageWalk {
             return Ok(std::mem::take(&mut self.found));
         }
         let mut connection = self.store.read().await?;
-        while let Some(segment) = self.current.take().or_else(|| self.segments.next()) {
-            let found = records(&mut connection, &self.filter, segment, 0, STEP).await?;
+        while !self.segments.is_empty() {
+            let together = run(self.segments.make_contiguous(), STEP);
+            let run: Vec<Segment> = self.segments.drain(..together).collect();
+            let found = records(&mut connection, &self.filter, &run, 0, STEP).await?;
             let Some(last) = found.last() else { continue };
-            if segment.rows > STEP {
+            if let [segment] = &*run
+                && segment.rows > STEP
+            {
                 let rest = segment.rows - STEP;
                 // A part of a block is read row by row.
-                self.current = Some(Segment { high: last.id, rows: rest, whole: false, ..segment });
+                self.segments.push_front(Segment { high: last.id, rows: rest, whole: false, ..*segment });
             }
             return Ok(found);
         }

@@ -177,6 +177,8 @@ fn filters(keys: &[(ApiKey, PoolId); 2]) -> Vec<UsageFilter> {
         UsageFilter { model: text("GPT%"), channel: Some(ChannelId(2)), ..any() },
         UsageFilter { model: text("gpt_4"), ..any() },
         UsageFilter { group: text("vip"), account: ada, ..any() },
+        // Few in each block, and together more than are looked up at once.
+        UsageFilter { group: text("vip"), channel: Some(ChannelId(2)), ..any() },
         UsageFilter { key: Some(keys[1].0.id), ..any() },
         UsageFilter { username: text("ada"), model: text("rare"), ..any() },
         UsageFilter { username: text("e%"), ..any() },
