@@ -1,7 +1,7 @@
 //! Accounts: what administrators do with them.
 
 use model::{credential::Class, id::AccountId, key, money::Units};
-use store::{Account, AccountChange, NewAccount, Page, Role};
+use store::{Account, AccountChange, FoundAccounts, NewAccount, Page, Role};
 
 use crate::{Failure, Gateway, access::Caller};
 
@@ -30,15 +30,50 @@ pub async fn get(gateway: &Gateway, caller: &Caller, id: AccountId) -> Result<Ac
     find(gateway, id).await
 }
 
-/// All accounts, newest first.
+/// Accounts whose username, display name or address contains `keyword`, in any case, newest first, and how many there are.
 ///
 /// # Errors
-/// [`Failure::Forbidden`].
-pub async fn list(gateway: &Gateway, caller: &Caller, page: Page) -> Result<(Vec<Account>, i64), Failure> {
+/// [`Failure::Forbidden`]; a credential, which has no business in an address.
+pub async fn list(
+    gateway: &Gateway,
+    caller: &Caller,
+    keyword: &str,
+    page: Page,
+) -> Result<(Vec<Account>, i64), Failure> {
+    let keyword = looked_for(gateway, caller, keyword).await?;
+    gateway.store.list_accounts(keyword, page).await.map_err(|error| Failure::of(error, THING))
+}
+
+/// The same for people: those behind the page are counted up to a thousand.
+///
+/// # Errors
+/// [`Failure::Forbidden`]; a credential, which has no business in an address.
+pub async fn search(
+    gateway: &Gateway,
+    caller: &Caller,
+    keyword: &str,
+    page: Page,
+) -> Result<FoundAccounts, Failure> {
+    let keyword = looked_for(gateway, caller, keyword).await?;
+    gateway.store.find_accounts(keyword, page).await.map_err(|error| Failure::of(error, THING))
+}
+
+/// What a list is asked for, by somebody who may; what was used up to now is in the book.
+async fn looked_for<'a>(gateway: &Gateway, caller: &Caller, keyword: &'a str) -> Result<&'a str, Failure> {
     caller.must_be(Role::Administrator)?;
+    let keyword = keyword.trim();
+    must_be_no_credential("keyword", keyword)?;
     gateway.ledger.flush().await?;
-    let offset = page.number.saturating_sub(1).saturating_mul(page.size);
-    gateway.store.list_accounts(offset, page.size).await.map_err(|error| Failure::of(error, THING))
+    Ok(keyword)
+}
+
+fn must_be_no_credential(name: &str, text: &str) -> Result<(), Failure> {
+    if [Class::ApiKey, Class::PersonalAccessToken].iter().any(|class| text.starts_with(class.prefix())) {
+        return Err(Failure::Invalid(format!(
+            "{name} is a username or an e-mail address, never a credential: those do not belong in an address"
+        )));
+    }
+    Ok(())
 }
 
 /// Whether an account has this username or e-mail address. Only administrators may ask: anybody else could find out who has
@@ -51,11 +86,7 @@ pub async fn exists(gateway: &Gateway, caller: &Caller, key: Option<&str>) -> Re
     let key = key.map(str::trim).filter(|key| !key.is_empty());
     let key =
         key.ok_or_else(|| Failure::Invalid("key is required: a username or an e-mail address".to_owned()))?;
-    if [Class::ApiKey, Class::PersonalAccessToken].iter().any(|class| key.starts_with(class.prefix())) {
-        let what =
-            "key is a username or an e-mail address, never a credential: those do not belong in an address";
-        return Err(Failure::Invalid(what.to_owned()));
-    }
+    must_be_no_credential("key", key)?;
     gateway.store.has_account(key).await.map_err(|error| Failure::of(error, THING))
 }
 

@@ -83,7 +83,7 @@ async fn switch(store: &Store, username: &str, disabled: bool, now: Timestamp) -
 
 async fn list(store: &Store, out: &mut impl Write) -> anyhow::Result<()> {
     writeln!(out, "id\trole\tstatus\tremain\tused\tgroup\tusername")?;
-    for account in store.list_accounts(0, ALL.size).await?.0 {
+    for account in store.list_accounts("", ALL).await?.0 {
         let status = if account.disabled { 2 } else { 1 };
         let remain = if account.unlimited { "-".to_owned() } else { account.remaining.to_string() };
         let (role, used) = (account.role.number(), account.used);

@@ -8,6 +8,7 @@ use model::{
 use serde_json::{Value, json};
 
 use crate::{
+    account_list,
     audit::Entry,
     change::{self, Kind},
     database::Tx,
@@ -195,13 +196,13 @@ macro_rules! account_columns {
          a.created AS account_created"
     };
 }
-pub(crate) use account_columns;
-
 macro_rules! select_account {
     ($tail:literal) => {
         concat!("SELECT ", account_columns!(), " FROM account a JOIN pool p ON p.id = a.pool ", $tail)
     };
 }
+
+pub(crate) use {account_columns, select_account};
 
 async fn one(connection: &mut impl Run, id: AccountId) -> Result<Option<Account>, StoreError> {
     let row: Option<Row> =
@@ -269,23 +270,6 @@ impl Store {
         Ok(found.is_some())
     }
 
-    /// Accounts, newest first, and how many there are.
-    ///
-    /// # Errors
-    /// The database.
-    pub async fn list_accounts(&self, offset: i64, limit: i64) -> Result<(Vec<Account>, i64), StoreError> {
-        let total = self.read().await?.query("SELECT count(*) FROM account").scalar().await?;
-        let rows: Vec<Row> = self
-            .read()
-            .await?
-            .query(select_account!("ORDER BY a.id DESC LIMIT $1 OFFSET $2"))
-            .bind(limit)
-            .bind(offset)
-            .fetch_all()
-            .await?;
-        Ok((rows.into_iter().map(Row::account).collect::<Result<_, _>>()?, total))
-    }
-
     /// Changes an account in one transaction.
     ///
     /// # Errors
@@ -330,6 +314,7 @@ impl Store {
             pool::set(&mut tx, pool, change.remaining, change.unlimited).await?;
         }
         let after = one(&mut tx, id).await?.ok_or(StoreError::NotFound)?;
+        account_list::note(&mut tx, &after).await?;
         // A link that was made for another role, or before the account was shut out, is worth nothing.
         if before
             .as_ref()
@@ -378,8 +363,8 @@ pub(crate) async fn insert(tx: &mut Tx, new: &NewAccount, now: Timestamp) -> Res
     crate::group::must_exist(tx, &new.group).await?;
     let pool = pool::create(tx, new.balance.unwrap_or(Units::ZERO), new.balance.is_none()).await?;
     let id = tx.query(
-        "INSERT INTO account (username, display_name, email, role, disabled, own_group, usable_groups, pool, created)
-         VALUES ($1, $2, $3, $4, 0, $5, '', $6, $7) RETURNING id",
+        "INSERT INTO account (username, display_name, email, role, disabled, own_group, usable_groups, pool, created, names)
+         VALUES ($1, $2, $3, $4, 0, $5, '', $6, $7, $8) RETURNING id",
     )
     .bind(&new.username)
     .bind(&new.display_name)
@@ -388,6 +373,7 @@ pub(crate) async fn insert(tx: &mut Tx, new: &NewAccount, now: Timestamp) -> Res
     .bind(&new.group)
     .bind(pool.0)
     .bind(now.millis())
+    .bind(account_list::names(&new.username, &new.display_name, &new.email))
     .scalar()
     .await
     .map_err(unique(|| format!("the username {} is taken", new.username)))?;

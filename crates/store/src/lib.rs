@@ -5,6 +5,7 @@
 //! transactions, is in [`database`]. Secrets are sealed or digested by the [`Vault`](vault) before they come here.
 
 mod account;
+mod account_list;
 mod archive;
 mod audit;
 mod book;
@@ -45,6 +46,7 @@ mod vault;
 mod verify;
 
 pub use account::{Account, AccountChange, NewAccount, Role};
+pub use account_list::FoundAccounts;
 pub use archive::{ArchiveError, Backup, Moved, OpenLeases, Restored};
 pub use audit::{Actor, AuditFilter, AuditRecord};
 pub use catalogue::{Imported, Listing, ModelFacts};

@@ -8,6 +8,7 @@ use sqlx::migrate::MigrateError;
 use tokio::sync::watch;
 
 use crate::{
+    account_list,
     audit::Actor,
     database::{Connection, Database, Tx},
     imported::Imported,
@@ -106,6 +107,7 @@ impl Store {
         let vault = Vault::open(&database, master).await?;
         let imported = Imported::default();
         imported.load(&database).await?;
+        account_list::note_all(&database).await?;
         let (names, tally) = (Names::default(), Mutex::default());
         let inner = Inner { database, vault, names, tally, imported, news: watch::Sender::new(0) };
         Ok(Self(Arc::new(inner), Actor::command_line()))

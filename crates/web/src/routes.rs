@@ -72,6 +72,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(m::tokens::set_up))
         // operators
         .routes(routes!(m::accounts::list, m::accounts::create, m::accounts::update))
+        .routes(routes!(m::accounts::search))
         .routes(routes!(m::accounts::check))
         .routes(routes!(m::accounts::get))
         .routes(routes!(m::top_ups::list))

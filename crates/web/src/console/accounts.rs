@@ -27,6 +27,7 @@ struct Line {
     id: i64,
     username: String,
     display_name: String,
+    email: String,
     role: &'static str,
     status: Badge,
     group: String,
@@ -46,18 +47,20 @@ const fn role(t: &Messages, number: i64) -> &'static str {
 #[template(path = "accounts.html")]
 struct ListPage {
     f: Frame,
+    search: String,
     lines: Vec<Line>,
     pager: Pager,
 }
 
-/// All accounts.
+/// All accounts, or those with a text in one of their names.
 pub(crate) async fn list(
     State(state): State<AppState>,
     signed: SignedIn,
     uri: Uri,
 ) -> Result<Response, Oops> {
-    let page = Query::of(&uri).page();
-    let (found, total) = accounts::list(&state.gateway, &signed.caller, page).await?;
+    let query = Query::of(&uri);
+    let search: String = query.text("search").chars().take(100).collect();
+    let found = accounts::search(&state.gateway, &signed.caller, &search, query.page()).await?;
     let t = signed.frame.t;
     let line = |account: Account| Line {
         id: account.id.0,
@@ -67,10 +70,13 @@ pub(crate) async fn list(
         used: show::dollars(account.used.get()),
         username: account.username,
         display_name: account.display_name,
+        email: account.email,
         group: account.group,
     };
-    let pager = Pager::new("/console/accounts", &[], page, total);
-    Ok(frame::ok(&ListPage { f: signed.frame, lines: found.into_iter().map(line).collect(), pager }))
+    let kept = [("search", search.as_str())];
+    let pager = Pager::new("/console/accounts", &kept, query.page(), found.total).beyond(found.more);
+    let lines = found.accounts.into_iter().map(line).collect();
+    Ok(frame::ok(&ListPage { f: signed.frame, search, lines, pager }))
 }
 
 /// The fields as they are typed.

@@ -114,16 +114,45 @@ impl From<Body> for AccountInput {
     }
 }
 
-/// All accounts, newest first.
-#[utoipa::path(get, path = "/api/user", tag = "Operators", params(PageQuery),
+/// What accounts are looked for by.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the shape of the query in the OpenAPI document; Paging reads it leniently")]
+pub(crate) struct SearchQuery {
+    /// A part of the username, the display name or the e-mail address, in any case. Never a credential.
+    keyword: Option<String>,
+}
+
+async fn page(
+    state: &AppState,
+    Authenticated(caller): Authenticated,
+    Paging { page, query }: Paging,
+) -> Reply<Listed<Record>> {
+    let keyword = query.get("keyword").map_or("", String::as_str);
+    let (accounts, total) = accounts::list(&state.gateway, &caller, keyword, page).await?;
+    ok(Listed::new(page, total, accounts.into_iter().map(Record::from).collect()))
+}
+
+/// Accounts, newest first: all, or those that contain a text.
+#[utoipa::path(get, path = "/api/user", tag = "Operators", params(SearchQuery, PageQuery),
     responses((status = 200, body = Envelope<Listed<Record>>), (status = 401, body = Failed)), security(("personal_access_token" = [])))]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    Authenticated(caller): Authenticated,
+    caller: Authenticated,
     paging: Paging,
 ) -> Reply<Listed<Record>> {
-    let (accounts, total) = accounts::list(&state.gateway, &caller, paging.page).await?;
-    ok(Listed::new(paging.page, total, accounts.into_iter().map(Record::from).collect()))
+    page(&state, caller, paging).await
+}
+
+/// The same under the path that the family of gateways has for it.
+#[utoipa::path(get, path = "/api/user/search", tag = "Operators", params(SearchQuery, PageQuery),
+    responses((status = 200, body = Envelope<Listed<Record>>), (status = 401, body = Failed)), security(("personal_access_token" = [])))]
+pub(crate) async fn search(
+    State(state): State<AppState>,
+    caller: Authenticated,
+    paging: Paging,
+) -> Reply<Listed<Record>> {
+    page(&state, caller, paging).await
 }
 
 /// Which name.

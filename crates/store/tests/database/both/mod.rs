@@ -1,5 +1,6 @@
 //! What both databases are asked, in one text.
 
+mod account_list;
 mod archive;
 mod audit;
 mod book;

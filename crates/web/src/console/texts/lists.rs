@@ -3,6 +3,7 @@
 use crate::console::messages::messages;
 
 messages! {
+    search_accounts: "Name or e-mail address", "名称或邮箱";
     appearance: "Appearance", "外观";
     fields: "fields", "个字段";
     more_filters: "More filters", "更多筛选条件";
