@@ -1,17 +1,19 @@
-//! What a price says of tools and terms of service, in one field of a form each: names with numbers, comma separated.
+//! What a price says of tools, terms of service and sizes of videos, in one field of a form each: names with numbers, comma
+//! separated.
 
 use gateway::Failure;
-use model::price::{Ratio, Term, TermRatio, Tool, ToolRate, UnitsPerMillion};
+use model::price::{Ratio, Size, SizeRate, Term, TermRatio, Tool, ToolRate, UnitsPerMillion};
 
 use super::{groups, show, usage::ratio};
 
-/// Units for a million calls in units for one.
-const MILLION: i64 = 1_000_000;
-
 /// Tools with US dollars for a call.
 pub(super) fn tools(tools: &[ToolRate]) -> String {
-    let dollars = |rate: UnitsPerMillion| show::fine_dollars(rate.0.into()).replace(['$', ','], "");
-    joined(tools.iter().map(|tool| format!("{}={}", tool.tool.word(), dollars(tool.rate))))
+    joined(tools.iter().map(|tool| format!("{}={}", tool.tool.word(), show::plain_fine_dollars(tool.rate.0))))
+}
+
+/// Sizes of videos with US dollars for a second.
+pub(super) fn sizes(sizes: &[SizeRate]) -> String {
+    joined(sizes.iter().map(|size| format!("{}={}", size.size.word(), show::plain_fine_dollars(size.rate.0))))
 }
 
 /// Terms with how many times the rates of tokens.
@@ -32,9 +34,21 @@ pub(super) fn read_tools(text: &str) -> Result<Vec<ToolRate>, Failure> {
         let words = Tool::ALL.map(Tool::word).join(", ");
         let unknown = || Failure::Invalid(format!("tools: there is no tool {name}; there are {words}"));
         let tool = Tool::of(name).ok_or_else(unknown)?;
-        let rate = show::units(name, number)?.checked_mul(MILLION);
-        let rate = rate.ok_or_else(|| Failure::Invalid(format!("{name} is beyond what can be counted")))?;
-        Ok(ToolRate { tool, rate: UnitsPerMillion(rate) })
+        Ok(ToolRate { tool, rate: UnitsPerMillion(show::fine_units(name, number)?) })
+    });
+    each.collect()
+}
+
+/// The reverse of [`sizes`].
+///
+/// # Errors
+/// [`Failure::Invalid`], naming what is wrong.
+pub(super) fn read_sizes(text: &str) -> Result<Vec<SizeRate>, Failure> {
+    let each = named("sizes", text)?.into_iter().map(|(name, number)| {
+        let words = Size::ALL.map(Size::word).join(", ");
+        let unknown = || Failure::Invalid(format!("sizes: there is no size {name}; there are {words}"));
+        let size = Size::of(name).ok_or_else(unknown)?;
+        Ok(SizeRate { size, rate: UnitsPerMillion(show::fine_units(name, number)?) })
     });
     each.collect()
 }
@@ -78,6 +92,10 @@ mod tests {
         for text in ["", "priority=2, flex=0.5, us=1.1"] {
             assert_eq!(terms(&read_terms(text).unwrap()), text);
         }
+        for text in ["", "720p=0.10, 1080p=0.35", "2160p=0.000000000002"] {
+            assert_eq!(sizes(&read_sizes(text).unwrap()), text);
+        }
+        assert_eq!(sizes(&read_sizes("1920x1080=0.35\n4k = 1").unwrap()), "1080p=0.35, 2160p=1.00");
         let rate = read_tools("web_search=0.01").unwrap().first().map(|tool| tool.rate.0);
         assert_eq!(rate, Some(5_000_000_000), "a million calls");
         for (wrong, what) in [
@@ -86,6 +104,13 @@ mod tests {
             ("web_search=-1", "web_search must"),
         ] {
             assert!(read_tools(wrong).unwrap_err().to_string().contains(what), "{wrong}");
+        }
+        for (wrong, what) in [
+            ("8k=1", "no size 8k; there are 480p, 720p"),
+            ("720p", "no name=number"),
+            ("720p=cheap", "720p must"),
+        ] {
+            assert!(read_sizes(wrong).unwrap_err().to_string().contains(what), "{wrong}");
         }
         for (wrong, what) in
             [("gold=1", "no gold"), ("flex=half", "service_tiers: flex"), ("flex", "no name=number")]

@@ -21,7 +21,7 @@ use crate::routes::AppState;
 const VERSIONS: i64 = 100;
 
 /// The fields as they are typed.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Fields {
     model: String,
     input: String,
@@ -29,11 +29,15 @@ struct Fields {
     cache_write: String,
     output: String,
     per_call: String,
+    per_second: String,
+    per_image: String,
     max_output: String,
     /// `web_search=0.01, web_fetch=0`: US dollars for a call.
     tools: String,
     /// `priority=2, flex=0.5`: how many times the rates of tokens.
     service_tiers: String,
+    /// `720p=0.10, 1080p=0.35`: US dollars for a second.
+    sizes: String,
     reasoning: bool,
 }
 
@@ -88,37 +92,42 @@ fn more(t: &Messages, price: &Price) -> Vec<(String, String)> {
     };
     let mut more = Vec::new();
     if apart(rates.input_audio, rates.input) || apart(rates.output_audio, rates.output) {
-        more.push((t.price_audio.to_owned(), in_and_out(rates.input_audio, rates.output_audio)));
+        more.push((t.priced.audio.to_owned(), in_and_out(rates.input_audio, rates.output_audio)));
     }
     if apart(rates.input_image, rates.input) || apart(rates.output_image, rates.output) {
-        more.push((t.price_image.to_owned(), in_and_out(rates.input_image, rates.output_image)));
+        more.push((t.priced.image.to_owned(), in_and_out(rates.input_image, rates.output_image)));
     }
     if apart(rates.reasoning, rates.output) {
-        more.push((t.price_reasoning.to_owned(), show::dollars(rates.reasoning.0)));
+        more.push((t.priced.reasoning.to_owned(), show::dollars(rates.reasoning.0)));
     }
     // What is kept is the price of a million seconds or images.
-    for (label, rate) in [(t.price_second, price.per_second), (t.price_each_image, price.per_image)] {
+    for (label, rate) in [(t.priced.second, price.per_second), (t.priced.each_image, price.per_image)] {
         if rate.0 > 0 {
             more.push((label.to_owned(), show::fine_dollars(rate.0.into())));
         }
     }
     for size in &price.sizes {
-        let label = format!("{}, {}", t.price_second, size.size.word());
+        let label = format!("{}, {}", t.priced.second, size.size.word());
         more.push((label, show::fine_dollars(size.rate.0.into())));
     }
     for (label, said) in [
-        (t.price_tools_short, extras::tools(&price.tools)),
-        (t.price_service_tiers_short, extras::terms(&price.terms)),
+        (t.priced.tools_short, extras::tools(&price.tools)),
+        (t.priced.service_tiers_short, extras::terms(&price.terms)),
     ] {
         if !said.is_empty() {
             more.push((label.to_owned(), said));
         }
     }
     for tier in &price.tiers {
-        let label = fill(t.price_from, &show::grouped(tier.above.into()));
+        let label = fill(t.priced.from, &show::grouped(tier.above.into()));
         more.push((label, in_and_out(tier.rates.input, tier.rates.output)));
     }
     more
+}
+
+/// The price of one that most models do not have; empty where it is 0.
+fn optional(rate: UnitsPerMillion) -> String {
+    if rate.0 > 0 { show::plain_fine_dollars(rate.0) } else { String::new() }
 }
 
 fn line(t: &Messages, one: &ModelPrice) -> Line {
@@ -132,9 +141,12 @@ fn line(t: &Messages, one: &ModelPrice) -> Line {
             cache_write: show::plain_dollars(one.price.rates.cache_write.0),
             output: show::plain_dollars(one.price.rates.output.0),
             per_call: show::plain_dollars(one.price.per_call.get()),
+            per_second: optional(one.price.per_second),
+            per_image: optional(one.price.per_image),
             max_output: one.max_output.to_string(),
             tools: extras::tools(&one.price.tools),
             service_tiers: extras::terms(&one.price.terms),
+            sizes: extras::sizes(&one.price.sizes),
             reasoning: one.reasoning,
             model: one.model.clone(),
         },
@@ -179,27 +191,20 @@ pub(crate) async fn list(
     let wanted = query.text("model");
     let chosen = |lines: &[Line]| {
         let found = lines.iter().map(|line| &line.fields).find(|line| line.model == wanted);
-        found.map_or_else(Fields::default, |line| Fields {
-            model: line.model.clone(),
-            input: line.input.clone(),
-            cached_input: line.cached_input.clone(),
-            cache_write: line.cache_write.clone(),
-            output: line.output.clone(),
-            per_call: line.per_call.clone(),
-            max_output: line.max_output.clone(),
-            tools: line.tools.clone(),
-            service_tiers: line.service_tiers.clone(),
-            reasoning: line.reasoning,
-        })
+        found.cloned().unwrap_or_default()
     };
     page(&state, signed, chosen, None).await
 }
 
-/// The price that was typed. What the form does not show (tiers for long inputs, sound, images, seconds) stays as it is in force.
+/// The price that was typed. What the form does not show (tiers for long inputs, sound, images by the token) stays as it is in force.
 fn price(form: &Form, before: Option<NewPrice>) -> Result<NewPrice, Failure> {
     let optional = |name: &str| {
         let text = form.text(name);
         if text.is_empty() { Ok(None) } else { show::units(name, text).map(Some) }
+    };
+    let each = |name: &str| {
+        let text = form.text(name);
+        if text.is_empty() { Ok(0) } else { show::fine_units(name, text) }
     };
     let longest = form.number("max_output")?.and_then(|number| u64::try_from(number).ok());
     let missing = || Failure::Invalid("max_output must be a whole number above 0".to_owned());
@@ -214,9 +219,12 @@ fn price(form: &Form, before: Option<NewPrice>) -> Result<NewPrice, Failure> {
             ..before.rates
         },
         per_call: optional("per_call")?.unwrap_or(0),
+        per_second: each("per_second")?,
+        per_image: each("per_image")?,
         max_output: longest.ok_or_else(missing)?,
         tools: extras::read_tools(form.text("tools"))?,
         terms: extras::read_terms(form.text("service_tiers"))?,
+        sizes: extras::read_sizes(form.text("sizes"))?,
         reasoning: form.is_checked("reasoning"),
         ..before
     })
@@ -250,9 +258,12 @@ pub(crate) async fn put(
                 cache_write: text("cache_write"),
                 output: text("output"),
                 per_call: text("per_call"),
+                per_second: text("per_second"),
+                per_image: text("per_image"),
                 max_output: text("max_output"),
                 tools: text("tools"),
                 service_tiers: text("service_tiers"),
+                sizes: text("sizes"),
                 reasoning: form.is_checked("reasoning"),
             };
             page(&state, signed, typed, Some(failure)).await

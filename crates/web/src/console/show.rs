@@ -37,6 +37,11 @@ pub(crate) fn fine_dollars(unit_millionths: i128) -> String {
     format!("${}.{cents}{}", grouped(tiny.div_euclid(1_000_000_000_000)), more.trim_end_matches('0'))
 }
 
+/// Millionths of a unit as a plain number of US dollars, for a form.
+pub(crate) fn plain_fine_dollars(unit_millionths: i64) -> String {
+    fine_dollars(unit_millionths.into()).replace(['$', ','], "")
+}
+
 /// Units as a plain number of US dollars, for a form.
 pub(crate) fn plain_dollars(units: i64) -> String {
     dollars(units).replace(['$', ','], "")
@@ -47,20 +52,35 @@ pub(crate) fn plain_dollars(units: i64) -> String {
 /// # Errors
 /// [`Failure::Invalid`]: no amount, or finer than a unit.
 pub(crate) fn units(name: &str, text: &str) -> Result<i64, Failure> {
-    let invalid = || {
+    let units = read(text, 6).filter(|units| *units <= Units::MAX.get());
+    units.ok_or_else(|| {
         Failure::Invalid(format!("{name} must be an amount in US dollars such as 2.50, at steps of 0.000002"))
-    };
+    })
+}
+
+/// US dollars as they are typed, in millionths of a unit: the price of one that is kept for a million.
+///
+/// # Errors
+/// [`Failure::Invalid`]: no amount, finer than that, or beyond what can be counted.
+pub(crate) fn fine_units(name: &str, text: &str) -> Result<i64, Failure> {
+    let units = read(text, 12).filter(|units| *units <= Units::MAX.get());
+    units.ok_or_else(|| {
+        Failure::Invalid(format!(
+            "{name} must be an amount in US dollars such as 0.0025, at steps of 0.000000000002 and at most {}",
+            fine_dollars(Units::MAX.get().into())
+        ))
+    })
+}
+
+/// An amount in US dollars with at most so many decimals, in halves of the last of them.
+fn read(text: &str, decimals: usize) -> Option<i64> {
     let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if text.is_empty() || text == "." || !digits(whole) || !digits(rest) || rest.len() > 6 {
-        return Err(invalid());
+    if text.is_empty() || text == "." || !digits(whole) || !digits(rest) || rest.len() > decimals {
+        return None;
     }
-    let number = |text: &str| if text.is_empty() { Some(0) } else { text.parse::<i128>().ok() };
-    let whole = number(whole).and_then(|whole| whole.checked_mul(1_000_000)).ok_or_else(invalid)?;
-    let micros =
-        whole.checked_add(number(&format!("{rest:0<6}")).ok_or_else(invalid)?).ok_or_else(invalid)?;
-    let units = i64::try_from(micros / MICROS).ok().filter(|units| *units <= Units::MAX.get());
-    units.filter(|_| micros % MICROS == 0).ok_or_else(invalid)
+    let steps = format!("{whole}{rest:0<decimals$}").parse::<i128>().ok()?;
+    i64::try_from(steps / MICROS).ok().filter(|_| steps % MICROS == 0)
 }
 
 /// A number with its thousands apart.
@@ -139,6 +159,10 @@ mod tests {
             assert!(super::units("quota", text).is_err(), "{text}");
         }
         assert_eq!(super::units("quota", ".5"), Ok(250_000));
+        assert_eq!(super::fine_units("second", "0.0000025"), Ok(1_250_000));
+        for text in ["", ".", "0.000000000001", "0.0000000000020", "1e3", "-1", "18014398510", "1.2.3"] {
+            assert!(super::fine_units("second", text).is_err(), "{text}");
+        }
     }
 
     #[test]
@@ -167,6 +191,7 @@ mod tests {
         #[test]
         fn what_is_shown_is_read_back(units in 0..=Units::MAX.get()) {
             prop_assert_eq!(super::units("quota", &plain_dollars(units)), Ok(units));
+            prop_assert_eq!(super::fine_units("second", &plain_fine_dollars(units)), Ok(units));
         }
     }
 }

@@ -96,3 +96,43 @@ async fn tools_and_service_tiers_are_set_as_they_are_shown() {
         "{form}"
     );
 }
+
+#[tokio::test]
+async fn videos_and_images_are_priced_as_they_are_shown() {
+    let app = App::start().await;
+    let mut browser = root(&app).await;
+    let path = "/console/prices";
+    let price = [("model", "film"), ("input", "0"), ("output", "0"), ("max_output", "1000")];
+    for (sizes, said) in [
+        ("8k=1", "no size 8k; there are 480p, 720p"),
+        ("720p", "`720p` is no name=number"),
+        ("720p=-1", "720p must be an amount"),
+        ("1080p=1, 1920x1080=2", "1080p is there twice"),
+    ] {
+        let refused = browser.send(&app, path, path, &[&price[..], &[("sizes", sizes)]].concat()).await;
+        let page = refused.text();
+        assert!(refused.status == 422 && page.contains(said) && page.contains(sizes), "{page}");
+    }
+    let (sizes, second, image) = ("720p=0.10, 1080p=0.35", "0.08", "0.000000000246");
+    let fields = [("sizes", sizes), ("per_second", second), ("per_image", image)];
+    let put = browser.send(&app, path, path, &[&price[..], &fields].concat()).await;
+    assert_eq!(location(&put), "/console/prices?done=saved");
+    let known =
+        async || app.manage("GET", "/api/price?model=film", None).await.json()["data"]["items"][0].clone();
+    let set = known().await;
+    assert_eq!(set["per_second_by_size"], json!({"720p": 50_000_000_000_i64, "1080p": 175_000_000_000_i64}));
+    assert_eq!((&set["per_second"], &set["per_image"]), (&json!(40_000_000_000_i64), &json!(123)));
+    let form = browser.get(&app, &format!("{path}?model=film")).await.text();
+    for (name, value) in fields {
+        assert!(
+            form.contains(&format!("name=\"{name}\"")) && form.contains(&format!("value=\"{value}\"")),
+            "{form}"
+        );
+    }
+    assert!(form.contains("Second, 1080p"), "the list says it too");
+    // What is emptied is gone: from something to nothing is a leap.
+    let confirmed = [&price[..], &[("per_second", second), ("confirm", "1")]].concat();
+    assert_eq!(location(&browser.send(&app, path, path, &confirmed).await), "/console/prices?done=saved");
+    let left = known().await;
+    assert_eq!((&left["per_second_by_size"], &left["per_image"]), (&json!({}), &json!(0)));
+}

@@ -6,12 +6,13 @@ mod factors;
 mod lists;
 mod passkeys;
 mod play;
+mod priced;
 mod start;
 
 use super::messages::messages;
 
 messages! {
-    [configured, factors, lists, passkeys, play, start]
+    [configured, factors, lists, passkeys, play, priced, start]
     skip: "Skip to the content", "跳到内容";
     navigation: "Main", "主导航";
     pages: "Pages", "分页";
@@ -67,7 +68,6 @@ messages! {
     price_input: "Input, USD per million tokens", "输入，美元 / 百万 token";
     price_output: "Output, USD per million tokens", "输出，美元 / 百万 token";
     price_cached: "Cached input, USD per million", "缓存输入，美元 / 百万";
-    price_cache_write: "Cache write, USD per million", "缓存写入，美元 / 百万";
     price_call: "USD per call", "美元 / 次";
     price_per_million: "Price of a million", "每百万价格";
     max_output: "Most output tokens", "最大输出 token 数";
@@ -292,10 +292,7 @@ messages! {
     ratio: "Ratio", "倍率";
     ratio_hint: "Every price is multiplied by it.", "所有价格都会乘以它。";
     group_put: "Make or change a group", "新建或修改分组";
-    prices_intro: "A price is in force from the moment it is set. Requests keep the price that they began with.", "价格自设置起生效。请求保持其开始时的价格。";
-    prices_none: "No prices yet: a model without one is refused.", "还没有价格：没有价格的模型会被拒绝。";
     price_confirm: "The price is meant, although it is more than tenfold the present one or less than a tenth of it", "价格无误，尽管它超过当前价格的十倍或不足其十分之一";
-    price_put: "Set the price of a model", "设置模型价格";
     yes: "Yes", "是";
     no: "No", "否";
     ledger: "Ledger", "账本";
@@ -344,23 +341,7 @@ messages! {
     channel_recent: "Last 10 minutes", "最近 10 分钟";
     channel_attempts: "attempts", "次尝试";
     channel_failed: "failed", "失败";
-    price_more: "Besides", "其他";
-    price_tools: "Provider's own tools, USD per call, such as web_search=0.01, web_fetch=0", "服务商自带工具，美元 / 次，如 web_search=0.01, web_fetch=0";
-    price_service_tiers: "Service tiers, times the prices of tokens, such as priority=2, flex=0.5", "服务等级，token 价格的倍数，如 priority=2, flex=0.5";
-    price_extras_hint: "A request for a tool or a service tier that is not named here is refused. 0 is free; a service tier of 1 costs what is listed.", "未列出的工具或服务等级会被拒绝。工具填 0 表示免费，服务等级填 1 表示按标价。";
     service_tier: "Service tier", "服务等级";
-    price_tools_short: "Tools", "工具";
-    price_service_tiers_short: "Service tiers", "服务等级";
-    price_from: "from % input tokens on", "输入超过 % token 时";
-    price_audio: "Sound", "音频";
-    price_image: "Image", "图片";
-    price_second: "Second", "每秒";
-    price_each_image: "per image", "每张图片";
-    price_reasoning: "Reasoning", "推理";
-    prices_later: "Prices that begin later", "稍后生效的价格";
-    prices_columns: "US dollars; tokens by the million. Where two amounts stand together, the first is of input and the second of output.", "单位为美元；token 以百万计。两个金额并列时，前者为输入，后者为输出。";
-    price_cached_short: "Cached", "缓存";
-    price_since: "In force since", "生效时间";
     live: "Live", "实时";
     live_begin: "Follow live", "实时跟踪";
     live_end: "Stop", "停止";
