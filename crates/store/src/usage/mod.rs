@@ -12,6 +12,7 @@ mod newest;
 pub(crate) mod partition;
 mod read;
 pub(crate) mod retire;
+mod segment;
 mod select;
 mod sums;
 mod tally;

@@ -5,7 +5,8 @@
 
 use super::{
     BLOCK, UsageFilter, UsageRecord,
-    read::{page, segments_of},
+    read::page,
+    segment::{reach, segments},
 };
 use crate::{
     sql::Run,
@@ -43,20 +44,20 @@ impl Store {
         // One transaction: a block that is closed meanwhile would be seen twice or not at all.
         let mut tx = self.snapshot().await?;
         let next: i64 = tx.query("SELECT id FROM usage_next WHERE one = 1").scalar().await?;
-        let oldest: Option<i64> = tx.query("SELECT min(block) FROM usage_block").scalar().await?;
+        let reach = reach(&mut tx, filter).await?;
         let mut end = filter.before.map_or(next, |before| before.min(next)).div_euclid(BLOCK) + 1;
-        let oldest = oldest.unwrap_or(end);
         let enough = skip.saturating_add(limit.max(counted));
         let (mut width, mut found, mut total) = (FIRST, Vec::new(), 0_i64);
         loop {
             let start = end.saturating_sub(width);
-            let here = segments_of(&mut tx, filter, Some(&(start..end))).await?;
+            let here = segments(&mut tx, filter, &reach, &(start..end)).await?;
             total = here.iter().fold(total, |sum, segment| sum.saturating_add(segment.rows));
             found.extend(here);
-            if total > enough || start <= oldest {
+            if total > enough || start <= reach.start {
                 break;
             }
-            (end, width) = (start, width.saturating_mul(GROWTH));
+            // Between the open block and the filter's times there is nothing.
+            (end, width) = (start.min(reach.end), width.saturating_mul(GROWTH));
         }
         Ok(NewestUsage {
             records: page(&mut tx, filter, &found, skip, limit).await?,

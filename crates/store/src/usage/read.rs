@@ -1,10 +1,7 @@
-//! Reading records, newest first.
-//!
-//! What a filter finds lies in segments: the open block, and the closed blocks whose sums say that something of it is in
-//! them, and how much. Whole segments are skipped without looking into them, and a record of a closed block is found by its
-//! offset; only blocks that the filter's times cut through are read row by row.
+//! Reading records, newest first: whole segments are skipped without looking into them, and a record of a closed block is
+//! found by its offset; only blocks that the filter's times cut through are read row by row.
 
-use std::{borrow::Cow, ops::Range};
+use std::borrow::Cow;
 
 use model::{
     clock::Timestamp,
@@ -14,7 +11,11 @@ use model::{
     usage::Tokens,
 };
 
-use super::{BLOCK, Detail, HOUR, UsageFilter, UsageKind, UsageRecord, request_key, word};
+use super::{
+    BLOCK, Detail, UsageFilter, UsageKind, UsageRecord, request_key,
+    segment::{EVERYWHERE, SPARSE, Segment, reach, segments},
+    word,
+};
 use crate::{
     build::Sql,
     price::Columns,
@@ -22,28 +23,8 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Beyond so many records of a block, its rows are read rather than looked up one by one.
-const SPARSE: i64 = 1_024;
 /// The newest records with the same request id that are looked at.
 const SAME_REQUEST: usize = 1_000;
-
-/// A stretch of ids with records in it that fit.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Segment {
-    pub(super) low: i64,
-    pub(super) high: i64,
-    /// How many fit.
-    pub(super) rows: i64,
-    /// Whether the block's own sums say all of it.
-    pub(super) whole: bool,
-}
-
-impl Segment {
-    /// Whether its records are few and their places known.
-    const fn is_sparse(&self) -> bool {
-        self.whole && self.rows <= SPARSE
-    }
-}
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -136,63 +117,6 @@ impl TryFrom<Row> for UsageRecord {
     }
 }
 
-/// The segments of what fits, newest first: of the open block, and of the closed ones. Whole are those whose hours lie wholly
-/// in the filter's times.
-pub(super) async fn segments(
-    connection: &mut impl Run,
-    filter: &UsageFilter,
-) -> Result<Vec<Segment>, StoreError> {
-    segments_of(connection, filter, None).await
-}
-
-/// The segments of a stretch of blocks, or of all.
-pub(super) async fn segments_of(
-    connection: &mut impl Run,
-    filter: &UsageFilter,
-    stretch: Option<&Range<i64>>,
-) -> Result<Vec<Segment>, StoreError> {
-    let closed = blocks(connection, filter, stretch).await?;
-    let next: i64 = connection.query("SELECT id FROM usage_next WHERE one = 1").scalar().await?;
-    let before = filter.before.unwrap_or(i64::MAX);
-    let open = next.div_euclid(BLOCK) * BLOCK;
-    let mut found = Vec::new();
-    if open < before && stretch.is_none_or(|stretch| stretch.contains(&(open / BLOCK))) {
-        found.push(Segment { low: open, high: next, rows: 0, whole: false });
-    }
-    for (block, rows, cut) in closed {
-        let (low, high) = (block * BLOCK, (block + 1) * BLOCK);
-        if low < before {
-            found.push(Segment { low, high, rows, whole: cut == 0 && high <= before });
-        }
-    }
-    for segment in found.iter_mut().filter(|segment| !segment.whole) {
-        let mut sql = Sql::new("SELECT count(*) FROM usage WHERE id >= ");
-        sql.push_bind(segment.low).push(" AND id < ").push_bind(segment.high);
-        filter.push_rows(&mut sql);
-        segment.rows = connection.built(sql).scalar().await?;
-    }
-    found.retain(|segment| segment.rows > 0);
-    Ok(found)
-}
-
-/// Closed blocks with something that fits, newest first: how much, and whether the times cut through the block.
-async fn blocks(
-    connection: &mut impl Run,
-    filter: &UsageFilter,
-    stretch: Option<&Range<i64>>,
-) -> Result<Vec<(i64, i64, i64)>, StoreError> {
-    let (from, until) = filter.times();
-    let mut sql = Sql::new("SELECT block, CAST(sum(requests) AS BIGINT), max(CASE WHEN hour < ");
-    sql.push_bind(from).push(" OR hour > ").push_bind(until.saturating_sub(HOUR));
-    sql.push(" THEN CAST(1 AS BIGINT) ELSE 0 END) FROM ").push(filter.parts());
-    filter.push_parts(&mut sql);
-    if let Some(Range { start, end }) = stretch {
-        sql.push(" AND block >= ").push_bind(*start).push(" AND block < ").push_bind(*end);
-    }
-    sql.push(" GROUP BY block ORDER BY block DESC");
-    Ok(connection.built(sql).fetch_all().await?)
-}
-
 /// The records of rows that a condition names, newest first.
 async fn fetch(
     connection: &mut impl Run,
@@ -268,7 +192,8 @@ async fn places(
     let blocks: Vec<i64> = run.iter().map(|segment| segment.low.div_euclid(BLOCK)).collect();
     let mut sql = Sql::new("SELECT block, offsets FROM ");
     sql.push(filter.parts());
-    filter.push_parts(&mut sql);
+    let (last, first) = (blocks.first().copied(), blocks.last().copied());
+    filter.push_parts(&mut sql, &(first.unwrap_or(0)..last.map_or(0, |last| last + 1)));
     sql.push(" AND block IN (").push_list(&blocks).push(")");
     let lists: Vec<(i64, String)> = connection.built(sql).once().fetch_all().await?;
     let mut ids = Vec::new();
@@ -322,7 +247,8 @@ impl Store {
     ) -> Result<(Vec<UsageRecord>, i64), StoreError> {
         // One transaction: a block that is closed meanwhile would be seen twice or not at all.
         let mut tx = self.snapshot().await?;
-        let segments = segments(&mut tx, filter).await?;
+        let reach = reach(&mut tx, filter).await?;
+        let segments = segments(&mut tx, filter, &reach, &EVERYWHERE).await?;
         let total = segments.iter().map(|segment| segment.rows).sum();
         Ok((page(&mut tx, filter, &segments, skip, limit).await?, total))
     }

@@ -1,13 +1,12 @@
 //! What a filter says in SQL: of rows, and of the sums of closed blocks.
 
+use std::ops::Range;
+
 use model::clock::Timestamp;
 
 use crate::build::Sql;
 
 use super::{HOUR, UsageFilter};
-
-/// The first block that is not forgotten: rows of earlier ones may be there still.
-const FIRST_KEPT: &str = "(SELECT kept FROM usage_next WHERE one = 1)";
 
 /// A text as a pattern that finds it anywhere.
 fn anywhere(text: &str) -> String {
@@ -141,8 +140,13 @@ impl UsageFilter {
         if self.names_no_payer_but_by_key_name() { "usage_name AS part" } else { "usage_part AS part" }
     }
 
-    /// Conditions on the sums of blocks ([`Self::parts`]) that have to do with the filter's hours.
-    pub(super) fn push_parts(&self, sql: &mut Sql) {
+    /// Whether it says nothing but times.
+    pub(super) const fn takes_all(&self) -> bool {
+        !self.names_a_payer() && !self.names_a_way() && self.kind.is_none() && self.keyword.is_none()
+    }
+
+    /// Conditions on the sums of those blocks ([`Self::parts`]) that have to do with the filter's hours.
+    pub(super) fn push_parts(&self, sql: &mut Sql, blocks: &Range<i64>) {
         sql.push(" WHERE 1 = 1");
         if self.names_no_payer_but_by_key_name() {
             self.push_key_name(sql, "key_name");
@@ -157,18 +161,10 @@ impl UsageFilter {
             }
             self.push_kinds(sql);
         }
-        sql.push(" AND block >= ").push(FIRST_KEPT);
+        // Hours stand behind blocks in the key: the blocks are what the database can seek.
+        sql.push(" AND block >= ").push_bind(blocks.start).push(" AND block < ").push_bind(blocks.end);
         let (from, until) = self.times();
         sql.push(" AND hour > ").push_bind(from.saturating_sub(HOUR));
         sql.push(" AND hour < ").push_bind(until);
-        // Hours stand behind blocks in the key: the blocks are what the database can seek.
-        if let Some(from) = self.from {
-            sql.push(" AND block >= (SELECT coalesce(min(block), 9223372036854775807) FROM usage_block WHERE newest >= ");
-            sql.push_bind(from.millis()).push(")");
-        }
-        if let Some(until) = self.until {
-            sql.push(" AND block <= (SELECT coalesce(max(block), -1) FROM usage_block WHERE oldest < ");
-            sql.push_bind(until.millis()).push(")");
-        }
     }
 }

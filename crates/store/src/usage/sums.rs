@@ -1,10 +1,12 @@
 //! Sums over records: from the sums of closed blocks, and from the rows of the hours that a filter's times cut through.
 
+use std::ops::Range;
+
 use model::{clock::Timestamp, money::Units};
 
 use super::{
     HOUR, UsageFilter, UsageKind, UsageRecord,
-    read::{Segment, segments},
+    segment::{EVERYWHERE, Segment, reach, segments},
 };
 use crate::{
     build::Sql,
@@ -148,13 +150,17 @@ fn push_cut_rows(sql: &mut Sql, filter: &UsageFilter, segment: &Segment, closed:
 }
 
 /// The segments whose rows must be read, each with whether its block is closed.
-async fn cut(connection: &mut impl Run, filter: &UsageFilter) -> Result<Vec<(Segment, bool)>, StoreError> {
+async fn cut(
+    connection: &mut impl Run,
+    filter: &UsageFilter,
+    reach: &Range<i64>,
+) -> Result<Vec<(Segment, bool)>, StoreError> {
     let open: i64 = connection
         .query("SELECT id - id % $1 FROM usage_next WHERE one = 1")
         .bind(super::BLOCK)
         .scalar()
         .await?;
-    let segments = segments(connection, filter).await?.into_iter();
+    let segments = segments(connection, filter, reach, &EVERYWHERE).await?.into_iter();
     let cut = segments.filter(|segment| !segment.whole);
     Ok(cut.map(|segment| (segment, segment.low < open)).collect())
 }
@@ -176,12 +182,13 @@ impl Store {
     pub async fn usage_sums(&self, filter: &UsageFilter) -> Result<UsageSums, StoreError> {
         let filter = UsageFilter { before: None, ..filter.clone() };
         let mut tx = self.snapshot().await?;
+        let reach = reach(&mut tx, &filter).await?;
         let mut sql = Sql::new("SELECT ");
         sql.push(OF_PARTS).push(" FROM ").push(filter.parts());
-        filter.push_parts(&mut sql);
+        filter.push_parts(&mut sql, &reach);
         push_whole_hours(&mut sql, &filter);
         let mut sums: UsageSums = tx.built(sql).fetch_one().await?;
-        for (segment, closed) in cut(&mut tx, &filter).await? {
+        for (segment, closed) in cut(&mut tx, &filter, &reach).await? {
             let mut sql = Sql::new("SELECT ");
             sql.push(OF_ROWS).push(" FROM usage WHERE ");
             push_cut_rows(&mut sql, &filter, &segment, closed);
@@ -197,14 +204,15 @@ impl Store {
     pub async fn usage_hours(&self, filter: &UsageFilter) -> Result<Vec<UsageHour>, StoreError> {
         let filter = UsageFilter { before: None, ..filter.clone() };
         let mut tx = self.snapshot().await?;
+        let reach = reach(&mut tx, &filter).await?;
         let mut sql = Sql::new("SELECT hour, model, ");
         sql.push(OF_PARTS).push(" FROM ").push(filter.parts());
         sql.push(" JOIN usage_way ON usage_way.id = part.way");
-        filter.push_parts(&mut sql);
+        filter.push_parts(&mut sql, &reach);
         push_whole_hours(&mut sql, &filter);
         sql.push(" GROUP BY hour, model");
         let mut rows: Vec<Row> = tx.built(sql).fetch_all().await?;
-        for (segment, closed) in cut(&mut tx, &filter).await? {
+        for (segment, closed) in cut(&mut tx, &filter, &reach).await? {
             let mut sql = Sql::new("SELECT ended - ended % ");
             sql.push_bind(HOUR).push(" AS hour, model, ").push(OF_ROWS);
             sql.push(" FROM (SELECT * FROM usage WHERE ");

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use super::{
     UsageFilter, UsageRecord,
-    read::{Segment, records, run, segments},
+    read::{records, run},
+    segment::{EVERYWHERE, Segment, reach, segments},
 };
 use crate::store::{Store, StoreError};
 
@@ -28,7 +29,8 @@ impl Store {
     /// The database.
     pub async fn usage_walk(&self, filter: UsageFilter) -> Result<UsageWalk, StoreError> {
         let mut tx = self.snapshot().await?;
-        let segments = segments(&mut tx, &filter).await?.into();
+        let reach = reach(&mut tx, &filter).await?;
+        let segments = segments(&mut tx, &filter, &reach, &EVERYWHERE).await?.into();
         Ok(UsageWalk { store: self.clone(), filter, segments, found: Vec::new() })
     }
 
