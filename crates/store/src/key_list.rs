@@ -16,8 +16,8 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// SQLite refuses longer LIKE patterns; no name comes near.
-const LONGEST_PATTERN: usize = 50_000;
+/// No name comes near a longer one, in bytes, and SQLite refuses long LIKE patterns.
+const LONGEST: usize = 10_000;
 /// Keys behind a page that are counted at most.
 const COUNTED: i64 = 1_000;
 /// An account with more keys has no orders that no index keeps.
@@ -124,18 +124,27 @@ fn push_status(sql: &mut Sql, account: AccountId, status: Status, now: Timestamp
 }
 
 impl KeyFilter {
-    /// The ids of the keys from `offset` on. Where `few` have the status, one begins with them; else with the order.
-    fn ids(&self, account: AccountId, offset: i64, few: bool, now: Timestamp) -> Sql {
+    fn push_keyword(&self, sql: &mut Sql) {
+        if self.keyword.is_empty() {
+            return;
+        }
+        let folded = fold(&self.keyword);
+        if folded.len() > LONGEST {
+            sql.push(" AND 1 = 0");
+            return;
+        }
+        sql.push(" AND k.name_folded LIKE ").push_bind(format!("%{}%", escape(&folded))).push(" ESCAPE '\\'");
+    }
+
+    /// The ids of the keys from `offset` on, of those that have a status at a moment, or of all. Where `few` have the status, one begins with them; else with the order.
+    fn ids(&self, account: AccountId, offset: i64, few: bool, status: Option<(Status, Timestamp)>) -> Sql {
         let mut sql = Sql::new("SELECT k.id FROM api_key k");
         if matches!(self.order, KeyOrder::Used | KeyOrder::Remaining) {
             sql.push(" JOIN pool p ON p.id = k.pool");
         }
         sql.push(if few { " WHERE +k.account = " } else { " WHERE k.account = " }).push_bind(account.0);
-        if !self.keyword.is_empty() {
-            let pattern = format!("%{}%", escape(&fold(&self.keyword)));
-            sql.push(" AND k.name_folded LIKE ").push_bind(pattern).push(" ESCAPE '\\'");
-        }
-        if let Some(status) = self.status {
+        self.push_keyword(&mut sql);
+        if let Some((status, now)) = status {
             push_status(&mut sql, account, status, now);
         }
         let way = if self.descending { " DESC" } else { "" };
@@ -159,32 +168,19 @@ impl Store {
         keyword: &str,
         page: Page,
     ) -> Result<(Vec<KeyView>, i64), StoreError> {
-        let pattern = format!("%{}%", escape(&fold(keyword)));
-        if pattern.len() > LONGEST_PATTERN {
-            return Ok((Vec::new(), 0));
-        }
-        let total = self
-            .read()
-            .await?
-            .query("SELECT count(*) FROM api_key WHERE account = $1 AND name_folded LIKE $2 ESCAPE '\\'")
-            .bind(account.0)
-            .bind(&pattern)
-            .scalar()
-            .await?;
-        let rows: Vec<Row> = self
-            .read()
-            .await?
-            .query(select_key!(
-                "WHERE k.id IN (SELECT id FROM api_key WHERE account = $1 AND name_folded LIKE $2 ESCAPE '\\'
-                ORDER BY id DESC LIMIT $3 OFFSET $4) ORDER BY k.id DESC"
-            ))
-            .bind(account.0)
-            .bind(&pattern)
-            .bind(page.size)
-            .bind(page.offset())
-            .fetch_all()
-            .await?;
-        Ok((rows.into_iter().map(|row| row.view(self)).collect::<Result<_, _>>()?, total))
+        let filter = KeyFilter { keyword: keyword.to_owned(), descending: true, ..KeyFilter::default() };
+        let found = self.ordered(account, page, filter.ids(account, page.offset(), false, None)).await?;
+        // What was looked through behind the page is not looked through again.
+        let is_counted = !found.more && (page.number == 1 || !found.keys.is_empty());
+        let total = if is_counted { found.total } else { self.count_keys(account, &filter).await? };
+        Ok((found.keys, total))
+    }
+
+    async fn count_keys(&self, account: AccountId, filter: &KeyFilter) -> Result<i64, StoreError> {
+        let mut sql = Sql::new("SELECT count(*) FROM api_key k WHERE k.account = ");
+        sql.push_bind(account.0);
+        filter.push_keyword(&mut sql);
+        Ok(self.read().await?.built(sql).scalar().await?)
     }
 
     /// Keys of an account, newest first, and how many there are.
@@ -230,8 +226,13 @@ impl Store {
             filter = KeyFilter { order: KeyOrder::Created, descending: true, ..filter };
         }
         let few = self.have_few(account, filter.status, now).await?;
-        let mut ids: Vec<i64> =
-            self.read().await?.built(filter.ids(account, page.offset(), few, now)).scalars().await?;
+        let status = filter.status.map(|status| (status, now));
+        self.ordered(account, page, filter.ids(account, page.offset(), few, status)).await
+    }
+
+    /// The keys of a page, of the ids from its first one on, in their order.
+    async fn ordered(&self, account: AccountId, page: Page, ids: Sql) -> Result<FoundKeys, StoreError> {
+        let mut ids: Vec<i64> = self.read().await?.built(ids).scalars().await?;
         let found = i64::try_from(ids.len()).unwrap_or(i64::MAX);
         ids.truncate(usize::try_from(page.size).unwrap_or(0));
         let before = if found > 0 || page.number == 1 { page.offset() } else { 0 };

@@ -7,6 +7,7 @@ use model::{
     key::{Settings, Status},
     money::Units,
 };
+use sqlx::Connection;
 use store::{KeyChange, KeyFilter, KeyOrder, Page, Store};
 
 use crate::fixture::{Fixture, at, credential};
@@ -131,4 +132,41 @@ async fn counting_stops_where_nobody_reads_on() {
         assert_eq!((found.keys.len(), found.total, found.more), (keys, total, false), "{number}");
     }
     assert!(!fixture.store.has_very_many_keys(ada).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_search_counts_all_that_it_finds() {
+    let fixture = super::open().await;
+    let ada = fixture.account("ada", None).await.id;
+    let one = fixture.key(ada, 1, 0, Settings { name: "Key".to_owned(), ..Settings::default() }).await.key;
+    let mut raw = fixture.raw().await;
+    let mut raw = raw.begin().await.unwrap();
+    for number in 0..1_230_i64 {
+        sqlx::query(
+            "INSERT INTO api_key (account, pool, digest, sealed, status, name, name_folded, model_limits_enabled,
+                model_limits, own_group, cross_group_retry, created, accessed)
+             SELECT account, pool, $2, sealed, 1, name, $3, 0, '', '', 0, 0, 0 FROM api_key WHERE id = $1",
+        )
+        .bind(one.id.0)
+        .bind(number.to_be_bytes().as_slice())
+        .bind(if number % 100 == 0 { "rare key" } else { "key" })
+        .execute(&mut *raw)
+        .await
+        .unwrap();
+    }
+    raw.commit().await.unwrap();
+    let page = |number| Page { number, size: 100 };
+    for (keyword, number, shown, total) in [
+        ("KEY", 1, 100, 1_231),
+        ("key", 3, 100, 1_231),
+        ("key", 13, 31, 1_231),
+        ("key", 14, 0, 1_231),
+        ("rare", 1, 13, 13),
+        ("rare", 2, 0, 13),
+        ("nothing", 1, 0, 0),
+    ] {
+        let (keys, counted) = fixture.store.search_keys(ada, keyword, page(number)).await.unwrap();
+        assert_eq!((keys.len(), counted), (shown, total), "{keyword} {number}");
+        assert!(keys.is_sorted_by(|a, b| a.key.id > b.key.id));
+    }
 }
