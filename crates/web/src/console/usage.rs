@@ -282,7 +282,7 @@ pub(crate) async fn export(
 
 /// A part of a charge.
 struct ChargeLine {
-    kind: &'static str,
+    kind: String,
     quantity: String,
     price: String,
     cost: String,
@@ -314,13 +314,13 @@ pub(crate) fn ratio(ratio: Ratio) -> String {
 }
 
 /// How a charge is made up: each kind's quantity, its price for a million, and what they make before the ratio.
-fn charge(record: &UsageRecord) -> Vec<ChargeLine> {
+fn charge(t: &Messages, record: &UsageRecord) -> Vec<ChargeLine> {
     let Some(price) = &record.price else { return Vec::new() };
     let lines = price.lines(&record.tokens).into_iter();
     lines
         .filter(|(_, quantity, price)| *quantity > 0 && *price > 0)
         .map(|(kind, quantity, price)| ChargeLine {
-            kind: kind.word(),
+            kind: t.kinds.name(kind),
             quantity: show::grouped(quantity.into()),
             price: show::dollars(i64::try_from(price).unwrap_or(i64::MAX)),
             cost: show::fine_dollars(i128::from(quantity).saturating_mul(price)),
@@ -338,7 +338,7 @@ pub(crate) async fn show(
     let record = usage::get(&state.gateway, &signed.caller, scope, number(&record)?).await?;
     let page = RequestPage {
         line: Line::new(signed.frame.t, &record),
-        charge: charge(&record),
+        charge: charge(signed.frame.t, &record),
         ratio: ratio(record.ratio),
         terms: record.tokens.parts.terms.each().map(model::price::Term::word).collect(),
         started: show::moment(record.started),

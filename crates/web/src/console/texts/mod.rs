@@ -3,6 +3,7 @@
 
 mod configured;
 mod factors;
+mod kinds;
 mod lists;
 mod passkeys;
 mod play;
@@ -12,7 +13,7 @@ mod start;
 use super::messages::messages;
 
 messages! {
-    [configured, factors, lists, passkeys, play, priced, start]
+    [configured, factors, kinds, lists, passkeys, play, priced, start]
     skip: "Skip to the content", "跳到内容";
     navigation: "Main", "主导航";
     pages: "Pages", "分页";
