@@ -124,6 +124,22 @@ await page.fill("#password", password);
 await page.fill("#quota", "5");
 await page.click("button.primary");
 await page.waitForSelector("text=member");
+await page.fill("#search", "MEMB");
+await page.waitForFunction(() => document.querySelectorAll("#list tbody tr").length === 1);
+// A price by the second, by size, is read back as it was typed; the list is looked through as one types.
+await page.goto(`${base}/console/prices`);
+await page.click("#put summary");
+for (const [name, value] of Object.entries({ model: "film", input: "0", output: "0", max_output: "1", sizes: "720p=0.10, 1080p=0.35" })) {
+  await page.fill(`#${name}`, value);
+}
+await page.click("#put button.primary");
+await page.waitForSelector(".toast");
+await page.fill("#search", "FILM");
+await page.waitForFunction(() => document.querySelectorAll("#list tbody tr").length === 1);
+assert.match(await page.textContent("#list tbody"), /1080p\s+\$0\.35/);
+await page.goto(`${base}/console/models`);
+await page.check("#served");
+await page.waitForFunction(() => document.querySelectorAll("#list tbody tr").length === 1);
 await page.goto(`${base}/console/channels`);
 await page.click("button:has-text('Test')");
 await page.waitForSelector(".toast:has-text('it answers')");
@@ -167,7 +183,7 @@ await page.waitForSelector("#proof .toast");
 // Every page.
 const pages = ["", "/keys", "/keys/new", keyPage.split("/console")[1], `${keyPage.split("/console")[1]}/edit`, "/usage",
   requestPage.split("/console")[1], "/models", "/settings", "/channels", "/channels/new", "/accounts", "/accounts/1",
-  "/accounts/new", "/groups", "/prices", "/audit", "/ledger", "/system", "/playground", "/settings/second-factor", "/settings/passkeys", "/configuration", "/usage?live=5",
+  "/accounts/new", "/groups", "/prices", "/prices?model=film", "/audit", "/ledger", "/system", "/playground", "/settings/second-factor", "/settings/passkeys", "/configuration", "/usage?live=5",
   "/styleguide", "/nowhere", "/../docs", "/../docs/errors", "/../docs/errors/model_not_found", "/../docs/api/API%20keys"];
 const choose = async (name, value) => {
   await page.goto(`${base}/console/settings`);

@@ -7,8 +7,12 @@ use axum::{extract::State, response::Response};
 use gateway::{groups, prices};
 use http::Uri;
 
+use model::price::{Price, Rates};
+
 use super::{
+    besides,
     frame::{self, Frame},
+    messages::Messages,
     oops::Oops,
     page::Query,
     show,
@@ -17,12 +21,27 @@ use super::{
 };
 use crate::routes::AppState;
 
-struct Line {
-    model: String,
+struct Tokens {
     input: String,
     cached: String,
     output: String,
-    per_call: Option<String>,
+}
+
+impl Tokens {
+    fn of(rates: &Rates) -> Option<Self> {
+        (rates.input.0 > 0 || rates.output.0 > 0).then(|| Self {
+            input: show::dollars(rates.input.0),
+            cached: show::dollars(rates.cached_input.0),
+            output: show::dollars(rates.output.0),
+        })
+    }
+}
+
+struct Line {
+    model: String,
+    /// What tokens cost; `None` for a model that is not paid for by them.
+    tokens: Option<Tokens>,
+    more: Vec<(String, String)>,
     max_output: String,
     groups: Vec<String>,
 }
@@ -32,11 +51,19 @@ struct Line {
 struct ListPage {
     f: Frame,
     search: String,
+    /// Whether only those are shown that are served.
+    served: bool,
     lines: Vec<Line>,
     ratios: Vec<(String, String)>,
 }
 
-/// All models with a price.
+/// What a call costs, where it costs anything.
+fn call(t: &Messages, price: &Price) -> Vec<(String, String)> {
+    let units = price.per_call.get();
+    if units > 0 { vec![(t.priced.call.to_owned(), show::dollars(units))] } else { Vec::new() }
+}
+
+/// All models with a price, those first that are served.
 pub(crate) async fn list(
     State(state): State<AppState>,
     signed: SignedIn,
@@ -44,6 +71,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Oops> {
     let query = Query::of(&uri);
     let search: String = query.text("search").chars().take(100).collect();
+    let (t, only_served) = (signed.frame.t, query.number("served").is_some());
     let usable = groups::usable(&state.gateway, &signed.caller).await?;
     let routing = state.gateway.routing();
     let mut served: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -54,19 +82,22 @@ pub(crate) async fn list(
     }
     let wanted = search.to_lowercase();
     let priced = prices::list(&state.gateway).await?;
-    let lines = priced
+    let mut lines: Vec<Line> = priced
         .iter()
         .filter(|priced| priced.model.to_lowercase().contains(&wanted))
         .map(|priced| Line {
             model: priced.model.clone(),
-            input: show::dollars(priced.price.rates.input.0),
-            cached: show::dollars(priced.price.rates.cached_input.0),
-            output: show::dollars(priced.price.rates.output.0),
-            per_call: Some(priced.price.per_call.get()).filter(|units| *units > 0).map(show::dollars),
+            tokens: Tokens::of(&priced.price.rates),
+            more: [call(t, &priced.price), besides::of(t, &priced.price)].concat(),
             max_output: show::grouped(priced.max_output.into()),
             groups: served.get(priced.model.as_str()).cloned().unwrap_or_default(),
         })
         .collect();
+    if only_served {
+        lines.retain(|line| !line.groups.is_empty());
+    }
+    // What the reader can call comes first.
+    lines.sort_by_key(|line| line.groups.is_empty());
     let ratios = usable.into_iter().map(|group| (group.name, ratio(group.ratio))).collect();
-    Ok(frame::ok(&ListPage { f: signed.frame, search, lines, ratios }))
+    Ok(frame::ok(&ListPage { f: signed.frame, search, served: only_served, lines, ratios }))
 }

@@ -4,12 +4,13 @@ use askama::Template;
 use axum::{extract::State, response::Response};
 use gateway::{Failure, Leaps, ModelPrice, NewPrice, Page, prices};
 use http::{StatusCode, Uri};
-use model::price::{ListedRates, Price, UnitsPerMillion};
+use model::price::{ListedRates, UnitsPerMillion};
 
 use super::{
+    besides,
     form::Form,
     frame::{self, Frame, go},
-    messages::{Messages, fill},
+    messages::Messages,
     oops::Oops,
     page::Query,
     price_extras as extras, show,
@@ -63,6 +64,8 @@ struct Later {
 #[template(path = "prices.html")]
 struct ListPage {
     f: Frame,
+    /// What is looked for in the names of models.
+    search: String,
     lines: Vec<Line>,
     later: Vec<Later>,
     fields: Fields,
@@ -74,55 +77,14 @@ struct ListPage {
 impl ListPage {
     /// Whether the form is open: something stands in it, or there is nothing else.
     fn is_open(&self) -> bool {
-        self.error.is_some() || !self.fields.model.is_empty() || self.lines.is_empty()
+        let none = self.lines.is_empty() && self.search.is_empty();
+        self.error.is_some() || !self.fields.model.is_empty() || none
     }
 
     /// The day of a moment; nearly every price begins with a release, and its second says nothing.
     fn day<'a>(&self, moment: &'a str) -> &'a str {
         moment.split_once(' ').map_or(moment, |(day, _)| day)
     }
-}
-
-/// What the form does not have: parts with a rate of their own, long inputs, calls by time and image.
-fn more(t: &Messages, price: &Price) -> Vec<(String, String)> {
-    let rates = &price.rates;
-    let apart = |rate: UnitsPerMillion, whole: UnitsPerMillion| rate.0 > 0 && rate != whole;
-    let in_and_out = |input: UnitsPerMillion, output: UnitsPerMillion| {
-        format!("{} / {}", show::dollars(input.0), show::dollars(output.0))
-    };
-    let mut more = Vec::new();
-    if apart(rates.input_audio, rates.input) || apart(rates.output_audio, rates.output) {
-        more.push((t.priced.audio.to_owned(), in_and_out(rates.input_audio, rates.output_audio)));
-    }
-    if apart(rates.input_image, rates.input) || apart(rates.output_image, rates.output) {
-        more.push((t.priced.image.to_owned(), in_and_out(rates.input_image, rates.output_image)));
-    }
-    if apart(rates.reasoning, rates.output) {
-        more.push((t.priced.reasoning.to_owned(), show::dollars(rates.reasoning.0)));
-    }
-    // What is kept is the price of a million seconds or images.
-    for (label, rate) in [(t.priced.second, price.per_second), (t.priced.each_image, price.per_image)] {
-        if rate.0 > 0 {
-            more.push((label.to_owned(), show::fine_dollars(rate.0.into())));
-        }
-    }
-    for size in &price.sizes {
-        let label = format!("{}, {}", t.priced.second, size.size.word());
-        more.push((label, show::fine_dollars(size.rate.0.into())));
-    }
-    for (label, said) in [
-        (t.priced.tools_short, extras::tools(&price.tools)),
-        (t.priced.service_tiers_short, extras::terms(&price.terms)),
-    ] {
-        if !said.is_empty() {
-            more.push((label.to_owned(), said));
-        }
-    }
-    for tier in &price.tiers {
-        let label = fill(t.priced.from, &show::grouped(tier.above.into()));
-        more.push((label, in_and_out(tier.rates.input, tier.rates.output)));
-    }
-    more
 }
 
 /// The price of one that most models do not have; empty where it is 0.
@@ -132,7 +94,7 @@ fn optional(rate: UnitsPerMillion) -> String {
 
 fn line(t: &Messages, one: &ModelPrice) -> Line {
     Line {
-        more: more(t, &one.price),
+        more: besides::of(t, &one.price),
         since: show::moment(one.effective),
         max_output: show::grouped(one.max_output.into()),
         fields: Fields {
@@ -156,13 +118,14 @@ fn line(t: &Messages, one: &ModelPrice) -> Line {
 async fn page(
     state: &AppState,
     signed: SignedIn,
+    search: String,
     fields: impl FnOnce(&[Line]) -> Fields,
     failure: Option<Failure>,
 ) -> Result<Response, Oops> {
     signed.must_administer()?;
     let found = prices::list(&state.gateway).await?;
     let t = signed.frame.t;
-    let lines: Vec<Line> = found.iter().map(|one| line(t, one)).collect();
+    let mut lines: Vec<Line> = found.iter().map(|one| line(t, one)).collect();
     let now = state.gateway.now();
     let newest = Page { number: 1, size: VERSIONS };
     let (versions, _) = prices::versions(&state.gateway, &signed.caller, None, newest).await?;
@@ -178,7 +141,9 @@ async fn page(
     let error = failure.map(|failure| failure.to_string());
     let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let fields = fields(&lines);
-    Ok(frame::page(status, &ListPage { f: signed.frame, lines, later, fields, error, unconfirmed }))
+    let wanted = search.to_lowercase();
+    lines.retain(|line| line.fields.model.to_lowercase().contains(&wanted));
+    Ok(frame::page(status, &ListPage { f: signed.frame, search, lines, later, fields, error, unconfirmed }))
 }
 
 /// All prices, and one of them to be changed.
@@ -193,7 +158,8 @@ pub(crate) async fn list(
         let found = lines.iter().map(|line| &line.fields).find(|line| line.model == wanted);
         found.cloned().unwrap_or_default()
     };
-    page(&state, signed, chosen, None).await
+    let search = query.text("search").chars().take(100).collect();
+    page(&state, signed, search, chosen, None).await
 }
 
 /// The price that was typed. What the form does not show (tiers for long inputs, sound, images by the token) stays as it is in force.
@@ -266,7 +232,7 @@ pub(crate) async fn put(
                 sizes: text("sizes"),
                 reasoning: form.is_checked("reasoning"),
             };
-            page(&state, signed, typed, Some(failure)).await
+            page(&state, signed, String::new(), typed, Some(failure)).await
         }
     }
 }
