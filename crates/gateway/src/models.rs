@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use model::refusal::Refusal;
+use model::{key::Settings, money::Units, price::Most, refusal::Refusal};
 
-use crate::{Credentials, Gateway, admission, door::Door, entry::Entry, routing::Choice};
+use crate::{Account, Credentials, Gateway, admission, door::Door, entry::Entry, routing::Choice};
 
 /// A model that a key may call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,4 +44,22 @@ pub async fn callable(
         Callable { id: id.to_owned(), provider, doors, largest: (input, output) }
     };
     Ok(allowed.map(callable).collect())
+}
+
+/// The least that a request of a key of `account` holds, whichever model it asks for that its groups serve: a token, and the
+/// smallest answer that is worth asking for. `None` where it has none to ask for.
+#[must_use]
+pub fn least(gateway: &Gateway, account: &Account, settings: &Settings) -> Option<Units> {
+    let routing = gateway.routing();
+    let choice = Choice::of(account, settings, &routing).ok()?;
+    let models = choice.groups.iter().flat_map(|(group, ratio)| {
+        let allowed = routing.models(group).into_iter().filter(|model| settings.allows_model(model));
+        allowed.map(|model| (model, *ratio))
+    });
+    let least = models.filter_map(|(model, ratio)| {
+        let price = routing.price(model)?;
+        let output = gateway.settings.minimum_output.min(price.max_output);
+        price.price.bound_of(ratio, &Most { input: 1, output, ..Most::default() }).ok()
+    });
+    least.min()
 }

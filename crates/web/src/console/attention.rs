@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use gateway::{
     Failure, Gateway, KeyFilter, KeyOrder, KeyView, Page,
     access::Caller,
-    keys,
+    keys, models,
     usage::{self, UsageQuery},
 };
-use model::{calendar::DAY_MILLIS, clock::Timestamp, id::KeyId, key::Status};
+use model::{calendar::DAY_MILLIS, clock::Timestamp, id::KeyId, key::Status, money::Units};
 
 use super::{
     keys::{Row, row},
@@ -38,14 +38,27 @@ fn filter(status: Status, order: KeyOrder) -> KeyFilter {
     KeyFilter { status: Some(status), order, ..KeyFilter::default() }
 }
 
+/// What is known of a key beside itself.
+struct Seen {
+    status: Status,
+    /// How often requests of it have failed in the last day.
+    refused: usize,
+    /// What a request of it holds at least.
+    least: Option<Units>,
+}
+
 /// What is to be said of a key.
-fn why(t: &Messages, view: &KeyView, status: Status, refused: usize, now: Timestamp) -> Vec<&'static str> {
+fn why(t: &Messages, view: &KeyView, seen: Seen, now: Timestamp) -> Vec<&'static str> {
+    let Seen { status, refused, least } = seen;
     let (left, used) = (view.remaining.get(), view.used.get());
-    let is_limited = !view.key.settings.unlimited_quota;
+    let is_limited = status == Status::Enabled && !view.key.settings.unlimited_quota;
+    // It is not used up, and never will be: each of its requests is refused.
+    let is_stuck = is_limited && least.is_some_and(|least| view.remaining < least);
     let ends = view.key.settings.expires.map(|end| end.millis_since(now));
     let reasons = [
         (status == Status::Exhausted, t.why_exhausted),
-        (is_limited && status == Status::Enabled && left < left.saturating_add(used) / 10, t.why_nearly),
+        (is_stuck, t.lists.why_stuck),
+        (is_limited && !is_stuck && left < left.saturating_add(used) / 10, t.why_nearly),
         (status == Status::Expired && ends.is_some_and(|since| since > -SOON), t.why_ended),
         (status == Status::Enabled && ends.is_some_and(|left| left < SOON), t.why_soon),
         (status != Status::Disabled && refused >= OFTEN, t.why_refused),
@@ -66,7 +79,7 @@ async fn failures(gateway: &Gateway, caller: &Caller) -> Result<BTreeMap<KeyId, 
     Ok(counts)
 }
 
-/// The keys that need attention: those that are used up or nearly, those that end, those that are refused.
+/// The keys that need attention: those that are used up or nearly, or cover no request, those that end, those that are refused.
 pub(crate) async fn find(
     gateway: &Gateway,
     caller: &Caller,
@@ -95,8 +108,12 @@ pub(crate) async fn find(
     }
     let now = gateway.now();
     let shown = seen.values().rev().map(|view| {
-        let refused = failures.get(&view.key.id).copied().unwrap_or(0);
-        (view, why(t, view, keys::status_now(gateway, view), refused, now))
+        let seen = Seen {
+            status: keys::status_now(gateway, view),
+            refused: failures.get(&view.key.id).copied().unwrap_or(0),
+            least: models::least(gateway, &caller.account, &view.key.settings),
+        };
+        (view, why(t, view, seen, now))
     });
     let shown = shown.filter(|(_, why)| !why.is_empty()).take(SHOWN);
     Ok(shown.map(|(view, why)| Attention { row: row(gateway, t, view), why }).collect())

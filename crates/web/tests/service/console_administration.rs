@@ -144,8 +144,13 @@ async fn the_dashboard_names_the_keys_that_need_attention_and_why() {
     let app = App::start().await;
     let mut browser = root(&app).await;
     let soon = crate::app::now().secs() + 86_400;
-    for (name, quota, expires) in [("empty", 0, -1), ("ending", 9, soon), ("calm", 9, soon * 2)] {
-        let key = json!({"name": name, "remain_quota": quota, "expired_time": expires});
+    // A model that costs a unit is covered by what does not cover another.
+    for (name, quota, expires, models) in
+        [("empty", 0, -1, ""), ("ending", 9, soon, ""), ("scraps", 9, -1, "m"), ("calm", 9, soon * 2, "")]
+    {
+        let limited = !models.is_empty();
+        let key = json!({"name": name, "remain_quota": quota, "expired_time": expires,
+            "model_limits_enabled": limited, "model_limits": models});
         assert_eq!(app.manage("POST", "/api/token", Some(key)).await.json()["success"], true);
     }
     app.provider.script("m", Script { status: Some(400), ..Script::default() });
@@ -160,10 +165,11 @@ async fn the_dashboard_names_the_keys_that_need_attention_and_why() {
     );
     let text = browser.get(&app, "/console?days=7&whole=1").await.text();
     let attention = text.split("id=\"attention-title\"").nth(1).unwrap().split("</section>").next().unwrap();
-    for expected in ["empty", "nothing remains", "ending", "ends soon", ">root<", "refused often"] {
+    for expected in ["empty", "nothing remains", "ending", "ends soon", "scraps", ">root<", "refused often"] {
         assert!(attention.contains(expected), "{expected}: {attention}");
     }
     assert!(!attention.contains("calm"));
+    assert_eq!(attention.matches("too little for any request").count(), 1, "{attention}");
     assert_eq!(text.matches("<rect class=\"slot\"").count(), 7);
     let usual = browser.get(&app, "/console?days=8&whole=1").await.text();
     assert_eq!(usual.matches("<rect class=\"slot\"").count(), 30);
