@@ -37,25 +37,30 @@ pub(crate) fn names(username: &str, display_name: &str, email: &str) -> String {
 
 /// Writes down what an account is found by.
 pub(crate) async fn note(tx: &mut Tx, account: &Account) -> Result<(), StoreError> {
-    tx.query("UPDATE account SET names = $2 WHERE id = $1")
-        .bind(account.id.0)
-        .bind(names(&account.username, &account.display_name, &account.email))
-        .execute()
-        .await?;
+    put(tx, account.id.0, &names(&account.username, &account.display_name, &account.email)).await
+}
+
+async fn put(tx: &mut Tx, account: i64, names: &str) -> Result<(), StoreError> {
+    tx.query("UPDATE account SET names = $2 WHERE id = $1").bind(account).bind(names).execute().await?;
     Ok(())
 }
 
 /// Writes down what those accounts are found by that a program made which did not know of it.
 pub(crate) async fn note_all(database: &Database) -> Result<(), StoreError> {
     loop {
-        let unknown = select_account!("WHERE a.names IS NULL LIMIT $1");
-        let rows: Vec<Row> = database.read().await?.query(unknown).bind(TOGETHER).fetch_all().await?;
-        if rows.is_empty() {
+        let unknown: Vec<(i64, String, String, String)> = database
+            .read()
+            .await?
+            .query("SELECT id, username, display_name, email FROM account WHERE names IS NULL LIMIT $1")
+            .bind(TOGETHER)
+            .fetch_all()
+            .await?;
+        if unknown.is_empty() {
             return Ok(());
         }
         let mut tx = database.write().await?;
-        for row in rows {
-            note(&mut tx, &row.account()?).await?;
+        for (account, username, display_name, email) in unknown {
+            put(&mut tx, account, &names(&username, &display_name, &email)).await?;
         }
         tx.commit().await?;
     }
