@@ -1,4 +1,4 @@
-//! What a price charges besides tokens of text: parts with a rate of their own, long inputs, seconds, images, tools.
+//! What a price charges besides tokens of text: parts with a rate of their own, long inputs, calls, seconds, images, tools.
 
 use model::price::{Price, TermRatio, ToolRate, UnitsPerMillion};
 
@@ -16,6 +16,9 @@ pub(super) fn of(t: &Messages, price: &Price) -> Vec<(String, String)> {
         format!("{} / {}", show::dollars(input.0), show::dollars(output.0))
     };
     let mut more = Vec::new();
+    if price.per_call.get() > 0 {
+        more.push((t.priced.call.to_owned(), show::dollars(price.per_call.get())));
+    }
     if apart(rates.input_audio, rates.input) || apart(rates.output_audio, rates.output) {
         more.push((t.priced.audio.to_owned(), in_and_out(rates.input_audio, rates.output_audio)));
     }

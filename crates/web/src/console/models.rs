@@ -7,12 +7,11 @@ use axum::{extract::State, response::Response};
 use gateway::{groups, prices};
 use http::Uri;
 
-use model::price::{Price, Rates};
+use model::price::Rates;
 
 use super::{
     besides,
     frame::{self, Frame},
-    messages::Messages,
     oops::Oops,
     page::Query,
     show,
@@ -57,12 +56,6 @@ struct ListPage {
     ratios: Vec<(String, String)>,
 }
 
-/// What a call costs, where it costs anything.
-fn call(t: &Messages, price: &Price) -> Vec<(String, String)> {
-    let units = price.per_call.get();
-    if units > 0 { vec![(t.priced.call.to_owned(), show::dollars(units))] } else { Vec::new() }
-}
-
 /// All models with a price, those first that are served.
 pub(crate) async fn list(
     State(state): State<AppState>,
@@ -88,7 +81,7 @@ pub(crate) async fn list(
         .map(|priced| Line {
             model: priced.model.clone(),
             tokens: Tokens::of(&priced.price.rates),
-            more: [call(t, &priced.price), besides::of(t, &priced.price)].concat(),
+            more: besides::of(t, &priced.price),
             max_output: show::grouped(priced.max_output.into()),
             groups: served.get(priced.model.as_str()).cloned().unwrap_or_default(),
         })
