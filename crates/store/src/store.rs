@@ -200,9 +200,9 @@ impl StoreError {
 fn is_away(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
-        // It starts, it stops, it has lost its connections, or it has too many.
+        // It starts, it stops, it has lost its connections, it has too many, or it is a stand-by that nobody has promoted yet.
         sqlx::Error::Database(said) => said.code().is_some_and(|code| {
-            code.starts_with("08") || ["57P01", "57P02", "57P03", "53300"].contains(&code.as_ref())
+            code.starts_with("08") || ["57P01", "57P02", "57P03", "53300", "25006"].contains(&code.as_ref())
         }),
         _ => false,
     }
