@@ -17,6 +17,11 @@ use crate::{
     store::{Store, StoreError, unique},
 };
 
+/// The most characters of a name for people.
+pub const MAX_DISPLAY_NAME: usize = 100;
+/// The most characters of an address: no mail goes to a longer one (RFC 5321).
+pub const MAX_EMAIL: usize = 254;
+
 /// What an account may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
@@ -107,9 +112,9 @@ impl Account {
 pub struct NewAccount {
     /// Its unique name: 1 to 64 characters.
     pub username: String,
-    /// Its name for people.
+    /// Its name for people: at most [`MAX_DISPLAY_NAME`] characters.
     pub display_name: String,
-    /// An address, or nothing.
+    /// An address, or nothing: at most [`MAX_EMAIL`] characters.
     pub email: String,
     /// What it may do.
     pub role: Role,
@@ -122,9 +127,9 @@ pub struct NewAccount {
 /// What changes about an account; `None` keeps.
 #[derive(Clone, Debug, Default)]
 pub struct AccountChange {
-    /// Its name for people.
+    /// Its name for people: at most [`MAX_DISPLAY_NAME`] characters.
     pub display_name: Option<String>,
-    /// An address, or nothing.
+    /// An address, or nothing: at most [`MAX_EMAIL`] characters.
     pub email: Option<String>,
     /// What it may do.
     pub role: Option<Role>,
@@ -214,7 +219,7 @@ impl Store {
     /// Makes an account.
     ///
     /// # Errors
-    /// The name is taken or not allowed; the group does not exist.
+    /// The username is taken; a name or an address that is not allowed; the group does not exist.
     pub async fn create_account(&self, new: NewAccount, now: Timestamp) -> Result<Account, StoreError> {
         let mut tx = self.write().await?;
         let id = insert(&mut tx, &new, now).await?;
@@ -273,13 +278,14 @@ impl Store {
     /// Changes an account in one transaction.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; a group that does not exist.
+    /// [`StoreError::NotFound`]; a name or an address that is too long; a group that does not exist.
     pub async fn update_account(
         &self,
         id: AccountId,
         change: AccountChange,
         now: Timestamp,
     ) -> Result<Account, StoreError> {
+        check(change.display_name.as_deref(), change.email.as_deref())?;
         let mut tx = self.write().await?;
         let before = one(&mut tx, id).await?;
         let pool: Option<i64> = tx
@@ -356,10 +362,22 @@ impl Store {
     }
 }
 
+/// Refuses what nobody is called.
+fn check(display_name: Option<&str>, email: Option<&str>) -> Result<(), StoreError> {
+    for (name, text, most) in [("display_name", display_name, MAX_DISPLAY_NAME), ("email", email, MAX_EMAIL)]
+    {
+        if text.is_some_and(|text| text.chars().count() > most) {
+            return Err(StoreError::Invalid(format!("{name} is too long: at most {most} characters")));
+        }
+    }
+    Ok(())
+}
+
 pub(crate) async fn insert(tx: &mut Tx, new: &NewAccount, now: Timestamp) -> Result<AccountId, StoreError> {
     if new.username.is_empty() || new.username.chars().count() > 64 {
         return Err(StoreError::Invalid("username must have 1 to 64 characters".to_owned()));
     }
+    check(Some(&new.display_name), Some(&new.email))?;
     crate::group::must_exist(tx, &new.group).await?;
     let pool = pool::create(tx, new.balance.unwrap_or(Units::ZERO), new.balance.is_none()).await?;
     let id = tx.query(

@@ -16,6 +16,9 @@ use crate::{
 const COUNTED: i64 = 1_000;
 /// The longest part of a name that is looked for, in bytes: no name is longer, and SQLite refuses long patterns.
 const LONGEST: usize = 10_000;
+/// The most bytes that an account is found by. PostgreSQL refuses rows of an index of more than some 2,700 bytes, and names
+/// that are there from before they had bounds must stop neither a start nor a change.
+const FOUND_BY: usize = 2_000;
 /// Accounts that one transaction writes down by what they are found.
 const TOGETHER: i64 = 1_000;
 
@@ -30,18 +33,18 @@ pub struct FoundAccounts {
     pub more: bool,
 }
 
-/// What an account is found by: its names and its address, a line each, in the one form that all cases of letters share.
+/// What an account is found by: its names and its address, a line each, in the one form that all cases of letters share, as
+/// far as [`FOUND_BY`] goes.
 pub(crate) fn names(username: &str, display_name: &str, email: &str) -> String {
-    fold(&[username, display_name, email].join("\n"))
+    let mut names = fold(&[username, display_name, email].join("\n"));
+    names.truncate(names.floor_char_boundary(FOUND_BY));
+    names
 }
 
 /// Writes down what an account is found by.
 pub(crate) async fn note(tx: &mut Tx, account: &Account) -> Result<(), StoreError> {
-    put(tx, account.id.0, &names(&account.username, &account.display_name, &account.email)).await
-}
-
-async fn put(tx: &mut Tx, account: i64, names: &str) -> Result<(), StoreError> {
-    tx.query("UPDATE account SET names = $2 WHERE id = $1").bind(account).bind(names).execute().await?;
+    let names = names(&account.username, &account.display_name, &account.email);
+    tx.query("UPDATE account SET names = $2 WHERE id = $1").bind(account.id.0).bind(names).execute().await?;
     Ok(())
 }
 
@@ -60,7 +63,12 @@ pub(crate) async fn note_all(database: &Database) -> Result<(), StoreError> {
         }
         let mut tx = database.write().await?;
         for (account, username, display_name, email) in unknown {
-            put(&mut tx, account, &names(&username, &display_name, &email)).await?;
+            // Somebody may have changed it, and written them down, since it was read.
+            tx.query("UPDATE account SET names = $2 WHERE id = $1 AND names IS NULL")
+                .bind(account)
+                .bind(names(&username, &display_name, &email))
+                .execute()
+                .await?;
         }
         tx.commit().await?;
     }

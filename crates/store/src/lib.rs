@@ -45,7 +45,7 @@ mod usage;
 mod vault;
 mod verify;
 
-pub use account::{Account, AccountChange, NewAccount, Role};
+pub use account::{Account, AccountChange, MAX_DISPLAY_NAME, MAX_EMAIL, NewAccount, Role};
 pub use account_list::FoundAccounts;
 pub use archive::{ArchiveError, Backup, Moved, OpenLeases, Restored};
 pub use audit::{Actor, AuditFilter, AuditRecord};

@@ -73,10 +73,13 @@ pub(crate) struct Body {
     /// Which account; only for an update.
     id: Option<i64>,
     /// Its unique name; only when it is made.
+    #[schema(min_length = 1, max_length = 64)]
     username: Option<String>,
     /// Its name for people.
+    #[schema(max_length = 100)]
     display_name: Option<String>,
     /// An address, or nothing.
+    #[schema(max_length = 254)]
     email: Option<String>,
     /// 1 member, 10 administrator, 100 root.
     role: Option<i64>,

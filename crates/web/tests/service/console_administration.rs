@@ -85,6 +85,11 @@ async fn a_balance_changes_for_a_reason_that_is_kept() {
     location(&browser.send(&app, &page, &page, &because).await);
     let kept = [&fields[..], &[("quota", "1.00"), ("display_name", "M")]].concat();
     location(&browser.send(&app, &page, &page, &kept).await);
+    let long = "é".repeat(101);
+    let too_long = [&fields[..], &[("quota", "1.00"), ("display_name", long.as_str())]].concat();
+    let refused = browser.send(&app, &page, &page, &too_long).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.text().contains("display_name is too long: at most 100 characters"));
     let audit = app.manage("GET", "/api/audit?object=account", None).await.json();
     let reasons: Vec<_> = audit["data"]["items"]
         .as_array()

@@ -94,6 +94,11 @@ async fn an_account_is_made_read_changed_and_shut_out() {
         (json!({}), "username is required"),
         (json!({"username": ""}), "username must have"),
         (json!({"username": "n".repeat(65)}), "username must have"),
+        (
+            json!({"username": "x", "display_name": "é".repeat(101)}),
+            "display_name is too long: at most 100 characters",
+        ),
+        (json!({"username": "x", "email": "e".repeat(255)}), "email is too long: at most 254 characters"),
         (json!({"username": "x", "role": 5}), "role must be"),
         (json!({"username": "x", "role": "root"}), "role: "),
         (json!({"username": "x", "quota": -1}), "quota must not be negative"),
@@ -106,6 +111,8 @@ async fn an_account_is_made_read_changed_and_shut_out() {
         (json!({"quota": 5}), "id is required"),
         (json!({"id": 999_999}), "account not found"),
         (json!({"id": id, "status": 3}), "status must be"),
+        (json!({"id": id, "display_name": "é".repeat(101)}), "display_name is too long"),
+        (json!({"id": id, "email": "e".repeat(255)}), "email is too long"),
         (json!({"id": id, "groups": ["nowhere"]}), "there is no group nowhere"),
         (json!({"id": id, "groups": "vip"}), "groups: "),
     ];

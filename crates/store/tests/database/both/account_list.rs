@@ -1,6 +1,6 @@
 //! Accounts in lists: by any part of what they are called, and page by page.
 
-use store::{AccountChange, FoundAccounts, NewAccount, Page, Role, Store};
+use store::{AccountChange, FoundAccounts, NewAccount, Page, Role, Store, StoreError};
 
 use crate::fixture::{Fixture, at};
 
@@ -99,4 +99,72 @@ async fn people_are_not_kept_waiting_for_a_count_of_all() {
     let late = store.find_accounts("many", page(94)).await.unwrap();
     assert_eq!((late.accounts.len(), late.total, late.more), (20, 2_345, false));
     assert_eq!(store.list_accounts("many", page(94)).await.unwrap(), (late.accounts, 2_345));
+}
+
+/// Letters in no order, of which no database can make fewer bytes; each is three letters when its case is gone.
+fn incompressible(characters: usize) -> String {
+    const LETTERS: [char; 16] =
+        ['ΐ', 'ΰ', 'ὒ', 'ὔ', 'ὖ', 'ῒ', 'ΐ', 'ῗ', 'ῢ', 'ΰ', 'ῧ', 'ᾷ', 'ῇ', 'ῷ', 'ᾲ', 'ῂ'];
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut letter = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        *LETTERS.get(usize::try_from(state >> 60).unwrap()).unwrap()
+    };
+    std::iter::repeat_with(&mut letter).take(characters).collect()
+}
+
+#[tokio::test]
+async fn the_longest_names_are_kept_and_longer_ones_are_refused() {
+    let fixture = super::open().await;
+    let store = &fixture.store;
+    let [username, display_name, email] = [64, 100, 254].map(incompressible);
+    let longest = account(&fixture, &username, &display_name, &email).await;
+    assert_eq!(found(store, &username).await, [username.as_str()]);
+    assert_eq!(found(store, &display_name).await, [username.as_str()]);
+    for (display_name, email, what) in [
+        (incompressible(101), String::new(), "display_name is too long: at most 100 characters"),
+        (String::new(), incompressible(255), "email is too long: at most 254 characters"),
+        (incompressible(50_000), String::new(), "display_name is too long: at most 100 characters"),
+    ] {
+        let change = AccountChange {
+            display_name: Some(display_name.clone()),
+            email: Some(email.clone()),
+            ..AccountChange::default()
+        };
+        let refused = store.update_account(longest, change, at(2)).await.unwrap_err();
+        assert!(matches!(&refused, StoreError::Invalid(said) if said == what), "{refused}");
+        let new = NewAccount {
+            username: "other".to_owned(),
+            display_name,
+            email,
+            role: Role::Member,
+            group: "default".to_owned(),
+            balance: None,
+        };
+        let refused = store.create_account(new, at(2)).await.unwrap_err();
+        assert!(matches!(&refused, StoreError::Invalid(said) if said == what), "{refused}");
+    }
+    let (accounts, total) = store.list_accounts("", FIRST).await.unwrap();
+    assert_eq!(
+        (accounts[0].display_name.as_str(), accounts[0].email.as_str(), total),
+        (&*display_name, &*email, 1)
+    );
+}
+
+/// Before they had bounds.
+#[tokio::test]
+async fn names_of_any_length_that_are_there_stop_no_start_and_no_other_change() {
+    let fixture = super::open().await;
+    let id = fixture.account("ada", None).await.id;
+    let long = format!("Lovelace {}", incompressible(5_000));
+    let before = "UPDATE account SET display_name = $1, names = NULL";
+    sqlx::query(before).bind(&long).execute(&mut fixture.raw().await).await.unwrap();
+    let store = fixture.reopen(&fixture.master).await.unwrap();
+    for keyword in ["ada", "lovelace ", &long.chars().take(200).collect::<String>()] {
+        assert_eq!(found(&store, keyword).await, ["ada"], "{keyword:.20}");
+    }
+    let change = AccountChange { email: Some("ada@example.com".to_owned()), ..AccountChange::default() };
+    assert_eq!(store.update_account(id, change, at(2)).await.unwrap().display_name, long);
 }
