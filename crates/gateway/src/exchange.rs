@@ -15,7 +15,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 use ledger::Hold;
 use model::{clock::Timestamp, refusal::Refusal, usage::UsageContext};
-use store::ModelPrice;
+use store::{MAX_MODEL, ModelPrice};
 use wire::{
     plain,
     request::{self, BodyError, Scan},
@@ -38,9 +38,6 @@ use crate::{
     routing::Attempt,
     walk::Walk,
 };
-
-/// Longest name of a model, in bytes.
-pub(crate) const MAX_MODEL: usize = 256;
 
 /// A model request.
 pub struct Question<B> {

@@ -9,6 +9,7 @@ use crate::{
     account::split,
     audit::Entry,
     change::{self, Kind},
+    channel::MAX_MODEL,
     database::Tx,
     price::{Leaps, NewPrice},
     sql::Run,
@@ -61,8 +62,8 @@ impl ModelFacts {
     /// # Errors
     /// A sentence that names the first that may not.
     pub fn check(&self) -> Result<(), String> {
-        if self.name.is_empty() || self.name.len() > 256 || self.name.contains(',') {
-            return Err("a model's name must have 1 to 256 bytes and no comma".to_owned());
+        if self.name.is_empty() || self.name.len() > MAX_MODEL || self.name.contains(',') {
+            return Err(format!("a model's name must have 1 to {MAX_MODEL} bytes and no comma"));
         }
         for (name, text) in [
             ("provider", &self.provider),

@@ -107,6 +107,9 @@ pub struct NewChannel {
 
 /// The largest weight.
 pub const MAX_WEIGHT: u32 = 1_000_000;
+/// The most bytes of a model's name, here and at an upstream. Both stand in an index of usage records, and one that does not
+/// fit there would keep the journal out of the book for good.
+pub const MAX_MODEL: usize = 256;
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -362,6 +365,12 @@ fn check(new: &NewChannel) -> Result<(), StoreError> {
     }
     if new.name.is_empty() || new.name.chars().count() > 64 {
         return invalid("a channel's name must have 1 to 64 characters");
+    }
+    let mapped = new.mapping.iter().flat_map(|(here, there)| [here, there]);
+    if new.models.iter().chain(mapped).any(|name| name.is_empty() || name.len() > MAX_MODEL) {
+        return Err(StoreError::Invalid(format!(
+            "names in models and in model_mapping must have 1 to {MAX_MODEL} bytes"
+        )));
     }
     let listable = |name: &String| !name.is_empty() && !name.contains(',') && name.trim() == name;
     if !new.models.iter().chain(&new.groups).all(listable) {

@@ -51,7 +51,7 @@ pub use archive::{ArchiveError, Backup, Moved, OpenLeases, Restored};
 pub use audit::{Actor, AuditFilter, AuditRecord};
 pub use catalogue::{Imported, Listing, ModelFacts};
 pub use change::{Change, Changes, Kind};
-pub use channel::{Channel, MAX_WEIGHT, NewChannel};
+pub use channel::{Channel, MAX_MODEL, MAX_WEIGHT, NewChannel};
 pub use credential::{ChannelCredential, Opened, Refused};
 pub use failed_attempt::Failures;
 pub use group::Group;

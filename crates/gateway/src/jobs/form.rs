@@ -5,11 +5,11 @@ use http::{HeaderMap, HeaderValue};
 use hyper::body::Body;
 use model::refusal::Refusal;
 use serde_json::{Map, Value};
+use store::MAX_MODEL;
 
 use super::{said::asked_seconds, size};
 use crate::{
     body::{self, Patience},
-    exchange::MAX_MODEL,
     form::{self, Form, Payload},
     gateway::Settings,
     room::Room,

@@ -2,9 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use model::refusal::Refusal;
+use store::MAX_MODEL;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-
-use crate::exchange::MAX_MODEL;
 
 /// The subprotocol of the dialect.
 const PROTOCOL: &str = "realtime";

@@ -8,6 +8,7 @@ use model::{
 };
 
 use super::ModelPrice;
+use crate::channel::MAX_MODEL;
 
 /// The most lengths of input at which a price may change.
 const MOST_TIERS: usize = 8;
@@ -92,8 +93,8 @@ impl NewPrice {
         if self.tiers.iter().any(|(above, _)| *above == 0 || *above > u64::from(u32::MAX)) {
             return Err(format!("above must be between 1 and {}", u32::MAX));
         }
-        if self.model.is_empty() || self.model.len() > 256 || self.model.contains(',') {
-            return Err("a model's name must have 1 to 256 bytes and no comma".to_owned());
+        if self.model.is_empty() || self.model.len() > MAX_MODEL || self.model.contains(',') {
+            return Err(format!("a model's name must have 1 to {MAX_MODEL} bytes and no comma"));
         }
         for (name, count) in [("max_output", Some(self.max_output)), ("image_tokens", self.image_tokens)] {
             if count.is_some_and(|count| !(1..=u64::from(u32::MAX)).contains(&count)) {

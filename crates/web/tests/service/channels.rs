@@ -75,6 +75,13 @@ async fn values_of_a_channel_are_bounded() {
         (with("models", json!("x")), "models: "),
         (with("models", json!([1])), "models: "),
         (with("models", json!(["a,b"])), "names of models"),
+        (
+            with("models", json!(["m".repeat(257)])),
+            "names in models and in model_mapping must have 1 to 256 bytes",
+        ),
+        (with("model_mapping", json!({"a": "m".repeat(257)})), "names in models and in model_mapping"),
+        (with("model_mapping", json!({"a": ""})), "names in models and in model_mapping"),
+        (with("model_mapping", json!({"": "a"})), "names in models and in model_mapping"),
         (with("groups", json!(["nowhere"])), "there is no group nowhere"),
         (with("model_mapping", json!({"a": 1})), "model_mapping: "),
         (with("priority", json!(1.5)), "priority: "),
