@@ -54,14 +54,20 @@ impl KeyLoader {
         }
     }
 
-    /// Asks for those who have waited longest.
+    /// Asks for those who have waited longest. Where nothing comes of it, whoever waits behind them is not kept waiting until
+    /// nothing comes of a question of their own.
     async fn ask(&self, store: &Store) {
-        let batch: Vec<_> = {
+        let mut batch: Vec<_> = {
             let mut waiting = self.waiting.lock();
+            // Who has left asks for nothing, and there may be many of them.
+            waiting.retain(|(_, waiter)| !waiter.is_closed());
             let many = waiting.len().min(MOST);
             waiting.drain(..many).collect()
         };
         let found = look_up(store, batch.iter().map(|(digest, _)| *digest)).await;
+        if found.is_err() {
+            batch.append(&mut self.waiting.lock());
+        }
         for (digest, waiter) in batch {
             let answer = match &found {
                 Ok(found) => found.get(&digest).cloned().unwrap_or(Ok(None)),
@@ -107,4 +113,59 @@ fn known((key, account): Owned) -> Result<Known, StoreError> {
 fn unavailable(error: &StoreError) -> Refusal {
     tracing::error!(%error, "cannot look up an API key");
     Refusal::Unavailable
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use store::MasterKey;
+    use tokio::task::unconstrained;
+
+    use super::*;
+
+    async fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let master = MasterKey::generate().unwrap();
+        let store = Store::open(&dir.path().join("apsis.db"), &master).await.unwrap();
+        (dir, store)
+    }
+
+    const fn digest(number: usize) -> Digest {
+        let mut digest = [0; 32];
+        digest[0] = (number >> 8) as u8;
+        digest[1] = number as u8;
+        digest
+    }
+
+    #[tokio::test]
+    async fn who_has_left_is_not_asked_for() {
+        let ((_dir, store), loader) = (store().await, KeyLoader::default());
+        let turn = loader.turn.lock().await;
+        for number in 1..=4 * MOST {
+            assert!(loader.load(&store, digest(number)).now_or_never().is_none());
+        }
+        let mut stays = Box::pin(loader.load(&store, digest(0)));
+        assert!(stays.as_mut().now_or_never().is_none());
+        loader.ask(&store).await;
+        assert!(unconstrained(stays).now_or_never().unwrap().unwrap().is_none());
+        drop(turn);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_behind_a_question_that_fails() {
+        let ((_dir, store), loader) = (store().await, KeyLoader::default());
+        store.close().await;
+        let turn = loader.turn.lock().await;
+        let mut waiting: Vec<_> =
+            (0..4 * MOST).map(|number| Box::pin(loader.load(&store, digest(number)))).collect();
+        for one in &mut waiting {
+            assert!(one.as_mut().now_or_never().is_none());
+        }
+        loader.ask(&store).await;
+        for one in waiting {
+            let told = unconstrained(one).now_or_never().map(|found| found.unwrap_err());
+            assert_eq!(told, Some(Refusal::Unavailable));
+        }
+        drop(turn);
+    }
 }
