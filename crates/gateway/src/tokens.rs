@@ -21,9 +21,6 @@ pub async fn create(
     name: &str,
     expires: Option<Timestamp>,
 ) -> Result<(Token, Credential), Failure> {
-    if name.chars().count() > model::key::MAX_NAME {
-        return Err(Failure::Invalid("name is too long: at most 50 characters".to_owned()));
-    }
     make(gateway, caller.account.id, name, expires).await
 }
 

@@ -4,6 +4,7 @@ use model::{
     clock::Timestamp,
     credential::Credential,
     id::{AccountId, TokenId},
+    key::MAX_NAME,
 };
 
 use crate::{
@@ -61,7 +62,7 @@ impl Store {
     /// Makes a token. Whoever has one needs no set-up token any more.
     ///
     /// # Errors
-    /// The account does not exist.
+    /// The account does not exist; a name of more than [`MAX_NAME`] characters.
     pub async fn create_token(
         &self,
         account: AccountId,
@@ -70,6 +71,9 @@ impl Store {
         credential: &Credential,
         now: Timestamp,
     ) -> Result<Token, StoreError> {
+        if name.chars().count() > MAX_NAME {
+            return Err(StoreError::Invalid(format!("name is too long: at most {MAX_NAME} characters")));
+        }
         let mut tx = self.write().await?;
         let row: Row = tx
             .query(

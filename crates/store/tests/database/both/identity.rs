@@ -153,6 +153,9 @@ async fn whoever_has_a_token_needs_no_set_up() {
     let token = |seed| credential(Class::PersonalAccessToken, seed);
     store.create_token(other, "of ada", None, &token(1), at(2)).await.unwrap();
     assert!(store.offer_setup_token("further", at(2)).await.unwrap(), "root has none yet");
+    let refused = store.create_token(root, &"é".repeat(51), None, &token(2), at(2)).await.unwrap_err();
+    assert_eq!(refused.to_string(), "name is too long: at most 50 characters");
+    assert!(store.offer_setup_token("one more", at(2)).await.unwrap(), "nothing has changed");
     store.create_token(root, "of root", None, &token(2), at(2)).await.unwrap();
     assert_eq!(store.take_setup_token(SETUP, at(3)).await.unwrap(), None);
     assert!(!store.offer_setup_token(SETUP, at(3)).await.unwrap());
