@@ -47,7 +47,8 @@ pub async fn callable(
 }
 
 /// The least that a request of a key of `account` holds, whichever model it asks for that its groups serve: a token, and the
-/// smallest answer that is worth asking for. `None` where it has none to ask for.
+/// smallest answer that is worth asking for. A caller that limits its answer to less holds less. `None` where it has none to
+/// ask for.
 #[must_use]
 pub fn least(gateway: &Gateway, account: &Account, settings: &Settings) -> Option<Units> {
     let routing = gateway.routing();

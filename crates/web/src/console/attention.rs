@@ -43,7 +43,7 @@ struct Seen {
     status: Status,
     /// How often requests of it have failed in the last day.
     refused: usize,
-    /// What a request of it holds at least.
+    /// What a request of it holds at least that asks for no shorter answer than is worth sending.
     least: Option<Units>,
 }
 
@@ -52,7 +52,7 @@ fn why(t: &Messages, view: &KeyView, seen: Seen, now: Timestamp) -> Vec<&'static
     let Seen { status, refused, least } = seen;
     let (left, used) = (view.remaining.get(), view.used.get());
     let is_limited = status == Status::Enabled && !view.key.settings.unlimited_quota;
-    // It is not used up, and never will be: each of its requests is refused.
+    // It is not used up, and hardly ever will be: whoever does not ask for a handful of tokens is refused.
     let is_stuck = is_limited && least.is_some_and(|least| view.remaining < least);
     let ends = view.key.settings.expires.map(|end| end.millis_since(now));
     let reasons = [
@@ -79,7 +79,7 @@ async fn failures(gateway: &Gateway, caller: &Caller) -> Result<BTreeMap<KeyId, 
     Ok(counts)
 }
 
-/// The keys that need attention: those that are used up or nearly, or cover no request, those that end, those that are refused.
+/// The keys that need attention: those that are used up or nearly, or cover no usual request, those that end, those that are refused.
 pub(crate) async fn find(
     gateway: &Gateway,
     caller: &Caller,

@@ -174,7 +174,7 @@ async fn the_dashboard_names_the_keys_that_need_attention_and_why() {
         assert!(attention.contains(expected), "{expected}: {attention}");
     }
     assert!(!attention.contains("calm"));
-    assert_eq!(attention.matches("too little for any request").count(), 1, "{attention}");
+    assert_eq!(attention.matches("too little for all but the smallest requests").count(), 1, "{attention}");
     assert_eq!(text.matches("<rect class=\"slot\"").count(), 7);
     let usual = browser.get(&app, "/console?days=8&whole=1").await.text();
     assert_eq!(usual.matches("<rect class=\"slot\"").count(), 30);

@@ -6,7 +6,7 @@ messages! {
     search_accounts: "Name or e-mail address", "名称或邮箱";
     only_served: "Only those that are served", "仅显示可用的模型";
     sort_by: "Sort by", "排序";
-    why_stuck: "too little for any request", "余额不足以发起任何请求";
+    why_stuck: "too little for all but the smallest requests", "余额仅够最小的请求";
     appearance: "Appearance", "外观";
     fields: "fields", "个字段";
     more_filters: "More filters", "更多筛选条件";
