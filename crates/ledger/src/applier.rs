@@ -4,7 +4,7 @@
 use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use crate::{
-    book::{Applied, Batch},
+    book::{Applied, Batch, BookError},
     error::OpenError,
     flaw::Flaws,
     ledger::Ledger,
@@ -21,6 +21,14 @@ const SAT_OUT: usize = 2;
 /// The longest pause between two tries while the book is away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// What became of a batch.
+enum Outcome {
+    /// It is in the book.
+    Done,
+    /// The book's cursor stands where it should not.
+    Elsewhere,
+}
+
 /// The one reader of the journal and its way into the book.
 pub(crate) struct Applier {
     ledger: Arc<Ledger>,
@@ -32,28 +40,51 @@ impl Applier {
         Self { ledger, reader }
     }
 
-    /// Brings everything that is durable into the book, at start.
+    /// Brings everything that is durable into the book. Returns how far that is.
     ///
     /// # Errors
-    /// The journal cannot be read, or the book does not answer: then the start fails.
-    pub(crate) async fn replay(&mut self) -> Result<(), OpenError> {
+    /// The journal cannot be read; the book does not answer, or has gone back once more ([`BookError::Anew`]).
+    pub(crate) async fn replay(&mut self) -> Result<u64, OpenError> {
         let limit = self.ledger.journal.durable();
         let records = self.ledger.options.apply_records.saturating_mul(REPLAY_FACTOR);
         while !self.reader.has_read(limit) {
             // A stretch without a new charge is not the end of the journal.
-            let Some(batch) = self.reader.batch(limit, records)? else { continue };
+            let Some(batch) = self.reader.batch(limit, records)? else {
+                tokio::task::yield_now().await;
+                continue;
+            };
             match self.ledger.book.dyn_apply(&batch).await? {
                 Applied::Now => self.reader.set_applied(batch.to),
-                Applied::Already(cursor) => {
-                    return Err(OpenError::Disagree(format!(
-                        "the book's cursor stands at {cursor}, not at {}",
-                        batch.from
-                    )));
-                }
+                // It has gone back once more.
+                Applied::Already(_) => return Err(BookError::Anew.into()),
             }
         }
         self.reach(limit);
+        Ok(limit)
+    }
+
+    /// The one of whom it is the applier.
+    pub(crate) const fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// Goes on from `cursor`, where the book stands.
+    pub(crate) fn go_to(&mut self, cursor: u64) -> Result<(), ReadError> {
+        if !self.reader.goes_on_from(cursor) {
+            self.reader.go_back(cursor)?;
+            self.ledger.reached.send_modify(|reached| reached.seq = cursor);
+        }
         Ok(())
+    }
+
+    /// Whether it can be this process that has brought the book to `cursor`.
+    pub(crate) const fn may_have_brought_it_to(&self, cursor: u64) -> bool {
+        self.reader.may_have_brought_it_to(cursor)
+    }
+
+    /// Where the book stands.
+    pub(crate) const fn applied(&self) -> u64 {
+        self.reader.applied()
     }
 
     /// Runs until the ledger is closed.
@@ -79,6 +110,9 @@ impl Applier {
         let ledger = &self.ledger;
         let enough = u64::try_from(ledger.options.apply_records).unwrap_or(u64::MAX);
         for _ in 0..=SAT_OUT {
+            if ledger.rejoins.load(Ordering::Acquire) {
+                return;
+            }
             let hurried =
                 tokio::time::timeout(ledger.options.apply_every, ledger.hurry.notified()).await.is_ok();
             let waiting = ledger.journal.last().saturating_sub(ledger.reached.borrow().seq);
@@ -90,15 +124,26 @@ impl Applier {
 
     /// Applies all that there is. An error is final.
     async fn turn(&mut self) -> Result<(), String> {
+        if self.ledger.rejoins.load(Ordering::Acquire) && !self.ledger.stopping.load(Ordering::Acquire) {
+            self.rejoin().await?;
+        }
         let journal = Arc::clone(&self.ledger.journal);
         if journal.last() > self.ledger.reached.borrow().seq {
             let Some(limit) = journal.synced().await else {
                 return Err(self.ledger.fatal().0);
             };
             while !self.reader.has_read(limit) {
+                if self.ledger.rejoins.load(Ordering::Acquire) {
+                    // Others wait for that.
+                    return Ok(());
+                }
                 let batch = self.reader.batch(limit, self.ledger.options.apply_records);
                 if let Some(batch) = batch.map_err(|error: ReadError| error.to_string())? {
-                    self.apply(&batch).await?;
+                    match self.apply(&batch).await {
+                        Outcome::Done => self.reader.set_applied(batch.to),
+                        // What was read is read again behind the book's cursor.
+                        Outcome::Elsewhere => return self.rejoin().await,
+                    }
                 }
             }
             self.reach(limit);
@@ -111,28 +156,25 @@ impl Applier {
         Ok(())
     }
 
-    async fn apply(&mut self, batch: &Batch) -> Result<(), String> {
+    async fn apply(&self, batch: &Batch) -> Outcome {
         let mut pause = Duration::from_millis(50);
         loop {
             match self.ledger.book.dyn_apply(batch).await {
-                Ok(Applied::Now) => break,
+                Ok(Applied::Now) => return Outcome::Done,
                 // The answer to an earlier try was lost; the work was not.
-                Ok(Applied::Already(cursor)) if cursor == batch.to => break,
+                Ok(Applied::Already(cursor)) if cursor == batch.to => return Outcome::Done,
                 Ok(Applied::Already(cursor)) => {
-                    return Err(format!(
-                        "the database has this journal at {cursor}, not at {}: is another process using it?",
-                        batch.from
-                    ));
+                    tracing::warn!(cursor, expected = batch.from, "the database has this journal elsewhere");
+                    return Outcome::Elsewhere;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the journal waits for the database");
-                    tokio::time::sleep(pause).await;
+                    // Whoever hears of it first says so.
+                    drop(tokio::time::timeout(pause, self.ledger.hurry.notified()).await);
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }
-        self.reader.set_applied(batch.to);
-        Ok(())
     }
 
     fn reach(&self, seq: u64) {

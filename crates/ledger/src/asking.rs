@@ -53,7 +53,14 @@ impl Ledger {
             return;
         }
         let edits = self.edits.load(Ordering::SeqCst);
-        match self.book.dyn_lease(self.node, &asks).await {
+        let node = self.node();
+        let answer = if self.rejoins.load(Ordering::Acquire) {
+            // It would not be listened to.
+            Err(BookError::Anew)
+        } else {
+            self.book.dyn_lease(node, &asks).await
+        };
+        match answer {
             Ok(states) => {
                 let edited = self.edits.load(Ordering::SeqCst) != edits;
                 for ((id, wish), state) in open.into_iter().zip(states) {
@@ -61,17 +68,32 @@ impl Ledger {
                 }
             }
             Err(error) => {
-                if error == BookError::Fenced {
+                // One that rejoined meanwhile spoke for a life that has ended.
+                let rejoined = self.node() != node;
+                if error == BookError::Fenced && !rejoined {
                     self.heart.notify_one();
                 }
+                if error == BookError::Anew && !rejoined {
+                    self.must_rejoin();
+                }
+                let rejoins = error == BookError::Anew || rejoined;
                 let why = HoldError::Book(error.to_string());
                 for (id, wish) in open {
-                    if let Some(pool) = self.pools.known(id) {
-                        pool.was_not_refilled();
-                    }
-                    wish.fail(&why);
+                    self.unanswered(id, wish, &why, rejoins);
                 }
             }
+        }
+    }
+
+    /// The book did not answer. What waits for no more than this node's rejoining waits on.
+    fn unanswered(&self, id: PoolId, mut wish: Wish, why: &HoldError, rejoins: bool) {
+        if let Some(pool) = self.pools.known(id) {
+            pool.was_not_refilled();
+        }
+        if !rejoins {
+            wish.fail(why);
+        } else if wish.put_off(why, Instant::now()) {
+            self.wishes.again(id, wish);
         }
     }
 

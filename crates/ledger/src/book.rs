@@ -21,12 +21,34 @@ pub trait Book: Send + Sync + 'static {
     /// [`BookError::Unavailable`].
     fn open_journal(&self, journal: JournalId) -> impl Future<Output = Result<Registered, BookError>> + Send;
 
+    /// Registers the journal of a node that goes on, and was `before`, as `now`, where the book began a new life
+    /// ([`BookError::Anew`]): what it knew of the node's leases may be old. Tells how far the journal is applied, which may be
+    /// less than it was. It may be told twice.
+    ///
+    /// # Errors
+    /// [`BookError::Fenced`] when a later life of the journal has begun; [`BookError::Unavailable`].
+    fn rejoin(&self, before: Node, now: Node) -> impl Future<Output = Result<Registered, BookError>> + Send;
+
+    /// Makes the node's leases what they are at the node, whose journal is `applied` so far; all others of its journal are
+    /// closed. Only when all is applied that was settled on those. Of each it tells what the lease has now, its spent part
+    /// included: less than the node has where that is not available any more.
+    ///
+    /// # Errors
+    /// [`BookError::Fenced`]; [`BookError::Anew`] when the journal is not applied so far, since the book has gone back once
+    /// more: then the node begins again; [`BookError::Unavailable`].
+    fn settle(
+        &self,
+        node: Node,
+        applied: u64,
+        leases: &[Standing],
+    ) -> impl Future<Output = Result<Vec<Units>, BookError>> + Send;
+
     /// Opens leases, or extends those that are open, by what [`crate::grant::size`] says, all in one transaction. One
     /// answer for each question, in their order; `None` where there is no such pool. Where the need is not met and
     /// other live nodes may have units that no hold has taken, it writes down that they are wanted.
     ///
     /// # Errors
-    /// [`BookError::Fenced`], [`BookError::Unavailable`].
+    /// [`BookError::Fenced`], [`BookError::Anew`], [`BookError::Unavailable`].
     fn lease(
         &self,
         node: Node,
@@ -37,14 +59,14 @@ pub trait Book: Send + Sync + 'static {
     /// more stays as it is.
     ///
     /// # Errors
-    /// [`BookError::Fenced`], [`BookError::Unavailable`].
+    /// [`BookError::Fenced`], [`BookError::Anew`], [`BookError::Unavailable`].
     fn give_back(&self, node: Node, parts: &[Part]) -> impl Future<Output = Result<(), BookError>> + Send;
 
     /// Says that the node lives; learns which of its leases others want. A node that is silent for `dead_after`, by the
     /// clock of the database, has its leases moved to suspense.
     ///
     /// # Errors
-    /// [`BookError::Fenced`], [`BookError::Unavailable`].
+    /// [`BookError::Fenced`], [`BookError::Anew`], [`BookError::Unavailable`].
     fn heartbeat(
         &self,
         node: Node,
@@ -66,17 +88,17 @@ pub trait Book: Send + Sync + 'static {
     /// open on them and all that was settled is applied. It may be told twice.
     ///
     /// # Errors
-    /// [`BookError::Fenced`], [`BookError::Unavailable`].
+    /// [`BookError::Fenced`], [`BookError::Anew`], [`BookError::Unavailable`].
     fn return_leases(
         &self,
         node: Node,
         leases: &[Draw],
     ) -> impl Future<Output = Result<(), BookError>> + Send;
 
-    /// Closes every open lease of the node and returns what remains of them. Only when no hold is open on them.
+    /// Closes every open lease of the node and returns what remains of them: it ends. Only when no hold is open on them.
     ///
     /// # Errors
-    /// [`BookError::Fenced`], [`BookError::Unavailable`].
+    /// [`BookError::Fenced`], [`BookError::Anew`], [`BookError::Unavailable`].
     fn close_leases(&self, node: Node) -> impl Future<Output = Result<(), BookError>> + Send;
 }
 
@@ -137,6 +159,19 @@ pub enum Outlook {
     Recalled,
     /// It is not met, and nobody has more to give.
     Dry,
+    /// It is not met: the book began a new life, and not every node has said yet what it has.
+    Withheld,
+}
+
+/// How a lease stands at its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The lease.
+    pub lease: Draw,
+    /// All that it was ever given.
+    pub given: Units,
+    /// All that ever went back of it, or is on its way.
+    pub returned: Units,
 }
 
 /// A lease that others want.
@@ -209,6 +244,11 @@ pub enum BookError {
     /// The journal has begun another life, or an operator has given it up: this one has nothing to say any more.
     #[error("the database has given this journal to another process, or an operator has resolved its leases")]
     Fenced,
+    /// The book has begun a new life, in which this node has not said yet what it has: it must rejoin.
+    #[error(
+        "the database was started anew, or another has taken its place; this node must say first what it has leased"
+    )]
+    Anew,
     /// The database does not answer; the text is for the log.
     #[error("the book is unavailable: {0}")]
     Unavailable(String),
@@ -219,6 +259,8 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BookError>> + Send + 
 /// [`Book`] behind a pointer, so that whoever holds a ledger need not name the database.
 pub(crate) trait DynBook: Send + Sync {
     fn dyn_open_journal(&self, journal: JournalId) -> Answer<'_, Registered>;
+    fn dyn_rejoin(&self, before: Node, now: Node) -> Answer<'_, Registered>;
+    fn dyn_settle<'a>(&'a self, node: Node, applied: u64, leases: &'a [Standing]) -> Answer<'a, Vec<Units>>;
     fn dyn_lease<'a>(&'a self, node: Node, asks: &'a [Ask]) -> Answer<'a, Vec<Option<LeaseState>>>;
     fn dyn_give_back<'a>(&'a self, node: Node, parts: &'a [Part]) -> Answer<'a, ()>;
     fn dyn_heartbeat(&self, node: Node, dead_after: Duration) -> Answer<'_, Vec<Wanted>>;
@@ -235,6 +277,14 @@ pub(crate) trait DynBook: Send + Sync {
 impl<B: Book> DynBook for B {
     fn dyn_open_journal(&self, journal: JournalId) -> Answer<'_, Registered> {
         Box::pin(self.open_journal(journal))
+    }
+
+    fn dyn_rejoin(&self, before: Node, now: Node) -> Answer<'_, Registered> {
+        Box::pin(self.rejoin(before, now))
+    }
+
+    fn dyn_settle<'a>(&'a self, node: Node, applied: u64, leases: &'a [Standing]) -> Answer<'a, Vec<Units>> {
+        Box::pin(self.settle(node, applied, leases))
     }
 
     fn dyn_lease<'a>(&'a self, node: Node, asks: &'a [Ask]) -> Answer<'a, Vec<Option<LeaseState>>> {

@@ -18,6 +18,16 @@ pub(crate) trait Disk: Send + Sync {
     fn open(&self, number: u64) -> io::Result<Arc<dyn Storage>>;
     /// Removes a file.
     fn remove(&self, number: u64) -> io::Result<()>;
+    /// Lays a file aside: it is listed no more.
+    fn lay_aside(&self, number: u64) -> io::Result<()>;
+    /// The numbers of the files that are laid aside, in order.
+    fn aside(&self) -> io::Result<Vec<u64>>;
+    /// A file that is laid aside.
+    fn open_aside(&self, number: u64) -> io::Result<Arc<dyn Storage>>;
+    /// Makes a file that is laid aside one of those that are listed.
+    fn fetch_back(&self, number: u64) -> io::Result<()>;
+    /// Removes a file that is laid aside.
+    fn remove_aside(&self, number: u64) -> io::Result<()>;
 }
 
 /// One file.
@@ -34,6 +44,7 @@ pub(crate) trait Storage: Send + Sync {
 pub(crate) struct Directory(PathBuf);
 
 const SUFFIX: &str = ".journal";
+const ASIDE: &str = ".applied";
 
 impl Directory {
     /// Makes the directory if it is missing.
@@ -42,8 +53,24 @@ impl Directory {
         Ok(Self(path))
     }
 
-    fn path(&self, number: u64) -> PathBuf {
-        self.0.join(format!("{number:020}{SUFFIX}"))
+    fn path(&self, number: u64, suffix: &str) -> PathBuf {
+        self.0.join(format!("{number:020}{suffix}"))
+    }
+
+    fn numbers(&self, suffix: &str) -> io::Result<Vec<u64>> {
+        let mut numbers = Vec::new();
+        for entry in std::fs::read_dir(&self.0)? {
+            let name = entry?.file_name();
+            let Some(number) = name.to_str().and_then(|name| name.strip_suffix(suffix)) else { continue };
+            numbers.extend(number.parse::<u64>());
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn open(&self, number: u64, suffix: &str) -> io::Result<Arc<dyn Storage>> {
+        let file = OpenOptions::new().read(true).write(true).open(self.path(number, suffix))?;
+        Ok(Arc::new(Plain(file)))
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -53,18 +80,11 @@ impl Directory {
 
 impl Disk for Directory {
     fn list(&self) -> io::Result<Vec<u64>> {
-        let mut numbers = Vec::new();
-        for entry in std::fs::read_dir(&self.0)? {
-            let name = entry?.file_name();
-            let Some(number) = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)) else { continue };
-            numbers.extend(number.parse::<u64>());
-        }
-        numbers.sort_unstable();
-        Ok(numbers)
+        self.numbers(SUFFIX)
     }
 
     fn create(&self, number: u64, size: u64, header: &[u8]) -> io::Result<Arc<dyn Storage>> {
-        let path = self.path(number);
+        let path = self.path(number, SUFFIX);
         // Under another name until it is whole: a crash in the middle leaves no half segment.
         let unfinished = path.with_extension("unfinished");
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&unfinished)?;
@@ -79,12 +99,32 @@ impl Disk for Directory {
     }
 
     fn open(&self, number: u64) -> io::Result<Arc<dyn Storage>> {
-        let file = OpenOptions::new().read(true).write(true).open(self.path(number))?;
-        Ok(Arc::new(Plain(file)))
+        self.open(number, SUFFIX)
     }
 
     fn remove(&self, number: u64) -> io::Result<()> {
-        std::fs::remove_file(self.path(number))
+        std::fs::remove_file(self.path(number, SUFFIX))
+    }
+
+    fn lay_aside(&self, number: u64) -> io::Result<()> {
+        std::fs::rename(self.path(number, SUFFIX), self.path(number, ASIDE))
+    }
+
+    fn aside(&self) -> io::Result<Vec<u64>> {
+        self.numbers(ASIDE)
+    }
+
+    fn open_aside(&self, number: u64) -> io::Result<Arc<dyn Storage>> {
+        self.open(number, ASIDE)
+    }
+
+    fn fetch_back(&self, number: u64) -> io::Result<()> {
+        std::fs::rename(self.path(number, ASIDE), self.path(number, SUFFIX))?;
+        self.sync()
+    }
+
+    fn remove_aside(&self, number: u64) -> io::Result<()> {
+        std::fs::remove_file(self.path(number, ASIDE))
     }
 }
 

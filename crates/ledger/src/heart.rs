@@ -10,7 +10,7 @@ use model::id::LeaseId;
 use tokio::time::Instant;
 
 use crate::{
-    book::{BookError, Part},
+    book::{BookError, Node, Part},
     ledger::Ledger,
 };
 
@@ -22,7 +22,7 @@ const BEAT: Duration = Duration::from_millis(600);
 pub(crate) async fn keep(ledger: Arc<Ledger>) {
     // What the book has not confirmed yet. It is told again: the units are out of use here already.
     let mut parts = HashMap::new();
-    let mut listening = ledger.book.dyn_listen(ledger.node, &ledger.heart);
+    let mut listening = ledger.book.dyn_listen(ledger.node(), &ledger.heart);
     let mut hears = true;
     let mut failing = false;
     let mut last = Instant::now();
@@ -36,10 +36,21 @@ pub(crate) async fn keep(ledger: Arc<Ledger>) {
         if ledger.stopping.load(Ordering::Acquire) {
             return;
         }
-        match ledger.beat(&mut parts).await {
-            Ok(()) if failing => tracing::info!("the database hears this node again"),
-            Ok(()) => {}
+        let node = ledger.node();
+        match ledger.beat(node, &mut parts).await {
+            Ok(()) => {
+                if failing {
+                    tracing::info!("the database hears this node again");
+                }
+                ledger.forget_now();
+            }
+            // One that rejoined meanwhile spoke for a life that has ended.
+            Err(BookError::Fenced) if ledger.node() != node => {}
             Err(BookError::Fenced) => return ledger.give_up(BookError::Fenced.to_string()),
+            Err(BookError::Anew) if ledger.node() != node => {}
+            // It has said that it has nothing any more.
+            Err(BookError::Anew) if ledger.closing.load(Ordering::Acquire) => {}
+            Err(BookError::Anew) => ledger.must_rejoin(),
             Err(error) if !failing => {
                 tracing::warn!(%error, "the database does not hear that this node lives");
                 failing = true;
@@ -52,12 +63,12 @@ pub(crate) async fn keep(ledger: Arc<Ledger>) {
 }
 
 impl Ledger {
-    async fn beat(&self, parts: &mut HashMap<LeaseId, Part>) -> Result<(), BookError> {
-        let wanted = self.book.dyn_heartbeat(self.node, self.options.dead_after).await?;
+    async fn beat(&self, node: Node, parts: &mut HashMap<LeaseId, Part>) -> Result<(), BookError> {
+        let wanted = self.book.dyn_heartbeat(node, self.options.dead_after).await?;
         let unknown = self.pools.give_up(&wanted, parts);
         if !parts.is_empty() {
             let told: Vec<Part> = parts.values().copied().collect();
-            self.book.dyn_give_back(self.node, &told).await?;
+            self.book.dyn_give_back(node, &told).await?;
             parts.clear();
         }
         if unknown.is_empty() {
@@ -67,7 +78,7 @@ impl Ledger {
         // in would say otherwise, so it is waited for.
         let _turn = self.turn.lock().await;
         let unknown = self.pools.unknown(unknown);
-        self.book.dyn_return_leases(self.node, &unknown).await
+        self.book.dyn_return_leases(node, &unknown).await
     }
 
     /// Nothing of this journal counts any more: the process must end and begin anew.

@@ -36,6 +36,9 @@ impl Ledger {
         let mut returned = 0;
         for idle in self.pools.idle(reached(), before, self.options.pools).chunks(TOGETHER) {
             let _turn = self.turn.lock().await;
+            if self.rejoins.load(Ordering::Acquire) {
+                return Ok(returned);
+            }
             let claimed = self.pools.claim(idle, reached());
             if claimed.is_empty() {
                 continue;
@@ -43,7 +46,7 @@ impl Ledger {
             // A pool without a limit has no lease.
             let leases: Vec<_> = claimed.iter().filter(|draw| draw.lease.0 != 0).copied().collect();
             if !leases.is_empty() {
-                self.book.dyn_return_leases(self.node, &leases).await?;
+                self.book.dyn_return_leases(self.node(), &leases).await?;
             }
             self.pools.forget(&claimed);
             returned += claimed.len();

@@ -4,9 +4,10 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use model::{
@@ -19,8 +20,10 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    applier, asking,
-    book::{Book, DynBook, Node},
+    applier,
+    aside::Kept,
+    asking,
+    book::{Book, BookError, DynBook, Node},
     disk::{Directory, Disk},
     error::{FatalError, FlushError, HoldError, OpenError},
     flaw::Flaws,
@@ -36,6 +39,9 @@ use crate::{
     wishes::{Answer, Waiting, Wishes},
 };
 
+/// Between two tries to return all leases to a book that must be told of them first.
+const CLOSE_PAUSE: Duration = Duration::from_millis(50);
+
 /// What the applier has reached.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reached {
@@ -48,7 +54,12 @@ pub(crate) struct Reached {
 /// The ledger of one node.
 pub struct Ledger {
     pub(crate) journal: Arc<Journal>,
-    pub(crate) node: Node,
+    /// Which life of the journal this is, as the book knows it.
+    epoch: AtomicI64,
+    /// Whether the book must be told what this node has before it is asked for anything.
+    pub(crate) rejoins: AtomicBool,
+    /// Whether every pool may have been edited.
+    forgets: AtomicBool,
     pub(crate) book: Arc<dyn DynBook>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: Options,
@@ -69,6 +80,8 @@ pub struct Ledger {
     ended: Notify,
     sync_thread: Mutex<Option<JoinHandle<()>>>,
     pub(crate) stopping: AtomicBool,
+    /// Whether its leases are about to be returned, all of them.
+    pub(crate) closing: AtomicBool,
 }
 
 impl fmt::Debug for Ledger {
@@ -102,13 +115,14 @@ impl Ledger {
         let fresh = || JournalId(uuid::Uuid::new_v4().as_u128());
         let id = recovery::identify(&*disk)?.unwrap_or_else(fresh);
         let registered = book.dyn_open_journal(id).await?;
-        let (node, cursor) = (Node { journal: id, epoch: registered.epoch }, registered.applied);
+        let cursor = registered.applied;
         let beginning = Beginning {
             disk,
             journal: id,
             cursor,
             segment_bytes: options.segment_bytes.max(1 << 20),
             nonce: nonce(),
+            kept: Kept { time: options.kept_for, bytes: options.kept_bytes },
             now: clock.now(),
             flaws: Flaws::default(),
         };
@@ -119,7 +133,9 @@ impl Ledger {
         journal.prepare(nonce())?;
         let ledger = Arc::new(Self {
             journal: Arc::new(journal),
-            node,
+            epoch: AtomicI64::new(registered.epoch),
+            rejoins: AtomicBool::new(false),
+            forgets: AtomicBool::new(false),
             book,
             clock,
             options,
@@ -134,10 +150,10 @@ impl Ledger {
             ended: Notify::new(),
             sync_thread: Mutex::default(),
             stopping: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
         });
         let mut applier = applier::Applier::new(Arc::clone(&ledger), reader);
-        applier.replay().await?;
-        ledger.book.dyn_close_leases(node).await?;
+        applier.begin(registered).await?;
         let journal = Arc::clone(&ledger.journal);
         let thread = std::thread::Builder::new().name("journal-sync".to_owned());
         *ledger.sync_thread.lock() = Some(thread.spawn(move || journal.run_sync())?);
@@ -148,6 +164,22 @@ impl Ledger {
         tokio::spawn(idle::keep(Arc::clone(&ledger)));
         tokio::spawn(applier.run());
         Ok(ledger)
+    }
+
+    /// This node, as it speaks to the book.
+    pub(crate) fn node(&self) -> Node {
+        Node { journal: self.journal.id(), epoch: self.epoch.load(Ordering::Acquire) }
+    }
+
+    /// Goes on under the epoch that the book has given.
+    pub(crate) fn set_epoch(&self, epoch: i64) {
+        self.epoch.store(epoch, Ordering::Release);
+    }
+
+    /// Goes on under another epoch, which nobody else would choose.
+    pub(crate) fn next_life(&self) -> Node {
+        self.epoch.fetch_add(i64::from(nonce()).saturating_add(2), Ordering::AcqRel);
+        self.node()
     }
 
     /// The identity of the journal.
@@ -274,10 +306,19 @@ impl Ledger {
         self.pools.mark_stale(pool);
     }
 
-    /// Nobody knows which pools were edited: as [`Ledger::forget`] of each.
+    /// Nobody knows which pools were edited: as [`Ledger::forget`] of each, as soon as the book hears this node. Until then
+    /// nothing could be asked of it, and what is leased serves on.
     pub fn forget_all(&self) {
-        self.edits.fetch_add(1, Ordering::SeqCst);
-        self.pools.mark_all_stale();
+        self.forgets.store(true, Ordering::Release);
+        self.heart.notify_one();
+    }
+
+    /// The book hears this node.
+    pub(crate) fn forget_now(&self) {
+        if !self.rejoins.load(Ordering::Acquire) && self.forgets.swap(false, Ordering::AcqRel) {
+            self.edits.fetch_add(1, Ordering::SeqCst);
+            self.pools.mark_all_stale();
+        }
     }
 
     /// Whether a hold could be taken now.
@@ -294,6 +335,21 @@ impl Ledger {
         tokio::time::timeout(self.options.flush_limit, self.flush_for_ever())
             .await
             .map_err(|_| FlushError::Late)?
+    }
+
+    /// Closes every lease; in a book that has begun anew, once it knows them.
+    async fn return_all(&self) -> Result<(), FlushError> {
+        loop {
+            // A grant that is under way would open a lease that nobody closes.
+            let turn = self.turn.lock().await;
+            match self.book.dyn_close_leases(self.node()).await {
+                Err(BookError::Anew) => {}
+                closed => return Ok(closed?),
+            }
+            drop(turn);
+            self.must_rejoin();
+            tokio::time::sleep(CLOSE_PAUSE).await;
+        }
     }
 
     async fn flush_for_ever(&self) -> Result<(), FlushError> {
@@ -352,9 +408,9 @@ impl Ledger {
         let mut closed = self.flush().await;
         self.wishes.close();
         if closed.is_ok() && idle {
-            // A grant that is under way would open a lease that nobody closes.
-            let _turn = self.turn.lock().await;
-            closed = self.book.dyn_close_leases(self.node).await.map_err(FlushError::from);
+            self.closing.store(true, Ordering::Release);
+            let returned = tokio::time::timeout(self.options.flush_limit, self.return_all()).await;
+            closed = returned.map_err(|_| FlushError::Late).flatten();
         }
         self.stopping.store(true, Ordering::Release);
         self.wishes.wake.notify_one();

@@ -9,6 +9,7 @@
 
 mod alarm;
 mod applier;
+mod aside;
 mod asking;
 mod book;
 mod disk;
@@ -27,6 +28,7 @@ mod pools;
 mod reader;
 mod record;
 mod recovery;
+mod rejoin;
 mod room;
 mod segment;
 #[cfg(test)]
@@ -38,7 +40,8 @@ mod waiters;
 mod wishes;
 
 pub use book::{
-    Applied, Ask, Batch, Book, BookError, Charge, Draw, LeaseState, Node, Outlook, Part, Registered, Wanted,
+    Applied, Ask, Batch, Book, BookError, Charge, Draw, LeaseState, Node, Outlook, Part, Registered,
+    Standing, Wanted,
 };
 pub use error::{FatalError, FlushError, HoldError, OpenError};
 pub use hold::Hold;

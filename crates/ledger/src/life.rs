@@ -12,6 +12,7 @@ use model::{
 };
 
 use crate::{
+    aside::{self, Aside, Kept},
     disk::Disk,
     flaw::{Flaw, Flaws},
     journal::Journal,
@@ -34,6 +35,7 @@ pub(crate) struct Beginning {
     pub(crate) cursor: u64,
     pub(crate) segment_bytes: u64,
     pub(crate) nonce: u32,
+    pub(crate) kept: Kept,
     pub(crate) now: Timestamp,
     pub(crate) flaws: Flaws,
 }
@@ -42,14 +44,23 @@ impl Life {
     /// Reads what is there, begins a new segment, and settles what a dead process left open at what it had noted as
     /// delivered.
     pub(crate) fn begin(beginning: Beginning) -> Result<Self, ReadError> {
-        let Beginning { disk, journal: id, cursor, segment_bytes, nonce, now, flaws } = beginning;
-        let found = recovery::scan(&disk, id, cursor)?;
+        let Beginning { disk, journal: id, cursor, segment_bytes, nonce, kept, now, flaws } = beginning;
+        let mut found = recovery::scan(&disk, id, cursor)?;
+        if !found.reaches(cursor) {
+            tracing::warn!(cursor, "the database has gone back: what was in it already is applied again");
+            aside::fetch_back(&*disk, id)?;
+            found = recovery::scan(&disk, id, cursor)?;
+            if !found.reaches(cursor) {
+                return Err(ReadError::Behind { cursor, begins: found.before + 1 });
+            }
+        }
         // Every orphan needs its settlement in the first segment.
         let room = (found.open.len() as u64 + 1) * crate::record::SETTLEMENT + crate::segment::START;
         let size = segment_bytes.max(room);
         let segment = Segment::create(&*disk, found.number + 1, size, id, nonce)?;
         let journal = Journal::new(Arc::clone(&disk), Arc::new(segment), found.last, segment_bytes, flaws);
-        let reader = Reader::new(disk, id, found.before, cursor);
+        let aside = Aside::load(Arc::clone(&disk), kept)?;
+        let reader = Reader::new(disk, id, found.before, cursor, aside);
         if !flaws.has(Flaw::OrphansForgotten) {
             settle_orphans(&journal, found.open, now);
         }
@@ -86,10 +97,10 @@ pub(crate) fn abandoned(progress: Option<UsageOutcome>, now: Timestamp, word: &s
     outcome
 }
 
-/// Carries open holds into the newest segment and removes segments that nobody needs.
+/// Carries open holds into the newest segment and lays segments aside that nobody needs.
 ///
 /// # Errors
-/// Reading the directory or removing a file; it is tried again at the next turn.
+/// Reading the directory, or moving or removing a file; it is tried again at the next turn.
 pub(crate) fn tidy(journal: &Journal, reader: &mut Reader, flaws: Flaws) -> std::io::Result<()> {
     let current = journal.current_segment();
     let regardless = flaws.has(Flaw::CarrySkipped);

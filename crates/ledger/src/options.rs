@@ -13,6 +13,10 @@ pub struct Options {
     pub apply_every: Duration,
     /// Records in one transaction at most.
     pub apply_records: usize,
+    /// How long segments are kept after all in them was brought into the book, should it go back to what it was before.
+    pub kept_for: Duration,
+    /// Bytes of such segments at most.
+    pub kept_bytes: u64,
     /// How long [`Ledger::flush`] waits for the book.
     pub flush_limit: Duration,
     /// For how long a pool stays in memory, and its units with this node, after it was used last.
@@ -32,6 +36,8 @@ impl Options {
             segment_bytes: 8 << 20,
             apply_every: Duration::from_millis(200),
             apply_records: 4096,
+            kept_for: Duration::from_secs(900),
+            kept_bytes: 256 << 20,
             flush_limit: Duration::from_secs(5),
             pool_idle: Duration::from_secs(600),
             pools: 100_000,

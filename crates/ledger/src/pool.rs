@@ -1,7 +1,8 @@
 //! A pool as this node sees it: what is left of its lease, spent and returned by compare-and-swap.
 //!
 //! What it keeps true: `given = returned + left + what holds have taken`. All that is told to the book and by it are totals
-//! that only grow, so an answer may be lost, late or told twice.
+//! that only grow, so an answer may be lost, late or told twice. Where the book has lost what it had leased, `left` may be
+//! negative: holds have taken more than the lease has now.
 
 use std::sync::{
     Arc,
@@ -16,7 +17,7 @@ use model::{
 use parking_lot::Mutex;
 
 use crate::{
-    book::{Draw, LeaseState, Outlook},
+    book::{Draw, LeaseState, Outlook, Standing},
     flaw::{Flaw, Flaws},
     grant::PART,
 };
@@ -32,7 +33,7 @@ pub(crate) struct Pool {
     given: AtomicI64,
     /// All of it that went back, or is on its way.
     returned: AtomicI64,
-    /// What no hold has taken. Never negative.
+    /// What no hold has taken.
     left: AtomicI64,
     /// Below this more is asked for before anybody has to wait.
     low: AtomicI64,
@@ -116,13 +117,18 @@ impl Pool {
     pub(crate) fn give_back(&self, units: Units) {
         if !self.unlimited {
             let before = self.left.fetch_add(units.get(), Ordering::AcqRel);
-            debug_assert!(before >= 0 && before + units.get() <= self.given.load(Ordering::Acquire));
+            debug_assert!(before.saturating_add(units.get()) <= self.given.load(Ordering::Acquire));
         }
     }
 
     /// What a hold could take.
     pub(crate) fn left(&self) -> Units {
-        if self.unlimited { Units::MAX } else { Units::new(self.left.load(Ordering::Acquire)) }
+        if self.unlimited { Units::MAX } else { Units::new(self.left.load(Ordering::Acquire).max(0)) }
+    }
+
+    /// What no hold has taken: below zero where holds have taken what the book does not have any more.
+    pub(crate) fn balance(&self) -> i64 {
+        if self.unlimited { Units::MAX.get() } else { self.left.load(Ordering::Acquire) }
     }
 
     /// Whether more should be asked for now, told once.
@@ -161,13 +167,31 @@ impl Pool {
     /// book must be told until it answers.
     pub(crate) fn give_up(&self, flaws: Flaws) -> Units {
         let back = if flaws.has(Flaw::ReturnKept) {
-            self.left.load(Ordering::Acquire)
+            Ok(self.left.load(Ordering::Acquire))
         } else {
-            self.left.swap(0, Ordering::AcqRel)
+            self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| (left > 0).then_some(0))
         };
+        let back = back.unwrap_or(0);
         let held = if flaws.has(Flaw::RecallHeld) { self.given.load(Ordering::Acquire) / 3 } else { 0 };
         let returned = self.returned.fetch_add(back + held, Ordering::AcqRel);
         Units::new(returned.saturating_add(back + held))
+    }
+
+    /// How its lease stands: what the book must be told that has lost its tail. Only for whoever asks the book.
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        let limited = !self.unlimited && self.lease != LeaseId(0);
+        limited.then(|| Standing {
+            lease: self.draw(),
+            given: Units::new(self.given.load(Ordering::Acquire)),
+            returned: Units::new(self.returned.load(Ordering::Acquire)),
+        })
+    }
+
+    /// The book has not all that the lease had: `missing` units of it are taken out of use. What holds have taken already
+    /// is made up for by what they give back, and by what is given next.
+    pub(crate) fn shrink(&self, missing: Units) {
+        self.returned.fetch_add(missing.get(), Ordering::AcqRel);
+        self.left.fetch_sub(missing.get(), Ordering::AcqRel);
     }
 
     /// What recent spending asks for beside what is left.

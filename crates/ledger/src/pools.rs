@@ -16,12 +16,13 @@ use std::{
 use model::{
     clock::Timestamp,
     id::{LeaseId, PoolId},
+    money::Units,
 };
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
 use crate::{
-    book::{Draw, Part, Wanted},
+    book::{Draw, Part, Standing, Wanted},
     flaw::{Flaw, Flaws},
     pool::Pool,
 };
@@ -149,6 +150,28 @@ impl Pools {
         let map = self.map.read();
         leases.retain(|lease| map.get(&lease.pool).is_none_or(|pool| pool.draw() != *lease));
         leases
+    }
+
+    /// How every lease stands. A pool that is stale and that the book needs no more is forgotten: its lease may have been
+    /// returned in what the book has lost. Only for whoever asks the book.
+    pub(crate) fn standings(&self, reached: u64) -> Vec<Standing> {
+        let mut map = self.map.write();
+        map.retain(|_, pool| !pool.is_stale() || !self.is_free(pool, reached));
+        map.values().filter_map(|pool| pool.standing()).collect()
+    }
+
+    /// Takes out of use what the book does not have any more of what was told; it has `amounts` of the leases.
+    pub(crate) fn shrink(&self, told: &[Standing], amounts: &[Units]) {
+        for (standing, amount) in told.iter().zip(amounts) {
+            let missing =
+                standing.given.get().saturating_sub(standing.returned.get()).saturating_sub(amount.get());
+            if missing > 0
+                && let Some(pool) =
+                    self.known(standing.lease.pool).filter(|pool| pool.draw() == standing.lease)
+            {
+                pool.shrink(Units::new(missing));
+            }
+        }
     }
 
     /// Whether nobody has a hold on it or is about to take one, and all that was settled is in the book.

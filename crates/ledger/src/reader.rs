@@ -16,6 +16,7 @@ use model::{
 };
 
 use crate::{
+    aside::Aside,
     book::{Batch, Charge},
     disk::Disk,
     record::{self, HEADER, Held, MAX_BODY, Record},
@@ -31,6 +32,18 @@ pub enum ReadError {
     /// The operating system says no.
     #[error("cannot read the journal: {0}")]
     Io(#[from] io::Error),
+    /// The database was taken back to before what the journal still has.
+    #[error(
+        "the database has this journal at position {cursor}, and what is left of it begins at {begins}, or with requests \
+         that began before: the database has gone back further than journal.kept_for and journal.kept_bytes reach. Bring \
+         back a newer copy of the database; or, to give up the charges between, move all files out of the directory"
+    )]
+    Behind {
+        /// The book's cursor.
+        cursor: u64,
+        /// The first position that is still there.
+        begins: u64,
+    },
     /// Something that was durable is not there any more.
     #[error(
         "journal segment {segment} is damaged at byte {position}: {what}. Restore this file from a copy; \
@@ -65,17 +78,25 @@ pub(crate) struct Reader {
     window_at: u64,
     seq: u64,
     applied: u64,
+    /// Whether a batch was made that the book has not taken yet.
+    ahead: bool,
+    /// The furthest position that anybody can have brought the book to who read here.
+    furthest: u64,
+    /// Where what is left begins, once it was gone back to.
+    begins: Option<u64>,
     open: HashMap<u64, OpenHold>,
     /// Segments that were read to their end, with their last position.
     finished: VecDeque<(u64, u64)>,
     carried: HashSet<u64>,
+    aside: Aside,
 }
 
 impl Reader {
-    /// Reads on after position `seq`, with the book's cursor at `applied`.
-    pub(crate) fn new(disk: Arc<dyn Disk>, journal: JournalId, seq: u64, applied: u64) -> Self {
+    /// Reads on after position `seq`, with the book's cursor at `applied`. What was read and is in the book goes `aside`.
+    pub(crate) fn new(disk: Arc<dyn Disk>, journal: JournalId, seq: u64, applied: u64, aside: Aside) -> Self {
         Self {
             disk,
+            aside,
             journal,
             segment: None,
             at: START,
@@ -83,15 +104,61 @@ impl Reader {
             window_at: 0,
             seq,
             applied,
+            ahead: false,
+            furthest: applied,
+            begins: None,
             open: HashMap::new(),
             finished: VecDeque::new(),
             carried: HashSet::new(),
         }
     }
 
+    /// Reads again what comes after position `cursor`: the book has gone back to it. What was laid aside is read too.
+    pub(crate) fn go_back(&mut self, cursor: u64) -> Result<(), ReadError> {
+        self.aside.fetch_back(self.journal)?;
+        let before = self.first()?.saturating_sub(1);
+        if before > cursor {
+            return Err(ReadError::Behind { cursor, begins: before + 1 });
+        }
+        (self.segment, self.at, self.window_at) = (None, START, 0);
+        self.window.clear();
+        (self.seq, self.applied, self.ahead, self.begins) = (before, cursor, false, Some(before + 1));
+        self.open.clear();
+        self.finished.clear();
+        self.carried.clear();
+        Ok(())
+    }
+
+    /// The first position that is there.
+    fn first(&self) -> Result<u64, ReadError> {
+        for number in self.disk.list()? {
+            let Some(segment) = Segment::open(&*self.disk, number)? else { continue };
+            let bytes = segment.file.read_at(START, WINDOW)?;
+            if let Some(found) = record::find(&bytes, segment.nonce) {
+                return Ok(found.seq);
+            }
+        }
+        Ok(self.seq.saturating_add(1))
+    }
+
     /// Notes that the book's cursor stands at `to`.
     pub(crate) fn set_applied(&mut self, to: u64) {
-        self.applied = to;
+        (self.applied, self.ahead) = (to, false);
+    }
+
+    /// Where the book's cursor stands.
+    pub(crate) const fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// Whether the book can stand at `cursor` by what was read here.
+    pub(crate) const fn may_have_brought_it_to(&self, cursor: u64) -> bool {
+        cursor <= self.furthest
+    }
+
+    /// Whether what comes next is what a book needs whose cursor stands at `cursor`.
+    pub(crate) const fn goes_on_from(&self, cursor: u64) -> bool {
+        self.applied == cursor && !self.ahead
     }
 
     /// The next batch: records up to `limit`, at most about `records` of them. `None` when there is nothing new to
@@ -109,6 +176,7 @@ impl Reader {
         if charges.is_empty() {
             return Ok(None);
         }
+        (self.ahead, self.furthest) = (true, self.furthest.max(self.seq));
         Ok(Some(Batch { journal: self.journal, from: self.applied, to: self.seq, charges }))
     }
 
@@ -145,7 +213,8 @@ impl Reader {
                     return Ok(None);
                 }
                 let Some(OpenHold { held, .. }) = open else {
-                    return Err(self.corrupt("a settlement has no hold"));
+                    let behind = |begins| ReadError::Behind { cursor: self.applied, begins };
+                    return Err(self.begins.map_or_else(|| self.corrupt("a settlement has no hold"), behind));
                 };
                 let id = ChargeId { journal: self.journal, seq: hold };
                 return Ok(Some(Charge { id, draws: held.draws.to_vec(), context: held.context, outcome }));
@@ -225,16 +294,16 @@ impl Reader {
         self.carried.remove(&hold);
     }
 
-    /// Removes segments that nobody needs: all applied, and no open hold in them unless `regardless`.
+    /// Lays segments aside that nobody needs: all applied, and no open hold in them unless `regardless`.
     pub(crate) fn drop_segments(&mut self, current: u64, regardless: bool) -> io::Result<()> {
         let needed = self.open.values().map(|open| open.segment).min().unwrap_or(u64::MAX);
         while let Some((number, last)) = self.finished.front().copied() {
             if number >= current || last > self.applied || (number >= needed && !regardless) {
                 break;
             }
-            self.disk.remove(number)?;
+            self.aside.lay(number)?;
             self.finished.pop_front();
         }
-        Ok(())
+        self.aside.forget()
     }
 }

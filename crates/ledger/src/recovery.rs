@@ -25,8 +25,17 @@ pub(crate) struct Found {
     pub(crate) number: u64,
     /// Open holds with what was delivered, as far as it was noted.
     pub(crate) open: BTreeMap<u64, Option<UsageOutcome>>,
+    /// Whether something is settled that is not in the book, and whose hold is not there.
+    unheld: bool,
     /// Segments behind the end, with nothing in them that was promised.
     lost: Vec<u64>,
+}
+
+impl Found {
+    /// Whether all is there that a book needs whose cursor stands at `cursor`.
+    pub(crate) const fn reaches(&self, cursor: u64) -> bool {
+        self.before <= cursor && !self.unheld
+    }
 }
 
 /// The journal that `disk` holds, if any.
@@ -47,7 +56,8 @@ fn open(disk: &dyn Disk, number: u64) -> Result<Segment, ReadError> {
 
 /// Reads the whole journal once. `cursor` is how far the book has applied it.
 pub(crate) fn scan(disk: &Arc<dyn Disk>, journal: JournalId, cursor: u64) -> Result<Found, ReadError> {
-    let mut found = Found { before: 0, last: 0, number: 0, open: BTreeMap::new(), lost: Vec::new() };
+    let (open_holds, lost) = (BTreeMap::new(), Vec::new());
+    let mut found = Found { before: 0, last: 0, number: 0, open: open_holds, unheld: false, lost };
     let mut begun = false;
     let mut place = (0, START);
     let mut broken = false;
@@ -62,7 +72,7 @@ pub(crate) fn scan(disk: &Arc<dyn Disk>, journal: JournalId, cursor: u64) -> Res
         // What a process wrote and did not sync is still there after its death, but not after a power cut; from here
         // on it is called durable.
         segment.file.sync()?;
-        let read = read_segment(&mut found, &mut begun, &segment, &bytes)?;
+        let read = read_segment(&mut found, &mut begun, cursor, &segment, &bytes)?;
         // Where the next record should stand: here, unless the segment before ends in something that is not right.
         if read > START || !broken {
             (place, broken) = ((number, read), false);
@@ -97,6 +107,7 @@ fn corrupt((segment, position): (u64, u64), what: &'static str) -> ReadError {
 fn read_segment(
     found: &mut Found,
     begun: &mut bool,
+    cursor: u64,
     segment: &Segment,
     bytes: &[u8],
 ) -> Result<u64, ReadError> {
@@ -125,7 +136,11 @@ fn read_segment(
             Record::Progress { hold, outcome } => {
                 found.open.entry(hold).and_modify(|progress| *progress = Some(outcome));
             }
-            Record::Settle { hold, .. } | Record::HandOver { hold } => drop(found.open.remove(&hold)),
+            Record::Settle { hold, .. } => {
+                let held = found.open.remove(&hold).is_some();
+                found.unheld |= !held && next.seq > cursor;
+            }
+            Record::HandOver { hold } => drop(found.open.remove(&hold)),
             Record::Retarget { .. } => {}
         }
         at += next.len() as u64;

@@ -45,7 +45,11 @@ impl Segment {
 
     /// An existing one, or `None` when its header is not ours.
     pub(crate) fn open(disk: &dyn Disk, number: u64) -> io::Result<Option<Self>> {
-        let file = disk.open(number)?;
+        Self::of(number, disk.open(number)?)
+    }
+
+    /// The one that a file holds.
+    pub(crate) fn of(number: u64, file: Arc<dyn Storage>) -> io::Result<Option<Self>> {
         let header = file.read_at(0, START as usize)?;
         let size = file.size()?;
         Ok(parse(&header).filter(|(_, named, _)| *named == number).map(|(journal, number, nonce)| Self {

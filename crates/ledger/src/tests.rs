@@ -22,7 +22,8 @@ use tokio::sync::Notify;
 
 use crate::{
     Applied, Ask, Batch, Book, BookError, Draw, FatalError, FlushError, HoldError, LeaseState, Ledger, Node,
-    Options, Outlook, Part, Registered, Wanted,
+    Options, Outlook, Part, Registered, Standing, Wanted,
+    aside::Kept,
     disk::{Directory, Disk, Storage},
     flaw::Flaws,
     hold::OpenHold,
@@ -43,6 +44,7 @@ fn begin(dir: &Path) -> Result<Life, ReadError> {
         cursor: 0,
         segment_bytes: SEGMENT,
         nonce: 11,
+        kept: Kept { time: Duration::MAX, bytes: u64::MAX },
         now: Timestamp::from_millis(0),
         flaws: Flaws::default(),
     })
@@ -197,6 +199,26 @@ impl Disk for Unsyncable {
     fn remove(&self, number: u64) -> io::Result<()> {
         self.directory.remove(number)
     }
+
+    fn lay_aside(&self, number: u64) -> io::Result<()> {
+        self.directory.lay_aside(number)
+    }
+
+    fn aside(&self) -> io::Result<Vec<u64>> {
+        self.directory.aside()
+    }
+
+    fn open_aside(&self, number: u64) -> io::Result<Arc<dyn Storage>> {
+        self.directory.open_aside(number)
+    }
+
+    fn fetch_back(&self, number: u64) -> io::Result<()> {
+        self.directory.fetch_back(number)
+    }
+
+    fn remove_aside(&self, number: u64) -> io::Result<()> {
+        self.directory.remove_aside(number)
+    }
 }
 
 impl Storage for UnsyncableFile {
@@ -236,6 +258,14 @@ struct Open(Mutex<(u64, Vec<(u64, i64)>)>);
 impl Book for Open {
     async fn open_journal(&self, _: JournalId) -> Result<Registered, BookError> {
         Ok(Registered { epoch: 1, applied: self.0.lock().unwrap().0 })
+    }
+
+    async fn rejoin(&self, _: Node, _: Node) -> Result<Registered, BookError> {
+        Err(BookError::Fenced)
+    }
+
+    async fn settle(&self, _: Node, _: u64, leases: &[Standing]) -> Result<Vec<Units>, BookError> {
+        Ok(leases.iter().map(|_| Units::ZERO).collect())
     }
 
     async fn lease(&self, _: Node, asks: &[Ask]) -> Result<Vec<Option<LeaseState>>, BookError> {

@@ -25,6 +25,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(160);
 /// Between two questions that nobody waits for.
 const REFILL: Duration = Duration::from_millis(250);
+/// Why nothing is given by a book that has begun a new life.
+const WITHHELD: &str = "the database was started anew, and not every server has said yet what it has leased";
 /// Pools in one question.
 const TOGETHER: usize = 128;
 
@@ -101,7 +103,7 @@ impl Wish {
 
     /// The question about it.
     pub(crate) fn ask(&self, id: PoolId, pool: Option<&Arc<Pool>>, now: Timestamp) -> Ask {
-        let left = pool.map_or(0, |pool| pool.left().get());
+        let left = pool.map_or(0, |pool| pool.balance());
         let lacks = |units: i64| units.saturating_sub(left).max(0);
         let need = self.waiters.iter().map(|waiter| lacks(waiter.need.get())).min().unwrap_or(0);
         let all = self.waiters.iter().fold(0_i64, |sum, waiter| sum.saturating_add(waiter.need.get()));
@@ -118,19 +120,40 @@ impl Wish {
         match outlook {
             Outlook::Met => self.waiters = waiters,
             Outlook::Dry => waiters.into_iter().for_each(|waiter| waiter.end_with(pool, None, false)),
+            Outlook::Withheld => {
+                self.waiters = waiters;
+                return self.put_off(&HoldError::Book(WITHHELD.to_owned()), now);
+            }
             Outlook::Recalled => {
-                self.at = Some(now + self.pause);
-                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-                for mut waiter in waiters {
-                    if now < *waiter.until.get_or_insert(now + PATIENCE) {
-                        self.waiters.push(waiter);
-                    } else {
-                        waiter.end_with(pool, None, false);
-                    }
-                }
+                self.waiters = waiters;
+                let impatient = self.wait_on(now);
+                impatient.into_iter().for_each(|waiter| waiter.end_with(pool, None, false));
             }
         }
         !self.waiters.is_empty()
+    }
+
+    /// The book gives nothing now, and will in a moment. `false` when nobody waits any more.
+    pub(crate) fn put_off(&mut self, why: &HoldError, now: Instant) -> bool {
+        for waiter in self.wait_on(now) {
+            waiter.end(Err(why.clone()));
+        }
+        !self.waiters.is_empty()
+    }
+
+    /// Asks again in a moment. Who has waited long enough is told.
+    fn wait_on(&mut self, now: Instant) -> Vec<Waiter> {
+        self.at = Some(now + self.pause);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        let mut impatient = Vec::new();
+        for mut waiter in std::mem::take(&mut self.waiters) {
+            if now < *waiter.until.get_or_insert(now + PATIENCE) {
+                self.waiters.push(waiter);
+            } else {
+                impatient.push(waiter);
+            }
+        }
+        impatient
     }
 
     /// Ends every wait.

@@ -180,6 +180,8 @@ pub(crate) fn journal(config: &Config, dir: &DataDir) -> anyhow::Result<Options>
         segment_bytes: config.get("journal.segment_bytes")?,
         apply_every: config.time("journal.apply_every")?,
         apply_records: config.get("journal.apply_records")?,
+        kept_for: config.time("journal.kept_for")?,
+        kept_bytes: config.get("journal.kept_bytes")?,
         flush_limit: config.time("journal.flush_limit")?,
         dead_after: config.time("ledger.dead_after")?,
         ..Options::new(dir.path.join("journal"))

@@ -61,7 +61,7 @@ pub(crate) async fn note_all(database: &Database) -> Result<(), StoreError> {
         if unknown.is_empty() {
             return Ok(());
         }
-        let mut tx = database.write().await?;
+        let (mut tx, _) = database.write().await?;
         for (account, username, display_name, email) in unknown {
             // Somebody may have changed it, and written them down, since it was read.
             tx.query("UPDATE account SET names = $2 WHERE id = $1 AND names IS NULL")

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{Pool, Postgres, Sqlite, Transaction, pool::PoolConnection};
+use sqlx::{Pool, Postgres, Row, Sqlite, Transaction, pool::PoolConnection};
 
 use crate::{
     sql::{On, Run, within},
@@ -35,22 +35,31 @@ pub(crate) enum Database {
 
 /// The writer of the whole installation waits for the one before it, as it does in SQLite. So what is read in a writing
 /// transaction stays as it was read, and changes become visible in the order of their numbers. A locked row is what
-/// every database of PostgreSQL's kind knows; an advisory lock is not.
-const TAKE_TURN: &str = "SELECT one FROM usage_next WHERE one = 1 FOR UPDATE";
+/// every database of PostgreSQL's kind knows; an advisory lock is not. It also says whose turn it is: of which server of the
+/// database, and of which one the turn before was.
+const TAKE_TURN: &str =
+    "SELECT server.number, usage_next.server FROM usage_next, server WHERE one = 1 FOR UPDATE OF usage_next";
 /// One moment of the database, for as long as it takes.
 pub(crate) const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// A proof reads everything, and may take as long as it takes.
 const WITHOUT_END: &str = "SET LOCAL statement_timeout = 0";
+/// How long the answer to a statement is waited for that may take long.
+const LONG: Duration = Duration::from_secs(610);
 
 impl Database {
     /// A transaction that writes; no other does meanwhile.
-    pub(crate) async fn write(&self) -> Result<Tx, StoreError> {
-        Ok(match self {
-            Self::Sqlite(pools) => Tx::Sqlite(pools.writer.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pools, limit) => {
-                Tx::Postgres(begin(&pools.writer, "BEGIN", Some(TAKE_TURN), *limit).await?, *limit)
+    pub(crate) async fn write(&self) -> Result<(Tx, Turn), StoreError> {
+        match self {
+            Self::Sqlite(pools) => {
+                Ok((Tx::Sqlite(pools.writer.begin_with("BEGIN IMMEDIATE").await?), Turn::default()))
             }
-        })
+            Self::Postgres(pools, limit) => {
+                let mut tx = begin(&pools.writer, "BEGIN", None, *limit).await?;
+                let row = within(*limit, sqlx::raw_sql(TAKE_TURN).fetch_one(&mut *tx)).await?;
+                let turn = Turn { server: row.try_get(0)?, before: row.try_get(1)? };
+                Ok((Tx::Postgres(tx, *limit), turn))
+            }
+        }
     }
 
     /// A transaction that sees one moment of the database.
@@ -104,6 +113,15 @@ async fn begin(
     Ok(tx)
 }
 
+/// The turn of a transaction that writes.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Turn {
+    /// The server of the database that it is on; always the same where there is none.
+    pub(crate) server: i64,
+    /// The one that the transaction before was on.
+    pub(crate) before: i64,
+}
+
 /// A connection, until it is dropped.
 pub(crate) enum Connection {
     Sqlite(PoolConnection<Sqlite>),
@@ -128,6 +146,15 @@ pub(crate) enum Tx {
 }
 
 impl Tx {
+    /// What comes may take long; not without end, since nothing else is written meanwhile, and a server may go without a word.
+    pub(crate) async fn take_long(&mut self) -> Result<(), sqlx::Error> {
+        if let Self::Postgres(tx, limit) = self {
+            within(*limit, sqlx::raw_sql("SET LOCAL statement_timeout = '10min'").execute(&mut **tx)).await?;
+            *limit = LONG;
+        }
+        Ok(())
+    }
+
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,

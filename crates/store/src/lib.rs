@@ -24,6 +24,7 @@ mod job;
 mod key;
 mod key_digest;
 mod key_list;
+mod life;
 mod location;
 mod passkey;
 mod password;

@@ -2,7 +2,11 @@
 
 use model::{id::PoolId, money::Units};
 
-use crate::{database::Tx, sql::Run, store::StoreError};
+use crate::{
+    database::Tx,
+    sql::{Engine, Run},
+    store::StoreError,
+};
 
 /// An amount that a pool may be given: nothing else survives a JSON number or keeps the sums in range.
 fn check(units: Units) -> Result<(), StoreError> {
@@ -62,8 +66,18 @@ pub(crate) async fn set(
         .bind(remaining.is_some())
         .execute()
         .await?;
+    let newest = newest_lease(tx).await?;
+    // What its node has not spoken of yet is part of what was available, and nothing of what is set here.
+    tx.query(
+        "UPDATE lease SET state = 'void', lost = 0 WHERE pool = $1 AND lost = 1 AND state = 'closed' AND $2",
+    )
+    .bind(pool.0)
+    .bind(remaining.is_some())
+    .execute()
+    .await?;
     tx.query(
         "UPDATE pool SET
+            edited = CASE WHEN $2 IS NULL THEN edited ELSE $6 END,
             available = coalesce($2, available + $3),
             granted = used + (suspense - $5) + (leased - $3) + coalesce($2, available + $3),
             leased = leased - $3,
@@ -76,7 +90,20 @@ pub(crate) async fn set(
     .bind(leased)
     .bind(unlimited.map(i64::from))
     .bind(suspended)
+    .bind(newest)
     .execute()
     .await?;
     Ok(())
+}
+
+/// The newest number that a lease was given, also by a server of the database that is lost: what has that or an older one was
+/// leased before now.
+async fn newest_lease(tx: &mut Tx) -> Result<i64, StoreError> {
+    let text = match tx.engine() {
+        Engine::Sqlite => "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'lease'",
+        Engine::Postgres => {
+            "SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('lease', 'id')::regclass), 0)"
+        }
+    };
+    Ok(tx.query(text).scalar().await?)
 }

@@ -1,6 +1,12 @@
 //! The store: opening it, and what can go wrong.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use model::{id::ChannelId, price::Leap};
 use parking_lot::Mutex;
@@ -12,6 +18,7 @@ use crate::{
     audit::Actor,
     database::{Connection, Database, Tx},
     imported::Imported,
+    life,
     postgres::{self, PostgresServer},
     sql::{Engine, Run},
     sqlite,
@@ -84,6 +91,8 @@ struct Inner {
     imported: Imported,
     /// The newest change, as heartbeats learn it.
     news: watch::Sender<i64>,
+    /// The server of the database that was written to last.
+    server: AtomicI64,
 }
 
 impl Store {
@@ -109,7 +118,8 @@ impl Store {
         imported.load(&database).await?;
         account_list::note_all(&database).await?;
         let (names, tally) = (Names::default(), Mutex::default());
-        let inner = Inner { database, vault, names, tally, imported, news: watch::Sender::new(0) };
+        let (news, server) = (watch::Sender::new(0), AtomicI64::default());
+        let inner = Inner { database, vault, names, tally, imported, news, server };
         Ok(Self(Arc::new(inner), Actor::command_line()))
     }
 
@@ -129,7 +139,25 @@ impl Store {
 
     /// A transaction that writes; no other does meanwhile.
     pub(crate) async fn write(&self) -> Result<Tx, StoreError> {
-        self.database().write().await
+        loop {
+            let (tx, turn) = self.database().write().await?;
+            let begins = turn.before != turn.server;
+            if self.0.server.swap(turn.server, Ordering::AcqRel) != turn.server || begins {
+                // What is remembered of another server's rows may be lost there.
+                self.names().forget();
+                *self.tally().lock() = None;
+            }
+            if !begins {
+                return Ok(tx);
+            }
+            // By itself: a refusal that comes after it must not undo it.
+            life::begin(tx, turn.server).await?;
+        }
+    }
+
+    /// The server of the database that was written to last.
+    pub(crate) fn server(&self) -> i64 {
+        self.0.server.load(Ordering::Acquire)
     }
 
     /// A connection that reads, each statement by itself.

@@ -193,7 +193,7 @@ async fn make_data_keys(
     database: &Database,
     wrapping: &XChaCha20Poly1305,
 ) -> Result<HashMap<String, Vec<u8>>, StoreError> {
-    let mut tx = database.write().await?;
+    let (mut tx, _) = database.write().await?;
     let mut keys = wrapped(&mut tx).await?;
     for purpose in PURPOSES {
         if !keys.contains_key(purpose) {

@@ -8,9 +8,7 @@ use model::{
 };
 
 use super::fault::Fault;
-use crate::{
-    Applied, Ask, Batch, BookError, Draw, LeaseState, Node, Outlook, Part, Registered, Wanted, grant,
-};
+use crate::{Applied, Ask, Batch, BookError, Draw, LeaseState, Node, Outlook, Part, Wanted, grant};
 
 /// Steps until a wish is forgotten that nobody asks for again.
 const PATIENCE: u64 = 12;
@@ -32,33 +30,41 @@ pub(super) enum State {
     Closed,
     /// An operator has decided.
     Resolved,
+    /// Nobody knows what is left of it: the book began a new life.
+    Lost,
 }
 
+#[derive(Clone)]
 pub(super) struct Lease {
     pub(super) pool: PoolId,
     pub(super) journal: JournalId,
-    amount: i64,
-    spent: i64,
-    returned: i64,
-    answered: i64,
+    pub(super) amount: i64,
+    pub(super) spent: i64,
+    pub(super) returned: i64,
+    pub(super) answered: i64,
     pub(super) state: State,
 }
 
 impl Lease {
-    const fn rest(&self) -> i64 {
+    pub(super) const fn rest(&self) -> i64 {
         self.amount - self.spent
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Entry {
     pub(super) epoch: i64,
     pub(super) cursor: u64,
     pub(super) live: bool,
-    suspended: bool,
+    pub(super) suspended: bool,
+    /// The life of the book in which it has said what it has; 0 when in none.
+    pub(super) life: u64,
+    /// Whether it has said that it has nothing any more.
+    pub(super) ended: bool,
 }
 
-struct Wish {
+#[derive(Clone)]
+pub(super) struct Wish {
     id: i64,
     pool: PoolId,
     journal: JournalId,
@@ -66,18 +72,25 @@ struct Wish {
     until: u64,
 }
 
-#[derive(Default)]
+#[derive(Clone)]
 pub(super) struct SimBook {
     pub(super) pools: BTreeMap<PoolId, Balance>,
     pub(super) leases: BTreeMap<LeaseId, Lease>,
     pub(super) journals: BTreeMap<JournalId, Entry>,
-    wishes: Vec<Wish>,
-    wished: i64,
+    pub(super) wishes: Vec<Wish>,
+    pub(super) wished: i64,
     pub(super) charges: HashMap<ChargeId, i64>,
     /// What operators have charged since the last edit, and what came of it all the same.
     pub(super) written_off: BTreeMap<PoolId, i64>,
     pub(super) fault: Option<Fault>,
     pub(super) now: u64,
+    pub(super) life: u64,
+    /// The newest lease of all when a pool was edited last.
+    pub(super) edited: BTreeMap<PoolId, i64>,
+    /// The number that the next lease gets.
+    pub(super) next: i64,
+    /// Whether a node came back from suspense.
+    pub(super) revived: bool,
 }
 
 impl SimBook {
@@ -85,39 +98,39 @@ impl SimBook {
         self.pools.insert(pool, Balance { granted: units, available: units, ..Balance::default() });
     }
 
-    pub(super) fn register(&mut self, journal: JournalId) -> Registered {
-        let entry = self.journals.entry(journal).or_default();
-        entry.epoch += 1;
-        let (epoch, applied) = (entry.epoch, entry.cursor);
-        self.revive(journal);
-        Registered { epoch, applied }
-    }
-
     /// Whoever speaks lives, and what stood in suspense for it is open again.
     fn hear(&mut self, node: Node) -> Result<(), BookError> {
-        if self.journals[&node.journal].epoch != node.epoch {
-            return Err(BookError::Fenced);
+        match self.journals.get(&node.journal) {
+            Some(entry) if entry.epoch > node.epoch => return Err(BookError::Fenced),
+            Some(entry)
+                if entry.epoch == node.epoch
+                    && !entry.ended
+                    && (entry.life == self.life || self.is_careless()) => {}
+            _ => return Err(BookError::Anew),
         }
         self.revive(node.journal);
         Ok(())
     }
 
-    fn revive(&mut self, journal: JournalId) {
+    pub(super) fn revive(&mut self, journal: JournalId) {
         let entry = self.journals.get_mut(&journal).unwrap();
         entry.live = true;
         if std::mem::take(&mut entry.suspended) {
+            self.revived = true;
             self.shift(journal, State::Suspense, State::Open);
         }
     }
 
     /// Nothing is heard of a node any more.
     pub(super) fn hush(&mut self, journal: JournalId) {
-        self.journals.get_mut(&journal).unwrap().live = false;
+        if let Some(entry) = self.journals.get_mut(&journal) {
+            entry.live = false;
+        }
     }
 
     /// For long.
     pub(super) fn bury(&mut self, journal: JournalId) {
-        let entry = self.journals.get_mut(&journal).unwrap();
+        let Some(entry) = self.journals.get_mut(&journal) else { return };
         if entry.live || std::mem::replace(&mut entry.suspended, true) {
             return;
         }
@@ -125,6 +138,7 @@ impl SimBook {
             return self.close(journal, None);
         }
         self.shift(journal, State::Open, State::Suspense);
+        self.set_apart(journal);
     }
 
     fn shift(&mut self, journal: JournalId, from: State, to: State) {
@@ -140,7 +154,7 @@ impl SimBook {
     /// An operator decides what becomes of a silent node's leases.
     pub(super) fn resolve(&mut self, journal: JournalId, charge: bool) {
         self.bury(journal);
-        let entry = self.journals.get_mut(&journal).unwrap();
+        let Some(entry) = self.journals.get_mut(&journal) else { return };
         entry.epoch += 1;
         for lease in self.leases.values_mut().filter(|l| l.journal == journal && l.state == State::Suspense) {
             lease.state = State::Resolved;
@@ -158,6 +172,9 @@ impl SimBook {
 
     pub(super) fn lease(&mut self, node: Node, ask: &Ask) -> Result<LeaseState, BookError> {
         self.hear(node)?;
+        if self.is_unsettled(Some(node.journal)) && self.fault != Some(Fault::GrantsGoOn) {
+            return Ok(self.withheld(node.journal, ask));
+        }
         self.wishes.retain(|wish| wish.until > self.now);
         let others = self.journals.iter().filter(|(id, entry)| **id != node.journal && entry.live).count();
         let mine = |wish: &Wish| wish.pool == ask.pool && wish.journal == node.journal;
@@ -207,7 +224,7 @@ impl SimBook {
         Outlook::Recalled
     }
 
-    fn extend(&mut self, journal: JournalId, pool: PoolId, more: i64) -> (LeaseId, Units) {
+    pub(super) fn extend(&mut self, journal: JournalId, pool: PoolId, more: i64) -> (LeaseId, Units) {
         let open =
             |lease: &&mut Lease| lease.pool == pool && lease.journal == journal && lease.state == State::Open;
         let found = self.leases.iter_mut().find(|(_, lease)| open(lease));
@@ -215,7 +232,8 @@ impl SimBook {
             lease.amount += more;
             return (*id, Units::new(lease.amount + lease.returned));
         }
-        let id = LeaseId(self.leases.len() as i64 + 1);
+        let id = LeaseId(self.next);
+        self.next += 1;
         let state = State::Open;
         let lease = Lease { pool, journal, amount: more, spent: 0, returned: 0, answered: 0, state };
         self.leases.insert(id, lease);
@@ -239,12 +257,12 @@ impl SimBook {
 
     pub(super) fn give_back(&mut self, node: Node, part: &Part) -> Result<(), BookError> {
         self.hear(node)?;
-        let lease = self.leases.get_mut(&part.lease.lease).unwrap();
+        let Some(lease) = self.leases.get_mut(&part.lease.lease) else { return Ok(()) };
         if lease.state != State::Open || lease.journal != node.journal {
             return Ok(());
         }
         let before = if self.fault == Some(Fault::ReturnsAdded) { 0 } else { lease.returned };
-        let back = (part.returned.get() - before).max(0);
+        let back = (part.returned.get() - before).clamp(0, lease.rest());
         lease.amount -= back;
         lease.returned += back;
         lease.answered = lease.answered.max(part.wish);
@@ -261,19 +279,20 @@ impl SimBook {
             match lease.state {
                 State::Open => balance.leased -= lease.rest(),
                 State::Suspense => balance.suspense -= lease.rest(),
-                State::Resolved => {}
+                State::Resolved | State::Lost => {}
                 State::Void | State::Closed => continue,
             }
             lease.state = State::Void;
         }
         balance.granted = balance.used + balance.leased + balance.suspense + remaining;
         balance.available = remaining;
+        self.edited.insert(pool, self.next - 1);
         self.written_off.remove(&pool);
     }
 
     pub(super) fn apply(&mut self, batch: &Batch) -> Result<Applied, String> {
         let forgetful = self.fault == Some(Fault::BookForgets);
-        let entry = self.journals.get_mut(&batch.journal).unwrap();
+        let Some(entry) = self.journals.get_mut(&batch.journal) else { return Ok(Applied::Already(0)) };
         if entry.cursor != batch.from && !forgetful {
             return Ok(Applied::Already(entry.cursor));
         }
@@ -285,20 +304,7 @@ impl SimBook {
             }
             self.charges.insert(charge.id, units);
             for draw in &charge.draws {
-                let balance = self.pools.get_mut(&draw.pool).unwrap();
-                let lease = self.leases.get_mut(&draw.lease).ok_or("a charge on no lease")?;
-                balance.used += units;
-                lease.spent += units;
-                match lease.state {
-                    State::Open => balance.leased -= units,
-                    State::Suspense => balance.suspense -= units,
-                    State::Void => balance.granted += units,
-                    State::Closed => return Err("a charge on a closed lease".to_owned()),
-                    State::Resolved => {
-                        balance.granted += units;
-                        *self.written_off.entry(draw.pool).or_default() -= units;
-                    }
-                }
+                self.draw(batch.journal, *draw, units)?;
             }
         }
         Ok(Applied::Now)
@@ -308,6 +314,13 @@ impl SimBook {
     pub(super) fn return_leases(&mut self, node: Node, which: Option<&[Draw]>) -> Result<(), BookError> {
         self.hear(node)?;
         self.close(node.journal, which);
+        Ok(())
+    }
+
+    /// A node ends.
+    pub(super) fn end(&mut self, node: Node) -> Result<(), BookError> {
+        self.return_leases(node, None)?;
+        self.journals.get_mut(&node.journal).unwrap().ended = true;
         Ok(())
     }
 

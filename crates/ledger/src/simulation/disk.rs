@@ -29,6 +29,9 @@ fn put(bytes: &mut [u8], (at, data): &(usize, Vec<u8>)) {
     bytes[*at..*at + data.len()].copy_from_slice(data);
 }
 
+/// What the number of a file has that is laid aside.
+const ASIDE: u64 = 1 << 63;
+
 #[derive(Default)]
 struct State {
     files: BTreeMap<u64, File>,
@@ -67,7 +70,7 @@ impl SimDisk {
 
 impl Disk for SimDisk {
     fn list(&self) -> io::Result<Vec<u64>> {
-        Ok(self.0.lock().unwrap().files.keys().copied().collect())
+        Ok(self.0.lock().unwrap().files.range(..ASIDE).map(|(number, _)| *number).collect())
     }
 
     fn create(&self, number: u64, size: u64, header: &[u8]) -> io::Result<Arc<dyn Storage>> {
@@ -89,6 +92,32 @@ impl Disk for SimDisk {
     fn remove(&self, number: u64) -> io::Result<()> {
         self.0.lock().unwrap().files.remove(&number);
         Ok(())
+    }
+
+    fn lay_aside(&self, number: u64) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        let file = state.files.remove(&number).ok_or(io::ErrorKind::NotFound)?;
+        state.files.insert(number | ASIDE, file);
+        Ok(())
+    }
+
+    fn aside(&self) -> io::Result<Vec<u64>> {
+        Ok(self.0.lock().unwrap().files.range(ASIDE..).map(|(number, _)| number & !ASIDE).collect())
+    }
+
+    fn open_aside(&self, number: u64) -> io::Result<Arc<dyn Storage>> {
+        self.open(number | ASIDE)
+    }
+
+    fn fetch_back(&self, number: u64) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        let file = state.files.remove(&(number | ASIDE)).ok_or(io::ErrorKind::NotFound)?;
+        state.files.insert(number, file);
+        Ok(())
+    }
+
+    fn remove_aside(&self, number: u64) -> io::Result<()> {
+        self.remove(number | ASIDE)
     }
 }
 

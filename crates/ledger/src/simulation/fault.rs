@@ -30,10 +30,30 @@ pub(super) enum Fault {
     LateAnswerKept,
     /// A lease that is not known yet, because its grant is being answered, is closed.
     UnknownClosed,
+    /// What the book has is not kept in the journal: what it loses then is lost.
+    TailForgotten,
+    /// A book that has lost its tail goes on as if it had not.
+    LossUnnoticed,
+    /// Leases are given while nodes have not said yet what they have.
+    GrantsGoOn,
+    /// What the book does not know to be leased makes the quota grow.
+    LostRaises,
+    /// A node does not heed that the book has less of its leases than it said.
+    ShortfallIgnored,
+    /// A node says what its leases have left, and not what holds have taken.
+    HoldsUntold,
+    /// A node says what it has before the book has its charges again.
+    ToldTooEarly,
+    /// Numbers of leases that the book has lost are given again.
+    NumbersGivenAgain,
+    /// A book that has gone back once more is told what a node has, although it has not its charges.
+    ToldBehind,
+    /// A node forgets what is stale and in use by nobody, although the book has not all its charges.
+    StaleForgotten,
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 22] = [
+    pub(super) const ALL: [Self; 32] = [
         Self::Ledger(Flaw::SettleUnwritten),
         Self::Ledger(Flaw::SyncFailureIgnored),
         Self::Ledger(Flaw::CarrySkipped),
@@ -56,5 +76,15 @@ impl Fault {
         Self::SameIdentity,
         Self::LateAnswerKept,
         Self::UnknownClosed,
+        Self::TailForgotten,
+        Self::LossUnnoticed,
+        Self::GrantsGoOn,
+        Self::LostRaises,
+        Self::ShortfallIgnored,
+        Self::HoldsUntold,
+        Self::ToldTooEarly,
+        Self::NumbersGivenAgain,
+        Self::ToldBehind,
+        Self::StaleForgotten,
     ];
 }

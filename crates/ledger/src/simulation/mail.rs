@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use model::{clock::Timestamp, id::PoolId, money::Units};
+use model::{
+    clock::Timestamp,
+    id::{JournalId, PoolId},
+    money::Units,
+};
 
 use super::{fault::Fault, node::SimNode, world::Shared};
 use crate::{Ask, BookError, LeaseState, Node, Part, pool::Pool};
@@ -66,8 +70,8 @@ impl SimNode {
             pool.touch(Self::now(shared));
             return Ok(Some(pool));
         }
-        // Whoever asks waits for the answer before it asks again.
-        if self.answer.is_none() {
+        // Whoever asks waits for the answer before it asks again, and a book that must be told first is not asked.
+        if self.answer.is_none() && !self.anew {
             self.ask(id, units, shared)?;
         }
         Ok(self.pools.fresh(id))
@@ -113,11 +117,15 @@ impl SimNode {
     fn refused(&mut self, error: BookError, shared: &mut Shared) -> Result<(), String> {
         match error {
             BookError::Fenced => self.crash(false, shared),
+            BookError::Anew => {
+                self.anew = true;
+                Ok(())
+            }
             BookError::Unavailable(what) => Err(what),
         }
     }
 
-    fn take_in(&mut self, id: PoolId, state: &LeaseState, shared: &Shared) {
+    pub(super) fn take_in(&mut self, id: PoolId, state: &LeaseState, shared: &Shared) {
         let now = Self::now(shared);
         if !self.pools.known(id).is_some_and(|pool| pool.refresh(state, now)) {
             self.pools.put(Arc::new(Pool::new(id, state, now)));
@@ -185,7 +193,7 @@ impl SimNode {
     /// Pools go that were not used for a while, or that are too many.
     pub(super) fn return_idle(&mut self, shared: &mut Shared) -> Result<(), String> {
         // Not while an answer is on its way.
-        if self.answer.is_some() {
+        if self.answer.is_some() || self.anew {
             return Ok(());
         }
         let before =
@@ -211,7 +219,9 @@ impl SimNode {
         shared.book.hush(self.node.journal);
         if shared.random.below(2) == 0 {
             let silent = shared.book.journals.iter().filter(|(_, entry)| !entry.live).map(|(id, _)| *id);
-            let silent: Vec<_> = silent.collect();
+            let known =
+                |id: &JournalId| !shared.exact || shared.book.is_settled(*id) || shared.lost.contains(id);
+            let silent: Vec<_> = silent.filter(known).collect();
             silent.into_iter().for_each(|journal| shared.book.bury(journal));
         }
     }

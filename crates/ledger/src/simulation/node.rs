@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
+    time::Duration,
 };
 
 use model::{
@@ -21,9 +22,10 @@ use super::{
     world::{ACCOUNT, KEYS, Shared, Truth},
 };
 use crate::{
-    Applied, Batch, LeaseState, Node, Part,
+    Applied, Batch, BookError, LeaseState, Node, Part,
+    aside::Kept,
     disk::Disk,
-    flaw::{Flaw, Flaws},
+    flaw::Flaw,
     hold::OpenHold,
     journal::Journal,
     life::{self, Beginning, Life},
@@ -46,18 +48,24 @@ pub(super) struct SimNode {
     pub(super) node: Node,
     pub(super) disk: SimDisk,
     pub(super) journal: Arc<Journal>,
-    reader: Reader,
+    pub(super) reader: Reader,
     pub(super) pools: Pools,
     /// How far the node knows the book to be.
     pub(super) reached: u64,
     pub(super) requests: Vec<Request>,
-    pending: Option<Batch>,
+    pub(super) pending: Option<Batch>,
     written: u64,
     /// What is on its way to the book; whether it arrives is open.
     pub(super) mail: Vec<Letter>,
     /// The answer about a lease that is on its way here.
     pub(super) answer: Option<(PoolId, LeaseState)>,
     pub(super) parts: HashMap<LeaseId, Part>,
+    /// Whether the book must be told what it has.
+    pub(super) anew: bool,
+    /// The epoch it had before it tried that.
+    pub(super) before: Option<i64>,
+    /// How far the book must have its journal before it is told, once it has registered.
+    pub(super) replays: Option<u64>,
 }
 
 fn context() -> UsageContext {
@@ -93,10 +101,13 @@ fn outcome(units: i64) -> UsageOutcome {
     }
 }
 
-fn life(disk: &SimDisk, id: JournalId, cursor: u64, flaws: Flaws, nonce: u64) -> Result<Life, String> {
+fn life(disk: &SimDisk, id: JournalId, cursor: u64, shared: &Shared, nonce: u64) -> Result<Life, String> {
+    let keeps = shared.keeps && shared.fault != Some(Fault::TailForgotten);
+    let (flaws, bytes) = (shared.flaws, if keeps { u64::MAX } else { 0 });
+    let kept = Kept { time: Duration::MAX, bytes };
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     let (now, nonce) = (Timestamp::from_millis(0), nonce as u32);
-    let beginning = Beginning { disk, journal: id, cursor, segment_bytes: SEGMENT, nonce, now, flaws };
+    let beginning = Beginning { disk, journal: id, cursor, segment_bytes: SEGMENT, nonce, kept, now, flaws };
     Life::begin(beginning).map_err(|error| error.to_string())
 }
 
@@ -107,9 +118,11 @@ impl SimNode {
         let disk = SimDisk::default();
         let registered = shared.book.register(id);
         let nonce = shared.random.below(1 << 30);
-        let life = life(&disk, id, registered.applied, shared.flaws, nonce)?;
+        let life = life(&disk, id, registered.applied, shared, nonce)?;
+        let node = Node { journal: id, epoch: registered.epoch };
+        shared.book.settle(node, registered.applied, &[]).map_err(|error| error.to_string())?;
         Ok(Self {
-            node: Node { journal: id, epoch: registered.epoch },
+            node,
             disk,
             journal: Arc::new(life.journal),
             reader: life.reader,
@@ -121,6 +134,9 @@ impl SimNode {
             mail: Vec::new(),
             answer: None,
             parts: HashMap::new(),
+            anew: false,
+            before: None,
+            replays: None,
         })
     }
 
@@ -221,6 +237,9 @@ impl SimNode {
     }
 
     pub(super) fn apply(&mut self, shared: &mut Shared) -> Result<(), String> {
+        if self.anew {
+            return self.rejoin(shared);
+        }
         let limit = match shared.fault {
             Some(Fault::ApplyUnsynced) => self.written.max(self.journal.durable()),
             _ => self.journal.durable(),
@@ -241,7 +260,10 @@ impl SimNode {
                 self.pending = Some(batch);
             }
             _ => match shared.book.apply(&batch)? {
-                Applied::Already(cursor) if cursor != batch.to => return Err("the cursor jumped".to_owned()),
+                Applied::Already(cursor) if cursor != batch.to && shared.book.life == 1 => {
+                    return Err("the cursor jumped".to_owned());
+                }
+                Applied::Already(cursor) if cursor != batch.to => self.anew = true,
                 _ => {
                     self.reader.set_applied(batch.to);
                     self.reached = batch.to;
@@ -255,7 +277,7 @@ impl SimNode {
         self.disk.set_full(shared.random.below(5) == 0);
         // A full disk is no fault: holds are refused until there is room.
         drop(self.journal.prepare(shared.step as u32 ^ 0x5eed));
-        if self.pending.is_none() {
+        if self.pending.is_none() && !self.anew {
             life::tidy(&self.journal, &mut self.reader, shared.flaws).map_err(|error| error.to_string())?;
         }
         Ok(())
@@ -301,21 +323,67 @@ impl SimNode {
         self.live_again(shared)
     }
 
+    /// The node ends, and begins again.
+    pub(super) fn restart(&mut self, shared: &mut Shared) -> Result<(), String> {
+        let idle = self.requests.is_empty() && self.journal.open_holds() == 0;
+        if self.anew || !idle || self.pending.is_some() || self.answer.is_some() {
+            return Ok(());
+        }
+        self.journal.sync();
+        let limit = self.journal.durable();
+        while !self.reader.has_read(limit) {
+            let batch = self.reader.batch(limit, 12).map_err(|error| error.to_string())?;
+            let Some(batch) = batch else { continue };
+            match shared.book.apply(&batch)? {
+                Applied::Now => self.reader.set_applied(batch.to),
+                // The next start does it.
+                Applied::Already(_) => return self.crash(false, shared),
+            }
+        }
+        if limit < self.journal.last() || shared.book.end(self.node).is_err() {
+            return self.crash(false, shared);
+        }
+        if shared.random.below(2) == 0 {
+            shared.perhaps_fail_over(4);
+        }
+        self.crash(false, shared)?;
+        shared.decided();
+        Ok(())
+    }
+
+    /// `false` when the book has gone back meanwhile.
+    fn told_at_start(&mut self, limit: u64, shared: &mut Shared) -> Result<bool, String> {
+        while !self.reader.has_read(limit) {
+            shared.perhaps_fail_over(64);
+            let batch = self.reader.batch(limit, 12).map_err(|error| error.to_string())?;
+            let Some(batch) = batch else { continue };
+            match shared.book.apply(&batch)? {
+                Applied::Now => self.reader.set_applied(batch.to),
+                Applied::Already(_) => return Ok(false),
+            }
+        }
+        shared.perhaps_fail_over(64);
+        match shared.book.settle(self.node, self.reader.applied(), &[]) {
+            Ok(_) => Ok(true),
+            Err(BookError::Anew) => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     fn live_again(&mut self, shared: &mut Shared) -> Result<(), String> {
         let id = self.node.journal;
         let registered = shared.book.register(id);
-        let life = life(&self.disk, id, registered.applied, shared.flaws, shared.step ^ 0xabcd)?;
+        let life = life(&self.disk, id, registered.applied, shared, shared.step ^ 0xabcd)?;
         self.node.epoch = registered.epoch;
         (self.journal, self.reader) = (Arc::new(life.journal), life.reader);
         self.pending = None;
         let limit = self.journal.durable();
-        while !self.reader.has_read(limit) {
-            if let Some(batch) = self.reader.batch(limit, 12).map_err(|error| error.to_string())? {
-                shared.book.apply(&batch)?;
-                self.reader.set_applied(batch.to);
-            }
+        while !self.told_at_start(limit, shared)? {
+            let registered = shared.book.register(id);
+            self.node.epoch = registered.epoch;
+            self.reader.go_back(registered.applied).map_err(|error| error.to_string())?;
         }
-        shared.book.return_leases(self.node, None).map_err(|error| error.to_string())?;
+        (self.anew, self.before, self.replays) = (false, None, None);
         self.pools = Pools::with_flaws(shared.flaws);
         self.parts.clear();
         if shared.fault != Some(Fault::LateAnswerKept) {

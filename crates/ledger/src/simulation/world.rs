@@ -1,6 +1,6 @@
 //! One run: a seed decides every step, and the invariants are asked after each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
     id::{ChargeId, JournalId, PoolId},
@@ -33,7 +33,7 @@ pub(super) struct Truth {
     pub(super) key: PoolId,
     pub(super) begun: u64,
     pub(super) delivered: i64,
-    /// What of it a request that was left owes; the rest is the operator's loss.
+    /// What of it a request that was left, or whose process died, owes; the rest is the operator's loss.
     pub(super) due: Option<i64>,
     /// What the caller saw at the end, and whether the power stayed on since.
     pub(super) seen: Option<(i64, bool)>,
@@ -52,12 +52,64 @@ pub(super) struct Shared {
     pub(super) lost: Vec<JournalId>,
     pub(super) journals: u128,
     pub(super) step: u64,
+    /// The book as a stand-by has it, and the edits that it knows.
+    copy: (SimBook, BTreeMap<PoolId, (u64, i64)>),
+    /// Whether a stand-by misses nothing that people decided, and nobody is taken for dead before it has said what it has:
+    /// what remains is then exact.
+    pub(super) exact: bool,
+    /// Pools of which what remains cannot be known before the next edit.
+    pub(super) unsure: BTreeSet<PoolId>,
+    /// Whether journals are kept after they were applied.
+    pub(super) keeps: bool,
+    servers: i64,
+    /// Whether nothing happens to the book any more.
+    pub(super) ends: bool,
 }
 
 impl Shared {
     pub(super) fn new_journal(&mut self) -> JournalId {
         self.journals += 1;
         JournalId(self.journals)
+    }
+
+    /// Somebody has decided something, a disk is lost, or a node has begun again.
+    pub(super) fn decided(&mut self) {
+        if self.exact {
+            self.copy = (self.book.clone(), self.edits.clone());
+        }
+    }
+
+    /// Notes what the book will lose: what is owed is what was charged once, and a node that comes back from suspense in what is
+    /// lost is not waited for.
+    fn follow(&mut self) {
+        for (id, units) in &self.book.charges {
+            if let Some(truth) = self.truths.get_mut(id) {
+                truth.due.get_or_insert(*units);
+            }
+        }
+        if std::mem::take(&mut self.book.revived) {
+            self.decided();
+        }
+    }
+
+    /// A stand-by that missed the tail takes the place of the book.
+    fn fail_over(&mut self) {
+        self.servers += 1;
+        self.book.fail_over(&self.copy.0, self.servers);
+        self.edits = self.copy.1.clone();
+        for journal in &self.lost {
+            self.book.hush(*journal);
+        }
+        if !self.exact {
+            self.unsure.extend(self.book.pools.keys());
+        }
+    }
+
+    /// The same at any moment: once in `many` times.
+    pub(super) fn perhaps_fail_over(&mut self, many: u64) {
+        if self.keeps && !self.ends && self.random.below(many) == 0 {
+            self.fail_over();
+        }
     }
 
     /// I3: what was delivered since the last edit, and what anybody may still have, is never more than that gave. What
@@ -74,7 +126,13 @@ impl Shared {
             }
         }
         for (pool, delivered) in delivered {
-            let (units, available) = (self.edits[&pool].1, self.book.pools[&pool].available);
+            if self.unsure.contains(&pool) {
+                continue;
+            }
+            let units = self.edits[&pool].1;
+            // Nobody gets any of what the book does not know to be leased.
+            let unsettled = self.book.is_unsettled(None);
+            let available = if unsettled { 0 } else { self.book.pools[&pool].available };
             if delivered + available > units {
                 return Err(format!(
                     "pool {pool}: {delivered} delivered and {available} to have, of {units}"
@@ -89,13 +147,14 @@ pub(super) struct World {
     pub(super) shared: Shared,
     pub(super) nodes: Vec<SimNode>,
     calm: bool,
+    /// Whether one stand-by takes the place of another all the time.
+    stormy: bool,
 }
 
 impl World {
     /// Runs one schedule; an error says which promise was broken.
     pub(super) fn run(seed: u64, fault: Option<Fault>) -> Result<(), String> {
-        let mut book = SimBook::default();
-        book.fault = fault;
+        let mut book = SimBook { fault, ..SimBook::default() };
         let mut edits = BTreeMap::new();
         for (pool, units) in [(KEYS[0], 60), (KEYS[1], 40), (ACCOUNT, 80)] {
             book.grant(pool, units);
@@ -117,25 +176,38 @@ impl World {
             lost: Vec::new(),
             journals: 0,
             step: 0,
+            copy: (SimBook::default(), BTreeMap::new()),
+            exact: !seed.is_multiple_of(3),
+            unsure: BTreeSet::new(),
+            keeps: seed % 5 < 3 && !seed.is_multiple_of(4),
+            servers: 0,
+            ends: false,
         };
-        let nodes = (0..count).map(|_| SimNode::begin(&mut shared)).collect::<Result<_, _>>()?;
-        let mut world = Self { shared, nodes, calm: seed.is_multiple_of(4) };
+        let nodes: Vec<_> = (0..count).map(|_| SimNode::begin(&mut shared)).collect::<Result<_, _>>()?;
+        shared.copy = (shared.book.clone(), shared.edits.clone());
+        let mut world = Self { shared, nodes, calm: seed.is_multiple_of(4), stormy: seed % 7 == 1 };
         for step in 1..=STEPS {
             world.shared.step = step;
             world.shared.book.now = step;
             world.act()?;
+            world.shared.follow();
             world.shared.book.check()?;
             world.shared.check_delivered()?;
+            world.nodes.iter().try_for_each(|node| node.check_leases(&world.shared))?;
         }
         world.finish()
     }
 
     fn act(&mut self) -> Result<(), String> {
+        if self.stormy {
+            self.shared.perhaps_fail_over(16);
+        }
         let count = self.nodes.len() as u64;
         let index = self.shared.random.below(count) as usize;
-        let Self { shared, nodes, calm } = self;
+        let Self { shared, nodes, calm, .. } = self;
         let node = &mut nodes[index];
-        match shared.random.below(if shared.several { 108 } else { 85 }) {
+        let dice = shared.random.below(if shared.several { 112 } else { 89 });
+        match if shared.several || dice < 85 { dice } else { dice + 23 } {
             0..=19 => node.begin_request(shared)?,
             20..=31 => node.journal.sync(),
             32..=41 => node.deliver(shared),
@@ -151,9 +223,18 @@ impl World {
             78..=81 => node.return_idle(shared)?,
             // Long lives go through many segments.
             82..=84 if *calm => {}
+            84 if shared.random.below(3) == 0 => node.restart(shared)?,
             82 => node.crash(false, shared)?,
             83 => node.crash(true, shared)?,
-            84 => node.lose_disk(shared)?,
+            84 if shared.exact && !shared.book.is_settled(node.node.journal) => {}
+            84 => {
+                // What it had is known, and that it is gone.
+                shared.decided();
+                node.lose_disk(shared)?;
+                shared.decided();
+            }
+            108..=109 => shared.copy = (shared.book.clone(), shared.edits.clone()),
+            110..=111 => shared.perhaps_fail_over(1),
             85..=96 => node.beat(shared)?,
             97..=99 => node.deliver_mail(shared)?,
             100..=102 => node.fall_silent(shared),
@@ -168,6 +249,13 @@ impl World {
         let units = shared.random.below(60) as i64;
         shared.book.edit(pool, units);
         shared.edits.insert(pool, (shared.step, units));
+        // What was begun before is charged to no lease that it could be known by.
+        if shared.book.is_unsettled(None) {
+            shared.unsure.insert(pool);
+        } else {
+            shared.unsure.remove(&pool);
+        }
+        shared.decided();
         if shared.fault != Some(Fault::VoidLeaseKept) {
             nodes.iter().for_each(|node| node.pools.mark_stale(pool));
         }
@@ -188,7 +276,11 @@ impl World {
             Some(Fault::ReturnedWhileAlive) => lost,
             _ => true,
         };
+        if shared.exact && !lost && !shared.book.is_settled(journal) {
+            return;
+        }
         shared.book.resolve(journal, charge);
+        shared.decided();
     }
 
     pub(super) fn remaining(&self, pool: PoolId) -> Units {

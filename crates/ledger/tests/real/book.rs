@@ -10,7 +10,7 @@ use std::{
 };
 
 use ledger::{
-    Applied, Ask, Batch, Book, BookError, Draw, LeaseState, Node, Outlook, Part, Registered, Wanted,
+    Applied, Ask, Batch, Book, BookError, Draw, LeaseState, Node, Outlook, Part, Registered, Standing, Wanted,
 };
 use model::{
     id::{ChargeId, JournalId, LeaseId, PoolId},
@@ -116,6 +116,18 @@ impl Rows {
         Applied::Now
     }
 
+    /// Makes an open lease what its node says, as far as that is available.
+    fn restore(&mut self, standing: &Standing) -> Units {
+        let lease = self.leases.get_mut(&standing.lease.lease).unwrap();
+        let balance = self.pools.get_mut(&lease.pool).unwrap();
+        let more = standing.given.get() - standing.returned.get() - lease.amount;
+        let more = more.min(balance.available);
+        lease.amount += more;
+        balance.leased += more;
+        balance.available -= more;
+        Units::new(lease.amount)
+    }
+
     /// Closes the open leases of a journal that are among `which`; all of them without it.
     pub(crate) fn close_leases(&mut self, journal: JournalId, which: Option<&[Draw]>) {
         let named = |id: LeaseId| which.is_none_or(|which| which.iter().any(|draw| draw.lease == id));
@@ -144,6 +156,12 @@ pub(crate) struct TestBook {
     pub(crate) leased: watch::Sender<usize>,
     /// Whether the answer about a lease may leave.
     pub(crate) gate: watch::Sender<bool>,
+    /// It went back to what it was, and no node has said yet what it has.
+    anew: AtomicBool,
+    /// What it goes back to when it is told the next time what a node has.
+    back: Mutex<Option<Rows>>,
+    /// How often it was told what a node has.
+    told: watch::Sender<usize>,
 }
 
 impl TestBook {
@@ -155,6 +173,9 @@ impl TestBook {
             unanswered: watch::Sender::new(0),
             leased: watch::Sender::new(0),
             gate: watch::Sender::new(true),
+            anew: AtomicBool::new(false),
+            back: Mutex::default(),
+            told: watch::Sender::new(0),
         })
     }
 
@@ -167,6 +188,31 @@ impl TestBook {
     /// Another database with the same rows.
     pub(crate) fn copy(&self) -> Arc<Self> {
         Self::over(self.rows().clone())
+    }
+
+    /// It is again what it was: what came after is lost.
+    pub(crate) fn go_back(&self, rows: Rows) {
+        *self.rows() = rows;
+        self.anew.store(true, Ordering::SeqCst);
+    }
+
+    /// Somebody else uses the journal.
+    pub(crate) fn advance(&self, journal: JournalId) {
+        *self.rows().cursors.entry(journal).or_default() += 5;
+    }
+
+    /// The same in the middle of being told what a node has.
+    pub(crate) fn go_back_once_more(&self, rows: Rows) {
+        *self.back.lock().unwrap() = Some(rows);
+    }
+
+    /// Resolves when it was told so often what a node has.
+    pub(crate) async fn was_told(&self, times: usize) {
+        self.told.subscribe().wait_for(|count| *count >= times).await.unwrap();
+    }
+
+    fn listens(&self) -> Result<(), BookError> {
+        if self.anew.load(Ordering::SeqCst) { Err(BookError::Anew) } else { Ok(()) }
     }
 
     pub(crate) fn rows(&self) -> MutexGuard<'_, Rows> {
@@ -248,8 +294,34 @@ impl Book for TestBook {
         self.answer(Registered { epoch: 1, applied })
     }
 
+    async fn rejoin(&self, _: Node, node: Node) -> Result<Registered, BookError> {
+        self.here()?;
+        let applied = *self.rows().cursors.entry(node.journal).or_default();
+        self.answer(Registered { epoch: node.epoch, applied })
+    }
+
+    async fn settle(&self, node: Node, applied: u64, leases: &[Standing]) -> Result<Vec<Units>, BookError> {
+        self.here()?;
+        let back = self.back.lock().unwrap().take();
+        back.into_iter().for_each(|rows| self.go_back(rows));
+        if self.rows().cursors.get(&node.journal) != Some(&applied) {
+            return Err(BookError::Anew);
+        }
+        let amounts = if leases.is_empty() {
+            self.rows().close_leases(node.journal, None);
+            Vec::new()
+        } else {
+            let mut rows = self.rows();
+            leases.iter().map(|standing| rows.restore(standing)).collect()
+        };
+        self.anew.store(false, Ordering::SeqCst);
+        self.told.send_modify(|count| *count += 1);
+        self.answer(amounts)
+    }
+
     async fn lease(&self, node: Node, asks: &[Ask]) -> Result<Vec<Option<LeaseState>>, BookError> {
         self.here()?;
+        self.listens()?;
         let states = asks.iter().map(|ask| self.rows().lease(node.journal, ask)).collect();
         self.leased.send_modify(|count| *count += 1);
         self.gate.subscribe().wait_for(|open| *open).await.unwrap();
@@ -261,7 +333,9 @@ impl Book for TestBook {
     }
 
     async fn heartbeat(&self, _: Node, _: Duration) -> Result<Vec<Wanted>, BookError> {
-        // There is no other node, and no test waits for a beat.
+        // There is no other node.
+        self.here()?;
+        self.listens()?;
         Ok(Vec::new())
     }
 
@@ -281,6 +355,7 @@ impl Book for TestBook {
 
     async fn close_leases(&self, node: Node) -> Result<(), BookError> {
         self.here()?;
+        self.listens()?;
         self.rows().close_leases(node.journal, None);
         self.answer(())
     }

@@ -6,5 +6,6 @@ mod away;
 mod book;
 mod fixture;
 mod idle;
+mod rejoin;
 mod requests;
 mod restart;

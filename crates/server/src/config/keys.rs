@@ -86,6 +86,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("journal.segment_bytes", "8388608", Kind::Count),
     key("journal.apply_every", "200ms", Kind::Time),
     key("journal.apply_records", "4096", Kind::Count),
+    key("journal.kept_for", "900s", Kind::Time),
+    key("journal.kept_bytes", "268435456", Kind::Count),
     key("journal.flush_limit", "5s", Kind::Time),
     key("ledger.verify_every", "3600s", Kind::Time),
     key("ledger.dead_after", "60s", Kind::Time),

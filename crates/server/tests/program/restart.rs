@@ -9,7 +9,8 @@ use std::{
 };
 
 use ledger::{
-    Applied, Ask, Batch, Book, BookError, Draw, LeaseState, Ledger, Node, Options, Part, Registered, Wanted,
+    Applied, Ask, Batch, Book, BookError, Draw, LeaseState, Ledger, Node, Options, Part, Registered,
+    Standing, Wanted,
 };
 use model::{
     clock::{Clock, SystemClock, Timestamp},
@@ -33,6 +34,14 @@ struct NoCharges(Store);
 impl Book for NoCharges {
     async fn open_journal(&self, journal: JournalId) -> Result<Registered, BookError> {
         self.0.open_journal(journal).await
+    }
+
+    async fn rejoin(&self, before: Node, now: Node) -> Result<Registered, BookError> {
+        self.0.rejoin(before, now).await
+    }
+
+    async fn settle(&self, node: Node, applied: u64, leases: &[Standing]) -> Result<Vec<Units>, BookError> {
+        self.0.settle(node, applied, leases).await
     }
 
     async fn lease(&self, node: Node, asks: &[Ask]) -> Result<Vec<Option<LeaseState>>, BookError> {

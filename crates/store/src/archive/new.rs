@@ -49,6 +49,8 @@ impl New<'_> {
         retire::clear_away(self).await?;
         partition::make_next(self).await?;
         if let Self::Postgres(_) = self {
+            // Nothing of it is lost, wherever it was before.
+            self.query("UPDATE usage_next SET server = (SELECT number FROM server)").once().execute().await?;
             // Until the database has looked at its tables by itself it would look for a row by reading them whole.
             self.query("ANALYZE").once().execute().await?;
         }

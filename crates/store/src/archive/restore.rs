@@ -12,6 +12,7 @@ use model::clock::Timestamp;
 
 use super::{ArchiveError, Begin, Piece, Sink, damaged, file::Reader, load::Loader, new::New, new::make};
 use crate::{
+    book::settle::set_apart,
     location::Location,
     schema::{POSTGRES, SQLITE},
     sql::Run,
@@ -130,6 +131,12 @@ async fn settle_leases(on: &mut impl Run, leases: OpenLeases) -> Result<(u64, i6
         .bind(RESTORED)
         .scalar()
         .await?;
+    // What nodes had not spoken of yet, in a database that had gone back, they may have spent as well.
+    let lost = "SELECT DISTINCT journal FROM lease WHERE lost = 1 AND state = 'closed'";
+    let lost: Vec<i64> = on.query(lost).scalars().await?;
+    for journal in lost {
+        set_apart(on, journal).await?;
+    }
     // What jobs hold is in suspense and not leased.
     on.query("UPDATE pool SET suspense = suspense + leased, leased = 0 WHERE leased <> 0").execute().await?;
     let moved = on.query(

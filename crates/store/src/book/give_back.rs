@@ -5,8 +5,16 @@ use std::{collections::HashMap, sync::LazyLock};
 use ledger::{Draw, Node, Part};
 use model::id::LeaseId;
 
-use super::{Refused, node::hear};
-use crate::{database::Tx, rows::ManyRows, sql::Run, store::Store};
+use super::{
+    Refused,
+    node::{ENDED, hear},
+};
+use crate::{
+    database::Tx,
+    rows::ManyRows,
+    sql::Run,
+    store::{Store, StoreError},
+};
 
 impl Store {
     /// Takes back parts of open leases. A node tells totals, so what it has told before is not counted again.
@@ -21,9 +29,11 @@ impl Store {
             for draw in rows {
                 query = query.bind(draw.pool.0).bind(draw.lease.0).bind(journal);
             }
-            for (pool, lease, returned) in query.fetch_all::<(i64, i64, i64)>().await? {
+            for (pool, lease, returned, rest) in query.fetch_all::<(i64, i64, i64, i64)>().await? {
                 if let Some(part) = told.get(&LeaseId(lease)) {
-                    backs.push((lease, pool, part.returned.get().saturating_sub(returned).max(0), part.wish));
+                    // No more than there is, whatever a node says.
+                    let units = part.returned.get().saturating_sub(returned).clamp(0, rest.max(0));
+                    backs.push((lease, pool, units, part.wish));
                 }
             }
         }
@@ -68,25 +78,36 @@ impl Store {
     pub(super) async fn return_all(&self, node: Node) -> Result<(), Refused> {
         let mut tx = self.write().await?;
         let journal = hear(&mut tx, node).await?.journal;
-        tx.query(
-            "UPDATE pool SET leased = leased - rest.held, suspense = suspense - rest.suspended,
-                available = available + rest.held + rest.suspended
-             FROM (SELECT pool,
-                    CAST(sum(CASE WHEN state = 'open' THEN amount - spent ELSE 0 END) AS BIGINT) AS held,
-                    CAST(sum(CASE WHEN state = 'suspense' THEN amount - spent ELSE 0 END) AS BIGINT) AS suspended
-                FROM lease WHERE journal = $1 AND state IN ('open', 'suspense') GROUP BY pool) AS rest
-             WHERE rest.pool = pool.id",
-        )
-        .bind(journal)
-        .execute()
-        .await?;
-        tx.query("UPDATE lease SET state = 'closed' WHERE journal = $1 AND state IN ('open', 'suspense')")
-            .bind(journal)
-            .execute()
-            .await?;
+        close_all(&mut tx, journal, 0).await?;
+        // It ends: nobody waits for its word any more.
+        tx.query("UPDATE journal SET life = $2 WHERE id = $1").bind(journal).bind(ENDED).execute().await?;
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Closes all that a journal has leased, and returns what remains of it. With 1 in `lost` nobody knows what that is.
+pub(super) async fn close_all(tx: &mut Tx, journal: i64, lost: i64) -> Result<(), StoreError> {
+    tx.query(
+        "UPDATE pool SET leased = leased - rest.held, suspense = suspense - rest.suspended,
+            available = available + rest.held + rest.suspended
+         FROM (SELECT pool,
+                CAST(sum(CASE WHEN state = 'open' THEN amount - spent ELSE 0 END) AS BIGINT) AS held,
+                CAST(sum(CASE WHEN state = 'suspense' THEN amount - spent ELSE 0 END) AS BIGINT) AS suspended
+            FROM lease WHERE journal = $1 AND state IN ('open', 'suspense') GROUP BY pool) AS rest
+         WHERE rest.pool = pool.id",
+    )
+    .bind(journal)
+    .execute()
+    .await?;
+    tx.query(
+        "UPDATE lease SET state = 'closed', lost = $2 WHERE journal = $1 AND state IN ('open', 'suspense')",
+    )
+    .bind(journal)
+    .bind(lost)
+    .execute()
+    .await?;
+    Ok(())
 }
 
 /// Units that go from leases back to their pools; no pool twice.
@@ -105,7 +126,7 @@ static FIND: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::new(
         "WITH part (pool, lease, journal) AS (VALUES ",
         3,
-        ") SELECT lease.pool, lease.id, lease.returned FROM part
+        ") SELECT lease.pool, lease.id, lease.returned, lease.amount - lease.spent FROM part
            JOIN lease ON lease.id = part.lease AND lease.pool = part.pool AND lease.journal = part.journal
            WHERE lease.state = 'open'",
     )

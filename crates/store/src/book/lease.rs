@@ -76,6 +76,10 @@ async fn decide(
     available: Units,
 ) -> Result<Grant, StoreError> {
     let pool = ask.pool;
+    if heard.unsettled > 0 {
+        let outlook = if ask.need > Units::ZERO { Outlook::Withheld } else { Outlook::Met };
+        return Ok(Grant { pool, units: Units::ZERO, outlook });
+    }
     let reserved = wishes.reserved(pool);
     let units = grant::size(available, reserved, heard.others, ask);
     if units >= ask.need {
@@ -88,7 +92,7 @@ async fn decide(
     let outlook = wishes.want(tx, heard.journal, ask).await?;
     let units = match outlook {
         Outlook::Dry => grant::rest(available, reserved, ask),
-        Outlook::Met | Outlook::Recalled => units,
+        Outlook::Met | Outlook::Recalled | Outlook::Withheld => units,
     };
     Ok(Grant { pool, units, outlook })
 }

@@ -1,20 +1,25 @@
 //! The ledger's book: leases, and the journal's way into pools and usage records.
 //!
 //! The files: `node` (who is there), `lease` (grants), `wish` (what a node waits for), `give_back` (what comes back),
-//! `draw` (what charges do to leases and pools).
+//! `draw` (what charges do to leases and pools), `settle` and `lost` (after the database has lost what it had committed).
 
 mod draw;
 mod give_back;
 mod lease;
+pub(crate) mod lost;
 mod node;
+pub(crate) mod settle;
 mod wish;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use ledger::{
-    Applied, Ask, Batch, Book, BookError, Charge, Draw, LeaseState, Node, Part, Registered, Wanted,
+    Applied, Ask, Batch, Book, BookError, Charge, Draw, LeaseState, Node, Part, Registered, Standing, Wanted,
 };
-use model::id::{JournalId, LeaseId, PoolId};
+use model::{
+    id::{JournalId, LeaseId, PoolId},
+    money::Units,
+};
 use tokio::sync::Notify;
 
 use crate::{
@@ -24,7 +29,7 @@ use crate::{
     usage::{self, Learned, Tally},
 };
 use draw::{draw, touch};
-pub(crate) use node::ALIVE;
+pub(crate) use node::{ALIVE, ENDED};
 
 /// What is wrong with charges whose sum is no number.
 pub(crate) const TOO_MANY: &str = "charges that cannot be added up";
@@ -33,6 +38,8 @@ pub(crate) const TOO_MANY: &str = "charges that cannot be added up";
 pub(crate) enum Refused {
     /// The journal has another life now.
     Fenced,
+    /// The book has another life now.
+    Anew,
     Failed(StoreError),
 }
 
@@ -46,6 +53,7 @@ impl From<Refused> for BookError {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Fenced => Self::Fenced,
+            Refused::Anew => Self::Anew,
             Refused::Failed(error) => Self::Unavailable(error.to_string()),
         }
     }
@@ -54,6 +62,14 @@ impl From<Refused> for BookError {
 impl Book for Store {
     async fn open_journal(&self, journal: JournalId) -> Result<Registered, BookError> {
         Ok(self.register(journal).await.map_err(Refused::from)?)
+    }
+
+    async fn rejoin(&self, before: Node, now: Node) -> Result<Registered, BookError> {
+        Ok(self.register_again(before, now).await?)
+    }
+
+    async fn settle(&self, node: Node, applied: u64, leases: &[Standing]) -> Result<Vec<Units>, BookError> {
+        Ok(self.restore_leases(node, applied, leases).await?)
     }
 
     async fn lease(&self, node: Node, asks: &[Ask]) -> Result<Vec<Option<LeaseState>>, BookError> {
@@ -88,23 +104,21 @@ impl Book for Store {
 impl Store {
     async fn apply_batch(&self, batch: &Batch) -> Result<Applied, StoreError> {
         let mut tx = self.write().await?;
-        let number = |seq| i64::try_from(seq).unwrap_or(i64::MAX);
-        let moved = tx
-            .query("UPDATE journal SET applied = $3 WHERE name = $1 AND applied = $2")
+        let moved: Option<i64> = tx
+            .query("UPDATE journal SET applied = $3 WHERE name = $1 AND applied = $2 RETURNING id")
             .bind(batch.journal.to_string())
-            .bind(number(batch.from))
-            .bind(number(batch.to))
-            .execute()
+            .bind(position(batch.from))
+            .bind(position(batch.to))
+            .optional_scalar()
             .await?;
-        if moved == 0 {
-            let cursor: i64 = tx
+        let Some(journal) = moved else {
+            let cursor: Option<i64> = tx
                 .query("SELECT applied FROM journal WHERE name = $1")
                 .bind(batch.journal.to_string())
-                .scalar()
+                .optional_scalar()
                 .await?;
-            return Ok(Applied::Already(cursor.unsigned_abs()));
-        }
-        let journal = journal_row(&mut tx, batch.journal).await?;
+            return Ok(Applied::Already(cursor.unwrap_or(0).unsigned_abs()));
+        };
         let booked = self.book_charges(&mut tx, journal, &batch.charges).await?;
         tx.commit().await?;
         self.booked(booked);
@@ -130,16 +144,19 @@ impl Store {
         // Taken out: what a failed transaction has added up must not be gone on with.
         let tally = self.tally().lock().take();
         let (learned, tally) = usage::write::append(tx, self.names(), tally, journal, charges).await?;
-        draw(tx, &draws).await?;
+        draw(tx, journal, &draws).await?;
         if overrun > 0 {
             usage::write::add_overrun(tx, overrun).await?;
         }
         touch(tx, used).await?;
-        Ok(Booked { learned, tally })
+        Ok(Booked { server: self.server(), learned, tally })
     }
 
     /// Takes in what a transaction has learnt that is committed now.
     pub(crate) fn booked(&self, booked: Booked) {
+        if booked.server != self.server() {
+            return;
+        }
         self.names().remember(booked.learned);
         *self.tally().lock() = booked.tally;
     }
@@ -147,12 +164,19 @@ impl Store {
 
 /// What a transaction has learnt, to be remembered once it is committed.
 pub(crate) struct Booked {
+    server: i64,
     learned: Learned,
     tally: Option<Tally>,
 }
 
-async fn journal_row(tx: &mut Tx, journal: JournalId) -> Result<i64, StoreError> {
-    Ok(tx.query("SELECT id FROM journal WHERE name = $1").bind(journal.to_string()).scalar().await?)
+/// A position in a journal, as the database has it.
+fn position(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+/// The row of a journal, if there is one.
+pub(crate) async fn journal_of(tx: &mut Tx, journal: JournalId) -> Result<Option<i64>, StoreError> {
+    Ok(tx.query("SELECT id FROM journal WHERE name = $1").bind(journal.to_string()).optional_scalar().await?)
 }
 
 fn add(draws: &mut BTreeMap<(PoolId, LeaseId), i64>, charge: &Charge) -> Result<(), StoreError> {

@@ -1,14 +1,15 @@
 //! Who is there: nodes that are heard of, and those that are silent for long.
 //!
 //! All times are the database's, and they decide about liveness alone: what a silent node has leased is kept for it, in
-//! suspense, until its journal comes back or an operator decides.
+//! suspense, until its journal comes back or an operator decides. A node that has not said in this life of the book what it
+//! has is not listened to before it does ([`super::settle`]).
 
 use std::time::Duration;
 
 use ledger::{Node, Registered, Wanted};
 use model::id::JournalId;
 
-use super::{Refused, wish};
+use super::{Refused, settle::set_apart, wish};
 use crate::{
     database::Tx,
     sql::{Engine, Run},
@@ -17,6 +18,9 @@ use crate::{
 
 /// How long after its last word a node is taken for alive, in milliseconds.
 pub(crate) const ALIVE: i64 = 5_000;
+
+/// The life of the book that a node is in which has ended: it has nothing that it could say.
+pub(crate) const ENDED: i64 = -1;
 
 /// What a heartbeat learns at once: the node's row and since when its leases are in suspense, how many wishes of others
 /// there are, whatever they are about, how many nodes are silent for long, and the newest change.
@@ -40,31 +44,47 @@ pub(super) struct Heard {
     pub(super) journal: i64,
     /// How many other nodes are alive.
     pub(super) others: i64,
+    /// How many others may be alive and have not said in this life of the book what they have.
+    pub(super) unsettled: i64,
 }
 
 /// Notes that the node is alive. What stood in suspense for it is open again.
 pub(super) async fn hear(tx: &mut Tx, node: Node) -> Result<Heard, Refused> {
-    let found: Option<(i64, i64, i64)> = tx
+    let found: Option<(i64, i64, i64, i64)> = tx
         .query(
-            "UPDATE journal SET seen = (SELECT millis FROM clock) WHERE name = $1 AND epoch = $2
+            "UPDATE journal SET seen = (SELECT millis FROM clock)
+             WHERE name = $1 AND epoch = $2 AND life = (SELECT life FROM usage_next)
              RETURNING id, suspended, (SELECT count(*) FROM journal AS other, clock
-                WHERE other.id <> journal.id AND other.seen > clock.millis - $3)",
+                WHERE other.id <> journal.id AND other.seen > clock.millis - $3),
+                (SELECT count(*) FROM journal AS other WHERE other.id <> journal.id AND other.seen > 0
+                    AND other.suspended = 0 AND other.life NOT IN ($4, journal.life))",
         )
         .bind(node.journal.to_string())
         .bind(node.epoch)
         .bind(ALIVE)
+        .bind(ENDED)
         .fetch_optional()
         .await?;
-    let Some((journal, suspended, others)) = found else { return Err(Refused::Fenced) };
+    let Some((journal, suspended, others, unsettled)) = found else { return Err(refusal(tx, node).await?) };
     if suspended != 0 {
         revive(tx, journal).await?;
     }
-    Ok(Heard { journal, others })
+    Ok(Heard { journal, others, unsettled })
+}
+
+/// Why a node is not listened to.
+pub(super) async fn refusal(tx: &mut Tx, node: Node) -> Result<Refused, StoreError> {
+    let epoch: Option<i64> = tx
+        .query("SELECT epoch FROM journal WHERE name = $1")
+        .bind(node.journal.to_string())
+        .optional_scalar()
+        .await?;
+    Ok(if epoch.is_some_and(|epoch| epoch > node.epoch) { Refused::Fenced } else { Refused::Anew })
 }
 
 /// Opens again what stood in suspense for a node. Of two leases of one pool, which an older version of the program may
 /// have made, the older stays there until the node closes all that it has.
-async fn revive(tx: &mut Tx, journal: i64) -> Result<(), StoreError> {
+pub(super) async fn revive(tx: &mut Tx, journal: i64) -> Result<(), StoreError> {
     let revived: Vec<(i64, i64)> = tx
         .query(
             "UPDATE lease SET state = 'open' WHERE id IN (
@@ -89,15 +109,21 @@ async fn revive(tx: &mut Tx, journal: i64) -> Result<(), StoreError> {
 }
 
 impl Store {
+    /// Registers a journal for another life of it. A node that had leases when the book began anew, and has not said yet what
+    /// became of them, is no more alive for that: one that fails at each start must not be waited for without end.
     pub(super) async fn register(&self, journal: JournalId) -> Result<Registered, StoreError> {
         let mut tx = self.write().await?;
         let (id, epoch, applied, suspended): (i64, i64, i64, i64) = tx
             .query(
-                "INSERT INTO journal (name, epoch, applied, seen) VALUES ($1, 1, 0, (SELECT millis FROM clock))
-             ON CONFLICT (name) DO UPDATE SET epoch = journal.epoch + 1, seen = excluded.seen
-             RETURNING id, epoch, applied, suspended",
+                "INSERT INTO journal (name, epoch, applied, seen, life)
+             VALUES ($1, 1, 0, (SELECT millis FROM clock), (SELECT life FROM usage_next))
+             ON CONFLICT (name) DO UPDATE SET epoch = journal.epoch + 1,
+                seen = CASE WHEN journal.life IN ($2, excluded.life) THEN excluded.seen ELSE journal.seen END,
+                life = CASE WHEN journal.life = $2 THEN excluded.life ELSE journal.life END
+             RETURNING id, epoch, applied, CASE WHEN life = (SELECT life FROM usage_next) THEN suspended ELSE 0 END",
             )
             .bind(journal.to_string())
+            .bind(ENDED)
             .fetch_one()
             .await?;
         if suspended != 0 {
@@ -113,9 +139,13 @@ impl Store {
         // written with each beat.
         let mut on = self.read().await?;
         let text = match on.engine() {
-            Engine::Sqlite => pulse!("SELECT ", " FROM journal WHERE name = $1 AND epoch = $2"),
+            Engine::Sqlite => pulse!(
+                "SELECT ",
+                " FROM journal WHERE name = $1 AND epoch = $2 AND life = (SELECT life FROM usage_next)"
+            ),
             Engine::Postgres => pulse!(
-                "UPDATE journal SET seen = (SELECT millis FROM clock) WHERE name = $1 AND epoch = $2 RETURNING ",
+                "UPDATE journal SET seen = (SELECT millis FROM clock) WHERE name = $1 AND epoch = $2
+                    AND life = (SELECT life FROM usage_next, server WHERE usage_next.server = server.number) RETURNING ",
                 ""
             ),
         };
@@ -127,7 +157,13 @@ impl Store {
             .fetch_optional()
             .await?;
         drop(on);
-        let Some((journal, suspended, wishes, silent, newest)) = found else { return Err(Refused::Fenced) };
+        let Some((journal, suspended, wishes, silent, newest)) = found else {
+            // The first word on another server of the database begins a life.
+            let mut tx = self.write().await?;
+            hear(&mut tx, node).await?;
+            tx.commit().await?;
+            return Ok(Vec::new());
+        };
         self.tell_newest_change(newest);
         if suspended != 0 || silent > 0 {
             self.bury(node, dead_after).await?;
@@ -172,6 +208,7 @@ async fn suspend(tx: &mut Tx, journal: i64, name: &str) -> Result<(), StoreError
         .bind(journal)
         .execute()
         .await?;
+    let leases = leases + set_apart(tx, journal).await?;
     if leases > 0 {
         tracing::warn!(
             journal = name,

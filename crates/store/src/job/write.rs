@@ -9,6 +9,7 @@ use model::{
 
 use super::{Job, JobEnd, NewJob, Told};
 use crate::{
+    book::{journal_of, lost::Lost},
     database::Tx,
     sql::Run,
     store::{Store, StoreError},
@@ -36,9 +37,9 @@ impl Store {
             return Ok(());
         }
         let journal = jobs_journal(&mut tx).await?;
-        let [of_key, of_account] = job.draws;
-        let key_lease = set_apart(&mut tx, journal, of_key, job.held).await?;
-        let account_lease = set_apart(&mut tx, journal, of_account, job.held).await?;
+        let ([of_key, of_account], of) = (job.draws, job.charge.journal);
+        let key_lease = set_apart(&mut tx, journal, of, of_key, job.held).await?;
+        let account_lease = set_apart(&mut tx, journal, of, of_account, job.held).await?;
         tx.query(
             "INSERT INTO job (name, charge, account, channel, credential, upstream, key_pool, key_lease, account_pool,
                 account_lease, held, seconds, context, price, model, action, state, progress, answer, created,
@@ -170,40 +171,75 @@ async fn jobs_journal(tx: &mut Tx) -> Result<i64, StoreError> {
 
 /// Moves units of a hold into a lease of their own; no lease where the pool has no limit. The units of a pool that was
 /// edited since the hold was taken are reserved nowhere, and a lease that says so is made.
-async fn set_apart(tx: &mut Tx, journal: i64, draw: Draw, units: Units) -> Result<LeaseId, StoreError> {
+async fn set_apart(
+    tx: &mut Tx,
+    journal: i64,
+    of: JournalId,
+    draw: Draw,
+    units: Units,
+) -> Result<LeaseId, StoreError> {
     if draw.lease == LeaseId(0) {
         return Ok(draw.lease);
     }
-    let state: Option<String> = tx
-        .query("UPDATE lease SET spent = spent + $3 WHERE id = $2 AND pool = $1 RETURNING state")
-        .bind(draw.pool.0)
-        .bind(draw.lease.0)
-        .bind(units.get())
-        .optional_scalar()
-        .await?;
-    let state = match state.as_deref() {
-        Some("open") => {
-            tx.query("UPDATE pool SET leased = leased - $2, suspense = suspense + $2 WHERE id = $1")
-                .bind(draw.pool.0)
-                .bind(units.get())
-                .execute()
-                .await?;
-            "suspense"
-        }
-        Some("suspense") => "suspense",
-        _ => "void",
-    };
+    let (amount, state) = reserve(tx, of, draw, units.get()).await?;
     let lease = tx
         .query(
             "INSERT INTO lease (pool, journal, amount, spent, state) VALUES ($1, $2, $3, 0, $4) RETURNING id",
         )
         .bind(draw.pool.0)
         .bind(journal)
-        .bind(units.get())
+        .bind(amount)
         .bind(state)
         .scalar()
         .await?;
     Ok(LeaseId(lease))
+}
+
+/// Takes units out of a lease, and puts them in suspense where they were reserved. Returns how many there are, and the state of
+/// a lease that has them.
+async fn reserve(
+    tx: &mut Tx,
+    of: JournalId,
+    draw: Draw,
+    units: i64,
+) -> Result<(i64, &'static str), StoreError> {
+    // A database that has gone back may not know it before its node has spoken.
+    let of = journal_of(tx, of).await?.ok_or(StoreError::Away)?;
+    let lease: Option<(String, i64, i64)> = tx
+        .query(
+            "UPDATE lease SET spent = spent + $3 WHERE id = $2 AND pool = $1 AND journal = $4
+             RETURNING state, spent - amount, lost",
+        )
+        .bind(draw.pool.0)
+        .bind(draw.lease.0)
+        .bind(units)
+        .bind(of)
+        .fetch_optional()
+        .await?;
+    let (leased, beyond) = match &lease {
+        Some((state, beyond, _)) if state == "open" => (true, (*beyond).clamp(0, units)),
+        Some((state, beyond, _)) if state == "suspense" => (false, (*beyond).clamp(0, units)),
+        Some((_, _, 0)) => return Ok((units, "void")),
+        _ => (false, units),
+    };
+    let known = lease.is_some();
+    let taken = match beyond {
+        0 => 0,
+        _ => match (Lost { pool: draw.pool, lease: draw.lease, units: beyond, known }).take(tx, of).await? {
+            Some(taken) => taken,
+            None => return Ok((units, "void")),
+        },
+    };
+    let reserved = units - beyond;
+    tx.query(
+        "UPDATE pool SET leased = leased - $2, suspense = suspense + $2 + $3, granted = granted + $3 WHERE id = $1",
+    )
+    .bind(draw.pool.0)
+    .bind(if leased { reserved } else { 0 })
+    .bind(taken)
+    .execute()
+    .await?;
+    Ok((reserved + taken, "suspense"))
 }
 
 /// Removes a lease that has been charged, and returns what is left of it.

@@ -166,6 +166,12 @@ impl Names {
         find_way(&self.ways.lock(), way)
     }
 
+    /// Forgets everything.
+    pub(crate) fn forget(&self) {
+        self.payers.lock().clear();
+        self.ways.lock().clear();
+    }
+
     /// Remembers what a committed transaction has looked up.
     pub(crate) fn remember(&self, learned: Learned) {
         keep(&mut self.payers.lock(), learned.payers);

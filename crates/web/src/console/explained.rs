@@ -194,6 +194,17 @@ const MEANINGS: &[(&str, [&str; 2])] = &[
         ["Journal records in one transaction at most.", "一个事务中的最大日志记录数。"],
     ),
     (
+        "journal.kept_for",
+        [
+            "How long the journal is kept after it is in the database, should that come back without its tail.",
+            "日志写入数据库后仍保留的时间，以防数据库恢复后缺少最后的部分。",
+        ],
+    ),
+    (
+        "journal.kept_bytes",
+        ["Bytes of the journal that are kept so at most.", "如此保留的日志的最大字节数。"],
+    ),
+    (
         "journal.flush_limit",
         [
             "How long a management call waits for the journal to be in the database.",

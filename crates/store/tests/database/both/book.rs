@@ -160,7 +160,7 @@ async fn a_batch_counts_once() {
 async fn a_batch_that_fails_leaves_nothing() {
     let (fixture, key, balance) = begin().await;
     let draws = [(key.pool, lease(&fixture, key.pool).await), (balance, lease(&fixture, balance).await)];
-    let beyond = batch(0, 10, vec![charge(1, &key, draws, 60), charge(2, &key, draws, 60)]);
+    let beyond = batch(0, 10, vec![charge(1, &key, draws, i64::MAX), charge(2, &key, draws, 60)]);
     assert!(matches!(fixture.store.apply(&beyond).await, Err(BookError::Unavailable(_))));
     assert_eq!(fixture.pool(key.pool).await, [100, 0, 100, 0, 0]);
     assert_eq!(usage(&fixture, &key).await, []);

@@ -139,6 +139,22 @@ async fn an_edit_of_the_quota_is_exact_whatever_a_job_costs() {
     assert_eq!(begun.pools().await, [[57, 50, 0, 0, 7], [1_000, 50, 940, 0, 10]]);
 }
 
+/// The same where the database has lost the lease, and the quota is set before its node has spoken.
+#[tokio::test]
+async fn a_job_on_a_lost_lease_takes_nothing_from_a_quota_that_was_set_since() {
+    let begun = begin().await;
+    let gone = "DELETE FROM lease WHERE id = $1";
+    let lost = begun.draws[0].lease.0;
+    sqlx::query(gone).bind(lost).execute(&mut begun.fixture.raw().await).await.unwrap();
+    let free = "UPDATE pool SET available = available + leased, leased = 0 WHERE id = $1";
+    sqlx::query(free).bind(begun.key.pool.0).execute(&mut begun.fixture.raw().await).await.unwrap();
+    begun.set_quota(7).await;
+    let job = begun.started(1, 40).await;
+    assert_eq!(begun.fixture.pool(begun.key.pool).await, [7, 0, 0, 0, 7]);
+    assert!(begun.end(&job, 30, JobState::Completed).await);
+    assert_eq!(begun.fixture.pool(begun.key.pool).await, [37, 30, 0, 0, 7]);
+}
+
 #[tokio::test]
 async fn a_pool_without_a_limit_is_only_counted() {
     let mut begun = begin().await;

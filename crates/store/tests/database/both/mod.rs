@@ -12,6 +12,7 @@ mod identity;
 mod job;
 mod key;
 mod key_list;
+mod lives;
 mod nodes;
 mod passkey;
 mod routing;

@@ -2,6 +2,7 @@
 
 #[path = "../both/mod.rs"]
 mod both;
+mod lives;
 mod nodes;
 mod partition;
 mod schema;
