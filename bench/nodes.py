@@ -11,7 +11,7 @@ import time
 from collections import Counter
 
 from gateway import Gateway, read
-from servers import DATABASE, FAKETIME, WORK, Node, apsis, books, control, signal_database, sql
+from servers import DATABASE, FAKETIME, WORK, Node, StandBy, apsis, books, control, signal_database, sql
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--provider", required=True)
@@ -208,6 +208,37 @@ async def again(node):
     node.send(signal.SIGTERM)
     await node.ended()
     await node.start()
+
+
+def failed_over(dies):
+    """A stand-by takes over that missed what came last; a server may die with the database, and comes back. A key that was made in
+    what is lost, and used, is no key any more."""
+    async def disturb(nodes):
+        stand_by.begin()
+        await asyncio.sleep(4)
+        stand_by.miss()
+        key = apsis("key", "create", "--quota", str(1_000 * PRICE))
+        answers = [await ask(node, key) for node in nodes]
+        assert answers == [200] * NODES, f"a new key: {answers}"
+        await asyncio.sleep(3)
+        if dies:
+            nodes[0].send(signal.SIGKILL)
+            await nodes[0].ended()
+        stand_by.take_over(nodes)
+        if dies:
+            await asyncio.sleep(2)
+            await nodes[0].start()
+        until = time.monotonic() + 15
+        while any([await ask(node, key) != 401 for node in nodes]):
+            assert time.monotonic() < until, "a key that is lost is still taken"
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(4)
+        stand_by.end_of_first()
+
+    return disturb
+
+
+stand_by = StandBy()
 
 
 async def all_at_once(table, nodes):
@@ -418,6 +449,8 @@ def rows(nodes, table):
     yield "three servers at a steady pace", lambda: steady(table, nodes)
     yield "three servers are restarted in turn", lambda: rolling(table, nodes)
     yield "the database is away for 60 s", lambda: away(table, nodes)
+    yield exhausted("a stand-by takes over that missed the last 3 s", failed_over(False), 30)
+    yield exhausted("… one takes over, and a server dies with the database and is started again 2 s later", failed_over(True), 30)
 
 
 async def main():
@@ -465,6 +498,7 @@ async def main():
                 node.send(signal.SIGCONT)
                 node.send(signal.SIGKILL)
                 node.process.wait()
+        stand_by.end()
         provider.kill()
 
 

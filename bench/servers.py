@@ -12,8 +12,12 @@ from wire import Wire
 BINARY, WORK = os.environ["BENCH_BINARY"], os.environ["BENCH_WORK"]
 # The directory of the server's socket; its process is beside it.
 DATABASE = urllib.parse.parse_qs(urllib.parse.urlparse(os.environ["TEST_POSTGRES_URL"]).query)["host"][0]
+# Where the database is reached: another server may take its place.
+place = {"host": DATABASE}
+
+
 def sql(text):
-    query = ["psql", "-h", DATABASE, "-U", "postgres", "-d", "apsis", "-Atc", text]
+    query = ["psql", "-h", place["host"], "-U", "postgres", "-d", "apsis", "-Atc", text]
     return subprocess.run(query, check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -78,7 +82,7 @@ class Node:
 
 def apsis(*words, text=None):
     """The command line, beside the servers."""
-    url = f"postgres:///apsis?host={DATABASE}&user=postgres"
+    url = f"postgres:///apsis?host={place['host']}&user=postgres"
     command = [BINARY, *words, "--data-dir", f"{WORK}/admin"]
     done = subprocess.run(command, env={**os.environ, "APSIS_DATABASE_URL": url}, capture_output=True, text=True, input=text)
     assert done.returncode == 0, f"{words}: {done.stdout} {done.stderr}"
@@ -87,7 +91,7 @@ def apsis(*words, text=None):
 
 def books():
     """Whether the ledger adds up."""
-    url = f"postgres:///apsis?host={DATABASE}&user=postgres"
+    url = f"postgres:///apsis?host={place['host']}&user=postgres"
     command = [BINARY, "ledger", "verify", "--data-dir", f"{WORK}/admin"]
     done = subprocess.run(command, env={**os.environ, "APSIS_DATABASE_URL": url}, capture_output=True, text=True)
     if done.returncode:
@@ -110,8 +114,62 @@ def signal_database(which):
             pass
 
 
-def control(*words):
-    binary = sorted(os.listdir("/usr/lib/postgresql"), key=int)[-1]
+def program(name):
+    """A program of the database's, and whom it runs as."""
+    version = sorted(os.listdir("/usr/lib/postgresql"), key=int)[-1]
     owner = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    command = [*owner, f"/usr/lib/postgresql/{binary}/bin/pg_ctl", "--pgdata", f"{DATABASE}/data", "--silent", "--wait", *words]
+    return [*owner, f"/usr/lib/postgresql/{version}/bin/{name}"]
+
+
+def control(*words, data=f"{DATABASE}/data"):
+    command = [*program("pg_ctl"), "--pgdata", data, "--silent", "--wait", *words]
     subprocess.run(command, check=True, cwd=DATABASE, stdout=subprocess.DEVNULL)
+
+
+class StandBy:
+    """A further server that follows the one that is used, and takes its place; as often as that is wanted."""
+
+    def __init__(self):
+        self.count = 0
+        self.first = f"{DATABASE}/data"
+        self.data = None
+
+    def begin(self):
+        """Starts the one that is used anew so that it can be followed, and follows it."""
+        self.count += 1
+        self.host = f"{DATABASE}/stand-by-{self.count}"
+        self.data = f"{self.host}/data"
+        for setting in ["wal_level = replica", "max_wal_senders = 4", "full_page_writes = on", "hot_standby = on"]:
+            sql(f"ALTER SYSTEM SET {setting}")
+        if sql("SHOW wal_level") != "replica":
+            control("--mode", "fast", "--log", f"{DATABASE}/server.log", "restart", data=self.first)
+        subprocess.run([*program("psql")[:-1], "mkdir", "-m", "700", self.host], check=True)
+        copy = [*program("pg_basebackup"), "-h", place["host"], "-D", self.data, "-R", "-c", "fast", "-X", "stream"]
+        subprocess.run(copy, check=True, cwd=DATABASE, stdout=subprocess.DEVNULL)
+        control("--log", f"{self.host}/server.log", "--options", f"-c unix_socket_directories={self.host}", "start", data=self.data)
+
+    def sql(self, text):
+        query = ["psql", "-h", self.host, "-U", "postgres", "-d", "apsis", "-Atc", text]
+        return subprocess.run(query, check=True, capture_output=True, text=True).stdout.strip()
+
+    def miss(self):
+        """From here on it hears nothing any more."""
+        self.sql("ALTER SYSTEM SET primary_conninfo = ''")
+        self.sql("SELECT pg_reload_conf()")
+
+    def take_over(self, nodes):
+        control("--mode", "immediate", "stop", data=self.first)
+        control("promote", data=self.data)
+        place["host"] = self.host
+        for node in nodes:
+            node.wire.socket = f"{self.host}/.s.PGSQL.5432"
+
+    def end_of_first(self):
+        """What was followed is not used again."""
+        if self.count > 1:
+            shutil.rmtree(self.first)
+        self.first = self.data
+
+    def end(self):
+        if self.data and os.path.exists(f"{self.data}/postmaster.pid"):
+            control("--mode", "immediate", "stop", data=self.data)
