@@ -18,40 +18,51 @@ pub(crate) struct Malformed;
 /// A place in a JSON text.
 #[derive(Clone, Debug)]
 pub(crate) struct Walk<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
 }
 
 impl<'a> Walk<'a> {
     /// Begins before the first value.
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
-    }
-
-    fn byte(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+        Self { rest: bytes }
     }
 
     /// The first byte of what comes next, white space left out.
+    #[inline]
     fn next(&mut self) -> Option<u8> {
-        while let Some(byte) = self.byte() {
-            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-                return Some(byte);
+        while let Some((first, behind)) = self.rest.split_first() {
+            if *first > b' ' || !matches!(first, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(*first);
             }
-            self.at += 1;
+            self.rest = behind;
         }
         None
     }
 
     /// Goes behind `byte` if that comes next.
+    #[inline]
     fn accept(&mut self, byte: u8) -> bool {
         let accepted = self.next() == Some(byte);
-        self.at += usize::from(accepted);
+        if accepted {
+            self.pass();
+        }
         accepted
     }
 
+    /// Goes behind one byte.
+    #[inline]
+    fn pass(&mut self) {
+        self.rest = self.rest.get(1..).unwrap_or_default();
+    }
+
+    #[inline]
     fn expect(&mut self, byte: u8) -> Result<(), Malformed> {
         self.accept(byte).then_some(()).ok_or(Malformed)
+    }
+
+    /// What has been passed since `start` came next.
+    fn since(&self, start: &'a [u8]) -> Result<&'a [u8], Malformed> {
+        start.get(..start.len().wrapping_sub(self.rest.len())).ok_or(Malformed)
     }
 
     /// Whether the next value is null.
@@ -131,15 +142,15 @@ impl<'a> Walk<'a> {
     /// As [`Self::string`], and whether anything in it is escaped.
     fn quoted(&mut self) -> Result<(&'a [u8], bool), Malformed> {
         self.expect(b'"')?;
-        let rest = self.bytes.get(self.at..).ok_or(Malformed)?;
-        let mut end = mark(rest).ok_or(Malformed)?;
-        let escaped = rest.get(end) == Some(&b'\\');
-        while rest.get(end) == Some(&b'\\') {
-            let behind = rest.get(end + 2..).ok_or(Malformed)?;
-            end += 2 + mark(behind).ok_or(Malformed)?;
+        let start = self.rest;
+        let end = mark(start).ok_or(Malformed)?;
+        if let Some((raw, [b'"', behind @ ..])) = start.split_at_checked(end) {
+            self.rest = behind;
+            return Ok((raw, false));
         }
-        self.at += end + 1;
-        rest.get(..end).map(|raw| (raw, escaped)).ok_or(Malformed)
+        self.rest = after_string(start).ok_or(Malformed)?;
+        let with_quote = self.since(start)?;
+        with_quote.split_last().map(|(_, raw)| (raw, true)).ok_or(Malformed)
     }
 
     /// Takes the value that comes next, whatever it is, and returns it as it stands.
@@ -148,24 +159,26 @@ impl<'a> Walk<'a> {
     /// There is none, or it has no end, or it is nested too deep.
     pub(crate) fn value(&mut self) -> Result<&'a [u8], Malformed> {
         let first = self.next().ok_or(Malformed)?;
-        let start = self.at;
+        let start = self.rest;
         match first {
             b'"' => drop(self.string()?),
             b'{' | b'[' => self.nested()?,
             _ => self.scalar()?,
         }
-        self.bytes.get(start..self.at).ok_or(Malformed)
+        self.since(start)
     }
 
     /// Takes a number or a word; also those that are no JSON but that Python writes and reads: NaN and Infinity.
     fn scalar(&mut self) -> Result<(), Malformed> {
-        let start = self.at;
-        while self.byte().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {
-            self.at += 1;
+        let start = self.rest;
+        while let Some((first, behind)) = self.rest.split_first()
+            && is_of_scalar(*first)
+        {
+            self.rest = behind;
         }
-        match self.bytes.get(start..self.at) {
-            Some(b"true" | b"false" | b"null" | b"NaN" | b"Infinity") => Ok(()),
-            Some([b'-' | b'0'..=b'9', ..]) => Ok(()),
+        match self.since(start)? {
+            b"true" | b"false" | b"null" | b"NaN" | b"Infinity" => Ok(()),
+            [b'-' | b'0'..=b'9', ..] => Ok(()),
             _ => Err(Malformed),
         }
     }
@@ -196,7 +209,7 @@ impl<'a> Walk<'a> {
                     continue;
                 }
             }
-            self.at += 1;
+            self.pass();
             if depth == 0 {
                 return Ok(());
             }
@@ -208,6 +221,10 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// It is something else, or larger than 64 bits hold.
     pub(crate) fn whole(&mut self) -> Result<Option<u64>, Malformed> {
+        self.next();
+        if let Some(number) = self.few_digits() {
+            return Ok(Some(number));
+        }
         let value = self.value()?;
         if value == b"null" {
             return Ok(None);
@@ -215,6 +232,22 @@ impl<'a> Walk<'a> {
         let number =
             std::str::from_utf8(value).ok().filter(|text| text.starts_with(|first: char| first != '+'));
         number.and_then(|text| text.parse().ok()).map(Some).ok_or(Malformed)
+    }
+
+    /// Takes a number of a few digits and nothing else, as nearly all are.
+    fn few_digits(&mut self) -> Option<u64> {
+        let (mut rest, mut number) = (self.rest, 0);
+        while let Some((digit @ b'0'..=b'9', behind)) = rest.split_first() {
+            if number >= 100_000_000 {
+                return None;
+            }
+            (rest, number) = (behind, number * 10 + u64::from(digit - b'0'));
+        }
+        let is_all = rest.len() < self.rest.len() && !rest.first().is_some_and(|byte| is_of_scalar(*byte));
+        is_all.then(|| {
+            self.rest = rest;
+            number
+        })
     }
 
     /// Sees to it that nothing follows.
@@ -226,8 +259,15 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Whether a number or a word may have this byte.
+#[inline]
+const fn is_of_scalar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
+}
+
 /// Where the first quote or backslash is. Most strings are names and words, shorter than it takes to begin a search of
 /// many bytes at once: those are looked at eight bytes at a time.
+#[inline]
 fn mark(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = ONES << 7;
@@ -247,6 +287,17 @@ fn mark(bytes: &[u8]) -> Option<usize> {
         rest = behind;
     }
     Some(bytes.len() - rest.len() + memchr2(b'"', b'\\', rest)?)
+}
+
+/// What follows a string whose opening quote was taken; `None` where it has no end.
+pub(crate) fn after_string(mut rest: &[u8]) -> Option<&[u8]> {
+    loop {
+        match rest.get(mark(rest)?..)? {
+            [b'"', behind @ ..] => return Some(behind),
+            [_, _, behind @ ..] => rest = behind,
+            _ => return None,
+        }
+    }
 }
 
 /// A string without its escapes.

@@ -48,10 +48,9 @@ pub fn read(usage: &[u8]) -> Reported {
     if usage == b"null" {
         return Reported::Absent;
     }
-    Counts::read(&mut Walk::new(usage))
-        .ok()
-        .and_then(|counts| counts.tokens())
-        .map_or(Reported::Absurd, Reported::Good)
+    let mut counts = Counts::default();
+    let read = counts.read(&mut Walk::new(usage));
+    read.ok().and_then(|()| counts.tokens()).map_or(Reported::Absurd, Reported::Good)
 }
 
 /// The same of the value that comes next, and goes behind it whatever it says.
@@ -59,8 +58,8 @@ pub fn read(usage: &[u8]) -> Reported {
 /// # Errors
 /// There is no value.
 pub(super) fn next(walk: &mut Walk<'_>) -> Result<Reported, Malformed> {
-    let mut inside = walk.clone();
-    if let Ok(counts) = Counts::read(&mut inside) {
+    let (mut inside, mut counts) = (walk.clone(), Counts::default());
+    if counts.read(&mut inside).is_ok() {
         *walk = inside;
         return Ok(counts.tokens().map_or(Reported::Absurd, Reported::Good));
     }
@@ -93,8 +92,8 @@ struct Counts {
 }
 
 impl Counts {
-    fn read(walk: &mut Walk<'_>) -> Result<Self, Malformed> {
-        let mut counts = Self::default();
+    fn read(&mut self, walk: &mut Walk<'_>) -> Result<(), Malformed> {
+        let counts = self;
         walk.object(|name, walk| {
             match name {
                 // Images and transcriptions have the words of responses.
@@ -111,7 +110,7 @@ impl Counts {
                 }
                 b"cache_creation_input_tokens" => counts.cache_write = counts.cache_write.max(count(walk)?),
                 b"cache_creation" if walk.is_object() => {
-                    usage::counts(walk, &mut counts, |counts, name| {
+                    usage::counts(walk, counts, |counts, name| {
                         (name == b"ephemeral_1h_input_tokens").then_some(&mut counts.parts.cache_write_1h)
                     })?;
                 }
@@ -132,7 +131,7 @@ impl Counts {
                     })?
                 }
                 b"completion_tokens_details" | b"output_tokens_details" if walk.is_object() => {
-                    usage::counts(walk, &mut counts, |counts, name| match name {
+                    usage::counts(walk, counts, |counts, name| match name {
                         b"reasoning_tokens" => Some(&mut counts.reasoning),
                         b"audio_tokens" => Some(&mut counts.parts.output_audio),
                         b"image_tokens" => Some(&mut counts.parts.output_image),
@@ -142,13 +141,12 @@ impl Counts {
                 _ => drop(walk.value()?),
             }
             Ok(())
-        })?;
-        Ok(counts)
+        })
     }
 
     /// What was used, if it can be true.
-    fn tokens(self) -> Option<Tokens> {
-        let Self { any, mut prompt, output, total, cached_input, cache_write, reasoning, mut parts } = self;
+    fn tokens(&self) -> Option<Tokens> {
+        let Self { any, mut prompt, output, total, cached_input, cache_write, reasoning, mut parts } = *self;
         // Where nothing is produced some report a total and nothing else.
         if !any {
             prompt = total;

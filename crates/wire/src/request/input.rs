@@ -4,9 +4,7 @@
 //! what a chat template adds to it. Only what is named by its address, or compressed, is larger than its bytes: an image has
 //! at most so many tokens, and of anything else nobody knows more than that it fits into the model's context.
 
-use memchr::memmem;
-
-use super::{after_string, attachments::Attachments};
+use super::attachments::Attachments;
 
 /// The most tokens of one image, where nobody has said it of the model.
 const IMAGE_TOKENS: u64 = 6_000;
@@ -25,11 +23,11 @@ impl Input {
         Self { bytes, images, documents: false }
     }
 
-    /// Of a body whose images and files come in these members.
-    pub(crate) fn of_members(body: &[u8], members: &[&str]) -> Self {
+    /// Of a body whose images and files come in these members; `mentioned` says whether any of them is.
+    pub(super) fn of_members(body: &[u8], members: &[&str], mentioned: bool) -> Self {
         let bytes = body.len() as u64;
         // Most bodies bring nothing, and need no second look.
-        if !mentions(body, members) {
+        if !mentioned {
             return Self { bytes, images: 0, documents: false };
         }
         match Attachments::find(body, members) {
@@ -49,51 +47,9 @@ impl Input {
     }
 }
 
-/// Whether some text of a body is the name of one of these members.
-pub(crate) fn mentions(body: &[u8], members: &[&str]) -> bool {
-    // A search for each would take longer to begin than most bodies take to look through.
-    let plain = memchr::memchr_iter(b'"', body).any(|quote| {
-        let text = body.get(quote + 1..).unwrap_or_default();
-        let is = |member: &&str| {
-            // Most differ in their first byte, which costs less to see than to compare them.
-            text.first() == member.as_bytes().first()
-                && text.strip_prefix(member.as_bytes()).is_some_and(|behind| behind.first() == Some(&b'"'))
-        };
-        members.iter().any(is)
-    });
-    plain || escaped(body, members)
-}
-
-/// Mentions that are written with escapes, such as `image\u005furl`: the same to a JSON reader, and so to the upstream.
-fn escaped(body: &[u8], members: &[&str]) -> bool {
-    if memchr::memchr(b'\\', body).is_none() {
-        return false;
-    }
-    // Nobody needs to escape a letter or an underscore, so most other bodies end here.
-    let letter = |at: usize| body.get(at + 4).is_some_and(|digit| matches!(digit, b'4'..=b'7'));
-    if !memmem::find_iter(body, b"\\u00").any(letter) {
-        return false;
-    }
-    let longest = members.iter().map(|member| member.len()).max().unwrap_or(0);
-    let mut rest = body;
-    while let Some(start) = memchr::memchr(b'"', rest) {
-        let string = rest.get(start..).unwrap_or_default();
-        rest = after_string(string.get(1..).unwrap_or_default());
-        let string = string.get(..string.len() - rest.len()).unwrap_or_default();
-        // Every character may be an escape of six bytes.
-        let may_be = string.len() <= 6 * longest + 2 && string.contains(&b'\\');
-        if may_be
-            && serde_json::from_slice::<String>(string).is_ok_and(|text| members.contains(&text.as_str()))
-        {
-            return true;
-        }
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::skim::skim, *};
 
     #[test]
     fn an_image_counts_however_it_is_written() {
@@ -105,7 +61,9 @@ mod tests {
             (r#"{"x":"\"image_url\"","y":"\u0061"}"#, 0),
             (r#"{"x":"image\\u005furl"}"#, 0),
         ] {
-            let (input, bytes) = (Input::of_members(body.as_bytes(), &["image_url"]), body.len() as u64);
+            let members = ["image_url"];
+            let mentioned = skim(body.as_bytes(), &members).unwrap();
+            let (input, bytes) = (Input::of_members(body.as_bytes(), &members, mentioned), body.len() as u64);
             assert_eq!(input.bound(None), bytes + images * 6_000, "{body}");
             assert_eq!(input.bound(Some(1_601)), bytes + images * 1_601, "{body}");
             assert!(!input.has_documents(), "{body}");

@@ -89,7 +89,10 @@ impl<'a> Members<'a> {
     /// # Errors
     /// [`BodyError::Malformed`].
     pub(crate) fn read(text: &'a str) -> Result<Self, BodyError> {
-        serde_json::from_str(text).map_err(|error| BodyError::Malformed(error.to_string()))
+        let mut members = Self { values: [None; COUNT], ambiguous: None };
+        let mut body = serde_json::Deserializer::from_str(text);
+        let read = body.deserialize_map(&mut members).and_then(|()| body.end());
+        read.map(|()| members).map_err(|error| BodyError::Malformed(error.to_string()))
     }
 
     /// The value of a member; null is one.
@@ -149,41 +152,35 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
+/// Takes in the members of an object, in place: they are too many to be passed from hand to hand.
+impl<'de> Visitor<'de> for &mut Members<'de> {
+    type Value = ();
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Members { values: [None; COUNT], ambiguous: None };
-                while let Some(name) = map.next_key()? {
-                    let member = match name {
-                        Name::Known(member) => member,
-                        Name::Ambiguous(name) => {
-                            members.ambiguous.get_or_insert(name);
-                            map.next_value::<IgnoredAny>()?;
-                            continue;
-                        }
-                        Name::Other => {
-                            map.next_value::<IgnoredAny>()?;
-                            continue;
-                        }
-                    };
-                    let value = map.next_value()?;
-                    if let Some(place) = members.values.get_mut(member as usize)
-                        && place.replace(value).is_some()
-                    {
-                        return Err(Error::duplicate_field(member.name()));
-                    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key()? {
+            let member = match name {
+                Name::Known(member) => member,
+                Name::Ambiguous(name) => {
+                    self.ambiguous.get_or_insert(name);
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
                 }
-                Ok(members)
+                Name::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            let value = map.next_value()?;
+            if let Some(place) = self.values.get_mut(member as usize)
+                && place.replace(value).is_some()
+            {
+                return Err(Error::duplicate_field(member.name()));
             }
         }
-        deserializer.deserialize_map(Object)
+        Ok(())
     }
 }

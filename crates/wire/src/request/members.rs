@@ -74,11 +74,19 @@ impl<'a> Members<'a> {
     /// The model, and where it stands.
     pub(super) fn model(&self, text: Text<'_>) -> Result<(Option<String>, Option<Place>), BodyError> {
         let value = self.of(Member::Model).filter(|value| value.get() != "null");
-        Ok((optional(value, "model", "a string")?, value.map(|value| text.place(value))))
+        let model = match value.map(RawValue::get).and_then(plain) {
+            Some(plain) => Some(plain.to_owned()),
+            None => optional(value, "model", "a string")?,
+        };
+        Ok((model, value.map(|value| text.place(value))))
     }
 
     pub(super) fn stream(&self) -> Result<bool, BodyError> {
-        Ok(optional(self.of(Member::Stream), "stream", "a boolean")?.unwrap_or(false))
+        match self.of(Member::Stream).map(RawValue::get) {
+            None | Some("false" | "null") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(BodyError::WrongType { member: "stream", expected: "a boolean" }),
+        }
     }
 
     /// What an upstream keeps belongs to whoever has the credential there, and so to no caller of the gateway; and the
@@ -228,6 +236,12 @@ fn number(value: Option<&RawValue>, member: &'static str) -> Result<u64, BodyErr
     let number = optional(value, member, CHOICES)?.unwrap_or(1);
     let possible = (1..=MOST_CHOICES).contains(&number);
     possible.then_some(number).ok_or(BodyError::WrongType { member, expected: CHOICES })
+}
+
+/// The text of a string in which nothing is escaped; `None` of every other value.
+fn plain(value: &str) -> Option<&str> {
+    let text = value.strip_prefix('"')?.strip_suffix('"')?;
+    (!text.contains('\\')).then_some(text)
 }
 
 /// Whether an object has no member.

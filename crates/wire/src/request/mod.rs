@@ -8,10 +8,12 @@ pub mod edit;
 pub(crate) mod input;
 pub(crate) mod member;
 pub(crate) mod members;
+mod skim;
 
 use crate::extras::Asked;
 
-use self::{edit::Places, input::Input, member::Members, members::Text};
+pub use self::skim::check_depth;
+use self::{edit::Places, input::Input, member::Members, members::Text, skim::skim};
 
 /// Deepest nesting that is taken.
 pub const MAX_DEPTH: usize = 64;
@@ -86,7 +88,7 @@ pub struct Scan {
 /// The first thing that is wrong with it.
 pub fn scan(format: Format, named: Option<&str>, body: &[u8]) -> Result<Scan, BodyError> {
     let text = std::str::from_utf8(body).map_err(|_| BodyError::Malformed("it is not UTF-8".to_owned()))?;
-    check_depth(body)?;
+    let mentions_heavy = skim(body, heavy(format))?;
     let object = text.bytes().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0);
     if body.get(object) != Some(&b'{') {
         return Err(BodyError::Malformed("it does not begin with {".to_owned()));
@@ -97,7 +99,7 @@ pub fn scan(format: Format, named: Option<&str>, body: &[u8]) -> Result<Scan, Bo
     let model = named.map(str::to_owned).or(own);
     let model = model.filter(|model| !model.trim().is_empty()).ok_or(BodyError::ModelRequired)?;
     members.must_keep_nothing(format)?;
-    if format == Format::Responses && input::mentions(body, &["item_reference"]) {
+    if format == Format::Responses && skim(body, &["item_reference"])? {
         return Err(BodyError::Kept("item_reference"));
     }
     members.must_be_named_plainly()?;
@@ -110,7 +112,7 @@ pub fn scan(format: Format, named: Option<&str>, body: &[u8]) -> Result<Scan, Bo
         output_limit: limits.limit,
         choices: members.choices(format)?,
         asked: Asked::read(format, &members, text),
-        input: Input::of_members(body, heavy(format)),
+        input: Input::of_members(body, heavy(format), mentions_heavy),
         places: Places {
             front: text.front(),
             model: model_place,
@@ -162,42 +164,6 @@ const fn heavy(format: Format) -> &'static [&'static str] {
         Format::Google => &["inlineData", "inline_data", "fileData", "file_data"],
         Format::Completions | Format::Plain => &["image_url"],
     }
-}
-
-/// Refuses nesting beyond [`MAX_DEPTH`] before anything recurses into it.
-///
-/// # Errors
-/// [`BodyError::TooDeep`].
-pub fn check_depth(body: &[u8]) -> Result<(), BodyError> {
-    let mut depth = 0_usize;
-    let mut rest = body;
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        match byte {
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > MAX_DEPTH {
-                    return Err(BodyError::TooDeep);
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' => rest = after_string(rest),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// What follows a string whose opening quote was taken.
-fn after_string(mut rest: &[u8]) -> &[u8] {
-    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
-        let escaped = usize::from(rest.get(at) == Some(&b'\\'));
-        rest = rest.get(at + 1 + escaped..).unwrap_or_default();
-        if escaped == 0 {
-            return rest;
-        }
-    }
-    &[]
 }
 
 #[cfg(test)]
