@@ -61,6 +61,14 @@ impl Price {
     /// what its whole costs is counted there.
     #[must_use]
     pub fn lines(&self, tokens: &Tokens) -> [(Kind, u64, i128); KINDS] {
+        let mut lines = [(Kind::Call, 0, 0); KINDS];
+        for (line, found) in lines.iter_mut().zip(self.each_line(tokens)) {
+            *line = found;
+        }
+        lines
+    }
+
+    fn each_line<'a>(&'a self, tokens: &'a Tokens) -> impl Iterator<Item = (Kind, u64, i128)> + 'a {
         let rates = self.rates_of(tokens);
         let own =
             |part: u64, rate: UnitsPerMillion, whole: UnitsPerMillion| if rate == whole { 0 } else { part };
@@ -85,19 +93,15 @@ impl Price {
             spoken,
             drawn,
         ];
-        let tokens = rates.by_kind().into_iter().zip(quantities);
-        let tokens = tokens.map(|((kind, rate), quantity)| (kind, quantity, i128::from(rate.0)));
+        let by_kind = rates.by_kind().into_iter().zip(quantities);
+        let by_kind = by_kind.map(|((kind, rate), quantity)| (kind, quantity, i128::from(rate.0)));
         let (second, each) = self.seconds_of(parts.size);
         let others = [
             (Kind::Call, 1, i128::from(self.per_call.get()) * MILLION),
             (second, parts.seconds, each.0.into()),
             (Kind::Image, parts.images, self.per_image.0.into()),
         ];
-        let mut lines = [(Kind::Call, 0, 0); KINDS];
-        for (line, found) in lines.iter_mut().zip(tokens.chain(others).chain(self.of_tools(&parts.tools))) {
-            *line = found;
-        }
-        lines
+        by_kind.chain(others).chain(self.of_tools(&tokens.parts.tools))
     }
 
     /// What tokens cost in such a use.
@@ -106,7 +110,7 @@ impl Price {
         self.under(self.rates_at(tokens.all_input()), tokens.parts.terms)
     }
 
-    fn of_tools(&self, calls: &ToolCalls) -> impl Iterator<Item = (Kind, u64, i128)> {
+    fn of_tools<'a>(&'a self, calls: &'a ToolCalls) -> impl Iterator<Item = (Kind, u64, i128)> + 'a {
         let rate = |tool| self.tool(tool).map_or(0, |rate| i128::from(rate.0));
         calls.each().map(move |(tool, calls)| (Kind::Tool(tool), calls, rate(tool)))
     }
@@ -116,7 +120,7 @@ impl Price {
     /// # Errors
     /// [`CostOverflow`] beyond [`Units::MAX`].
     pub fn cost(&self, ratio: Ratio, tokens: &Tokens) -> Result<Units, CostOverflow> {
-        total(ratio, self.lines(tokens).into_iter().map(|(_, quantity, price)| (quantity, price)))
+        total(ratio, self.each_line(tokens).map(|(_, quantity, price)| (quantity, price)))
     }
 
     /// The most that `input` tokens of unknown kind and `output` tokens can cost.
