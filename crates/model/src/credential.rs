@@ -65,7 +65,7 @@ impl Credential {
             }
         }
         let check = check_characters(&text);
-        text.push_str(&check);
+        text.extend(check);
         Ok(Self { class, text })
     }
 
@@ -82,9 +82,12 @@ impl Credential {
         if body.len() != RANDOM_LEN + CHECK_LEN || !body.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return None;
         }
-        let text = Zeroizing::new(format!("{}{body}", class.prefix()));
+        let mut text = Zeroizing::new(String::with_capacity(class.prefix().len() + body.len()));
+        text.push_str(class.prefix());
+        text.push_str(body);
         let (checked, check) = text.split_at_checked(text.len() - CHECK_LEN)?;
-        (check_characters(checked) == check).then(|| Self { class, text: text.clone() })
+        let is_right = check.chars().eq(check_characters(checked));
+        is_right.then_some(Self { class, text })
     }
 
     /// Reads an API key of any form: 16 to 256 printable ASCII characters behind the prefix, which may be missing.
@@ -139,9 +142,14 @@ fn base62(value: u32) -> char {
 }
 
 /// CRC-32 of `text` as six base62 digits, most significant first (62^6 exceeds 2^32).
-fn check_characters(text: &str) -> String {
-    let crc = crc32fast::hash(text.as_bytes());
-    (0..CHECK_LEN as u32).rev().map(|place| base62(crc / 62_u32.pow(place))).collect()
+fn check_characters(text: &str) -> [char; CHECK_LEN] {
+    let mut rest = crc32fast::hash(text.as_bytes());
+    let mut digits = ['0'; CHECK_LEN];
+    for digit in digits.iter_mut().rev() {
+        *digit = base62(rest);
+        rest /= 62;
+    }
+    digits
 }
 
 #[cfg(test)]
