@@ -15,21 +15,22 @@ const SUBPROTOCOL: &str = "openai-insecure-api-key.";
 /// Every API key that a request carries.
 pub(crate) fn of(headers: &HeaderMap, uri: &Uri) -> Credentials {
     let mut credentials = Credentials::default();
-    // A header may come twice, and its values may disagree.
-    let texts = |name: &'static HeaderName| {
-        headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or("\u{fffd}"))
-    };
-    for value in texts(&header::AUTHORIZATION) {
-        let scheme = value.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
-        credentials.add(scheme.map_or(value, |_| value.get(7..).unwrap_or_default()));
+    // A header may come twice, and its values may disagree. Callers send few headers, and to look for each of these names
+    // takes longer than to look at all of them.
+    for (name, value) in headers {
+        let text = || value.to_str().unwrap_or("\u{fffd}");
+        if name == header::AUTHORIZATION {
+            let value = text();
+            let scheme = value.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+            credentials.add(scheme.map_or(value, |_| value.get(7..).unwrap_or_default()));
+        } else if KEYS.contains(name) {
+            credentials.add(text());
+        } else if name == header::SEC_WEBSOCKET_PROTOCOL {
+            let protocols =
+                text().split(',').filter_map(|protocol| protocol.trim().strip_prefix(SUBPROTOCOL));
+            protocols.for_each(|key| credentials.add(key));
+        }
     }
-    for name in &KEYS {
-        texts(name).for_each(|key| credentials.add(key));
-    }
-    let protocols = texts(&header::SEC_WEBSOCKET_PROTOCOL).flat_map(|value| value.split(','));
-    protocols
-        .filter_map(|protocol| protocol.trim().strip_prefix(SUBPROTOCOL))
-        .for_each(|key| credentials.add(key));
     let pairs = uri.query().unwrap_or_default().split('&');
     pairs.filter_map(|pair| pair.strip_prefix("key=")).for_each(|key| credentials.add(key));
     credentials

@@ -1,5 +1,7 @@
 //! The heads of a request and of its answer (RFC 9112).
 
+use std::mem::MaybeUninit;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header, uri::PathAndQuery,
@@ -57,9 +59,10 @@ pub(super) fn write(
 /// # Errors
 /// It is none, or what it says of its body is not agreed on.
 pub(super) fn read(bytes: &[u8]) -> Result<Option<(usize, Head)>, Malformed> {
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
-    let mut parsed = httparse::Response::new(&mut headers);
-    let size = match parsed.parse(bytes) {
+    let mut headers = [const { MaybeUninit::uninit() }; HEADERS];
+    let mut parsed = httparse::Response::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    let size = match parser.parse_response_with_uninit_headers(&mut parsed, bytes, &mut headers) {
         Ok(httparse::Status::Complete(size)) => size,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(httparse::Error::TooManyHeaders) => return Err(Malformed("it has too many headers")),
