@@ -1,11 +1,11 @@
 //! Reading bodies whole: never more than allowed, not for ever, and not all of them at once.
 
-use std::{pin::Pin, time::Duration};
+use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
-use hyper::body::Body;
+use hyper::body::{Body, Frame};
 use model::refusal::Refusal;
 use tokio::time::Instant;
 
@@ -107,7 +107,8 @@ pub(crate) struct Reading<B> {
     body: B,
     left: u64,
     patience: Patience,
-    end: Instant,
+    /// Until when there must be all of it, from the first wait on.
+    end: Option<Instant>,
 }
 
 impl<B> Reading<B>
@@ -116,7 +117,7 @@ where
 {
     /// Begins to read a body of at most `limit` bytes.
     pub(crate) fn new(body: B, limit: u64, patience: Patience) -> Self {
-        Self { body, left: limit, patience, end: Instant::now() + patience.whole }
+        Self { body, left: limit, patience, end: None }
     }
 
     /// The next part; `None` at the end.
@@ -125,16 +126,28 @@ where
     /// [`Cut`].
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Cut> {
         loop {
-            let wait = (Instant::now() + self.patience.idle).min(self.end);
-            let frame = match tokio::time::timeout_at(wait, Pin::new(&mut self.body).frame()).await {
-                Err(_) => return Err(Cut::Slow),
-                Ok(None) => return Ok(None),
-                Ok(Some(Err(_))) => return Err(Cut::Broken),
-                Ok(Some(Ok(frame))) => frame,
+            let frame = match self.frame().await? {
+                None => return Ok(None),
+                Some(Err(_)) => return Err(Cut::Broken),
+                Some(Ok(frame)) => frame,
             };
             let Ok(data) = frame.into_data() else { continue };
             self.left = self.left.checked_sub(data.len() as u64).ok_or(Cut::TooLarge)?;
             return Ok(Some(data));
         }
+    }
+
+    /// The next frame. What is there already needs no timer: most bodies come with their heads.
+    async fn frame(&mut self) -> Result<Option<Result<Frame<Bytes>, B::Error>>, Cut> {
+        let body = &mut self.body;
+        if let Poll::Ready(frame) =
+            poll_fn(|context| Poll::Ready(Pin::new(&mut *body).poll_frame(context))).await
+        {
+            return Ok(frame);
+        }
+        let now = Instant::now();
+        let end = *self.end.get_or_insert(now + self.patience.whole);
+        let wait = (now + self.patience.idle).min(end);
+        tokio::time::timeout_at(wait, Pin::new(body).frame()).await.map_err(|_| Cut::Slow)
     }
 }
