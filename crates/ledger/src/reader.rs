@@ -4,16 +4,13 @@
 //! after a crash. It reads only what is durable: otherwise the book's cursor could run ahead of a journal that loses
 //! its unsynced tail, and later records would be taken for applied.
 
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    io,
-    sync::Arc,
-};
+use std::{collections::VecDeque, io, sync::Arc};
 
 use model::{
     id::{ChargeId, JournalId},
     usage::UsageOutcome,
 };
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
     aside::Aside,
@@ -65,7 +62,8 @@ pub(crate) struct OpenHold {
     /// The segment of its newest full record.
     segment: u64,
     pub(crate) held: Held,
-    pub(crate) progress: Option<UsageOutcome>,
+    /// What was delivered so far; few holds ever note it.
+    pub(crate) progress: Option<Box<UsageOutcome>>,
 }
 
 /// The reading end.
@@ -84,10 +82,10 @@ pub(crate) struct Reader {
     furthest: u64,
     /// Where what is left begins, once it was gone back to.
     begins: Option<u64>,
-    open: HashMap<u64, OpenHold>,
+    open: FxHashMap<u64, OpenHold>,
     /// Segments that were read to their end, with their last position.
     finished: VecDeque<(u64, u64)>,
-    carried: HashSet<u64>,
+    carried: FxHashSet<u64>,
     aside: Aside,
 }
 
@@ -107,9 +105,9 @@ impl Reader {
             ahead: false,
             furthest: applied,
             begins: None,
-            open: HashMap::new(),
+            open: FxHashMap::default(),
             finished: VecDeque::new(),
-            carried: HashSet::new(),
+            carried: FxHashSet::default(),
         }
     }
 
@@ -193,7 +191,6 @@ impl Reader {
             }
             Record::Carry { hold, held, progress } => {
                 self.carried.remove(&hold);
-                let progress = progress.map(|outcome| *outcome);
                 self.open.insert(hold, OpenHold { segment, held, progress });
             }
             Record::Retarget { hold, context } => {
@@ -203,7 +200,7 @@ impl Reader {
             }
             Record::Progress { hold, outcome } => {
                 if let Some(open) = self.open.get_mut(&hold) {
-                    open.progress = Some(outcome);
+                    open.progress = Some(Box::new(outcome));
                 }
             }
             Record::HandOver { hold } => drop(self.open.remove(&hold)),
@@ -283,7 +280,7 @@ impl Reader {
         let mut carry = Vec::new();
         for (hold, open) in &self.open {
             if open.segment <= newest && self.carried.insert(*hold) {
-                carry.push((*hold, open.held.clone(), open.progress.clone()));
+                carry.push((*hold, open.held.clone(), open.progress.as_deref().cloned()));
             }
         }
         carry

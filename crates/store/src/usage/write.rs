@@ -94,6 +94,10 @@ pub(crate) async fn append(
     Ok((learned, tally))
 }
 
+/// Room for the usual text of a record, in bytes.
+const USUAL: usize = 192;
+const NO_JSON: StoreError = StoreError::Corrupt("a record that is no JSON");
+
 fn detail(charge: &Charge) -> Result<String, StoreError> {
     let outcome = &charge.outcome;
     let detail = Detail {
@@ -107,7 +111,9 @@ fn detail(charge: &Charge) -> Result<String, StoreError> {
         error: outcome.error.as_deref().map(Cow::Borrowed),
         parts: outcome.tokens.parts,
     };
-    serde_json::to_string(&detail).map_err(|_| StoreError::Corrupt("a record that is no JSON"))
+    let mut text = Vec::with_capacity(USUAL);
+    serde_json::to_writer(&mut text, &detail).map_err(|_| NO_JSON)?;
+    String::from_utf8(text).map_err(|_| NO_JSON)
 }
 
 /// The id of the next record. Closes the open block first when its first record is a day older than `newest`, so
