@@ -1,6 +1,6 @@
 //! The one list of routes.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::{
     Router,
@@ -113,15 +113,16 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
     document
 }
 
+/// The same as it is served. It is made when it is first asked for: most servers never are.
+fn document_text() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| document().to_json().unwrap_or_default());
+    &TEXT
+}
+
 /// Every route but the doors of the model API.
 pub(crate) fn router(state: AppState) -> Router {
     let (router, _) = documented().split_for_parts();
-    let document = document();
-    let document: Arc<str> = document.to_json().unwrap_or_default().into();
-    let serve_document = move || {
-        let document = Arc::clone(&document);
-        async move { ([(header::CONTENT_TYPE, "application/json")], document.to_string()) }
-    };
+    let serve_document = || async { ([(header::CONTENT_TYPE, "application/json")], document_text()) };
     router
         .route("/openapi.json", get(serve_document))
         .route("/health/live", get(|| async { "ok" }))
