@@ -5,19 +5,26 @@ use std::sync::{Arc, LazyLock};
 use axum::{
     Router,
     extract::State,
+    handler::Handler,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{MethodRouter, get},
 };
 use gateway::Gateway;
 use http::{StatusCode, Uri, header};
 use ipnet::IpNet;
 use model::refusal::Refusal;
-use utoipa::OpenApi;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use pastey::paste;
+use utoipa::{OpenApi, Path, openapi::HttpMethod};
+use utoipa_axum::{PathItemExt, router::OpenApiRouter};
 
 use crate::{
     console::{self, configuration::InForce},
-    envelope, management as m, model_api,
+    envelope,
+    management::{
+        accounts, audit, catalog, channels, credentials, groups, keys, logs, month, prices, routes, tasks,
+        tokens, top_ups, usage, user,
+    },
+    model_api,
     openapi::{self, Document},
     operation::Operation,
 };
@@ -46,74 +53,69 @@ impl AppState {
     }
 }
 
-fn documented() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(Document::openapi())
-        // API keys, for their owner
-        .routes(routes!(m::keys::list, m::keys::create, m::keys::update))
-        .routes(routes!(m::keys::get, m::keys::delete))
-        .routes(routes!(m::keys::search))
-        .routes(routes!(m::keys::delete_batch))
-        // API keys, for their holder
-        .routes(routes!(m::usage::of_key))
-        .routes(routes!(m::usage::subscription))
-        .routes(routes!(m::usage::billing_usage))
-        // the account
-        .routes(routes!(m::user::own))
-        .routes(routes!(m::user::groups))
-        .routes(routes!(m::logs::own))
-        .routes(routes!(m::logs::search))
-        .routes(routes!(m::logs::own_stat))
-        .routes(routes!(m::logs::own_export))
-        .routes(routes!(m::logs::own_hours))
-        .routes(routes!(m::month::stats))
-        .routes(routes!(m::tasks::own))
-        .routes(routes!(m::tokens::list, m::tokens::create))
-        .routes(routes!(m::tokens::revoke))
-        .routes(routes!(m::tokens::set_up))
-        // operators
-        .routes(routes!(m::accounts::list, m::accounts::create, m::accounts::update))
-        .routes(routes!(m::accounts::search))
-        .routes(routes!(m::accounts::check))
-        .routes(routes!(m::accounts::get))
-        .routes(routes!(m::top_ups::list))
-        .routes(routes!(m::groups::list, m::groups::put))
-        .routes(routes!(m::groups::get, m::groups::delete))
-        .routes(routes!(m::channels::list, m::channels::create, m::channels::update))
-        .routes(routes!(m::channels::get, m::channels::delete))
-        .routes(routes!(m::channels::enable))
-        .routes(routes!(m::channels::disable))
-        .routes(routes!(m::channels::test))
-        .routes(routes!(m::credentials::create, m::credentials::update))
-        .routes(routes!(m::credentials::delete))
-        .routes(routes!(m::prices::list, m::prices::put))
-        .routes(routes!(m::prices::withdraw))
-        .routes(routes!(m::prices::import))
-        .routes(routes!(m::catalog::put))
-        .routes(routes!(m::logs::all))
-        .routes(routes!(m::logs::all_stat))
-        .routes(routes!(m::logs::all_export))
-        .routes(routes!(m::logs::all_hours))
-        .routes(routes!(m::routes::explain))
-        .routes(routes!(m::audit::list))
-        // everybody
-        .routes(routes!(m::catalog::list))
-        .routes(routes!(m::catalog::get, m::catalog::forget))
-        // the model API; its doors stand in `gateway::exchange::Door`
-        .routes(routes!(model_api::models))
-        .routes(routes!(model_api::model))
-        .routes(routes!(model_api::google_models))
-        .routes(routes!(model_api::google_model))
+/// Gives `$each` every operation that is described: one list for what is served and for what is documented.
+macro_rules! operations {
+    ($each:ident) => {
+        $each! {
+            // API keys: for their owner, for their holder
+            keys { list, create, update, get, delete, search, delete_batch }
+            usage { of_key, subscription, billing_usage }
+            // the account
+            user { own, groups }
+            logs { own, search, own_stat, own_export, own_hours }
+            month { stats }
+            tasks { own }
+            tokens { list, create, revoke, set_up }
+            // operators
+            accounts { list, create, update, search, check, get }
+            top_ups { list }
+            groups { list, put, get, delete }
+            channels { list, create, update, get, delete, enable, disable, test }
+            credentials { create, update, delete }
+            prices { list, put, withdraw, import }
+            catalog { put, forget }
+            logs { all, all_stat, all_export, all_hours }
+            routes { explain }
+            audit { list }
+            // everybody
+            catalog { list, get }
+            // the model API; its doors stand in `gateway::door::Door`
+            model_api { models, model, google_models, google_model }
+        }
+    };
+}
+
+macro_rules! documented {
+    ($($module:ident { $($operation:ident),+ })+) => {
+        OpenApiRouter::<AppState>::with_openapi(Document::openapi())
+            $($(.routes(utoipa_axum::routes!($module::$operation)))+)+
+    };
+}
+
+macro_rules! served {
+    ($($module:ident { $($operation:ident),+ })+) => {
+        Router::new()
+            $($(.route(
+                &paste!($module::[<__path_ $operation>]::path()),
+                on(paste!($module::[<__path_ $operation>]::methods()), $module::$operation),
+            ))+)+
+    };
+}
+
+fn on<T: 'static>(methods: Vec<HttpMethod>, operation: impl Handler<T, AppState>) -> MethodRouter<AppState> {
+    let served = MethodRouter::new();
+    methods.iter().fold(served, |served, method| served.on(method.to_method_filter(), operation.clone()))
 }
 
 /// The OpenAPI document.
 pub(crate) fn document() -> utoipa::openapi::OpenApi {
-    let (_, mut document) = documented().split_for_parts();
+    let (_, mut document) = operations!(documented).split_for_parts();
     openapi::with_doors(&mut document);
     openapi::with_failures(&mut document);
     document
 }
 
-/// The same as it is served. It is made when it is first asked for: most servers never are.
+/// The same as it is served. It is made when it is first asked for: it takes 4 MiB, and most servers never are.
 fn document_text() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| document().to_json().unwrap_or_default());
     &TEXT
@@ -121,9 +123,8 @@ fn document_text() -> &'static str {
 
 /// Every route but the doors of the model API.
 pub(crate) fn router(state: AppState) -> Router {
-    let (router, _) = documented().split_for_parts();
     let serve_document = || async { ([(header::CONTENT_TYPE, "application/json")], document_text()) };
-    router
+    operations!(served)
         .route("/openapi.json", get(serve_document))
         .route("/health/live", get(|| async { "ok" }))
         .route("/health/ready", get(ready))
