@@ -42,6 +42,11 @@ impl Waiters {
     /// More is durable.
     pub(crate) fn publish(&self, seq: u64) {
         self.durable.store(seq, Ordering::Release);
+        // Who begins to wait from here on sees what is durable. Most answers come later than the sync of their hold: then
+        // nobody waits, and nobody need be woken.
+        if self.waiting.lock().as_ref().is_none_or(Vec::is_empty) {
+            return;
+        }
         match self.has_task.load(Ordering::Acquire) {
             true => self.more.notify_one(),
             false => self.tell(),
