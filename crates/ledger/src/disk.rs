@@ -130,7 +130,7 @@ impl Disk for Directory {
 
 /// Writes every byte, so that later writes allocate nothing and a full disk is met here.
 fn fill(file: &File, size: u64, header: &[u8]) -> io::Result<()> {
-    let zeros = vec![0_u8; 256 * 1024];
+    let zeros = vec![0_u8; 64 * 1024];
     let mut at = 0;
     while at < size {
         let length = usize::try_from(size - at).unwrap_or(zeros.len()).min(zeros.len());
