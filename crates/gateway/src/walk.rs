@@ -11,7 +11,7 @@ use crate::{
     channels,
     entry::Entry,
     gateway::Gateway,
-    routing::{Attempt, Attempts, Next, Over, Plan, UpstreamFailure},
+    routing::{Attempt, Attempts, Next, Plan, UpstreamFailure},
 };
 
 /// A walk along a plan, at one attempt of it.
@@ -28,8 +28,10 @@ impl Walk {
     /// # Errors
     /// What was fit a moment ago rests by now.
     pub(crate) fn begin(gateway: &Arc<Gateway>, plan: Plan, entry: &Entry) -> Result<Self, Refusal> {
-        let mut attempts = Attempts::new(plan, &gateway.health, gateway.now());
-        let attempt = step(gateway, &mut attempts).map_err(|_| Refusal::UpstreamError)?;
+        let now = gateway.now();
+        let mut attempts = Attempts::new(plan, &gateway.health, now);
+        let attempt =
+            attempts.next(&gateway.health, &gateway.budget, now).map_err(|_| Refusal::UpstreamError)?;
         attempt.note(entry);
         Ok(Self { gateway: Arc::clone(gateway), entry: entry.clone(), attempts, attempt })
     }
@@ -65,7 +67,10 @@ impl Walk {
             return Err(refusal);
         }
         loop {
-            let Ok(next) = step(&self.gateway, &mut self.attempts) else { return Err(refusal) };
+            let Gateway { health, budget, .. } = &*self.gateway;
+            let Ok(next) = self.attempts.next(health, budget, self.gateway.now()) else {
+                return Err(refusal);
+            };
             if let Some(need) = needs(next.ratio)
                 && affords(hold, need).await
             {
@@ -75,10 +80,6 @@ impl Walk {
             self.attempts.unaffordable(next, &self.gateway.budget);
         }
     }
-}
-
-fn step(gateway: &Gateway, attempts: &mut Attempts) -> Result<Attempt, Over> {
-    attempts.next(&gateway.health, &gateway.budget, gateway.now())
 }
 
 /// Holds what is missing; `false` when it is not affordable.

@@ -60,8 +60,7 @@ impl App {
         without_slash(request.uri_mut());
         let headers = request.headers();
         let operation = Operation {
-            request_id: kept_id(headers)
-                .map_or_else(|| uuid::Uuid::now_v7().simple().to_string(), str::to_owned),
+            request_id: kept_id(headers).map_or_else(new_id, str::to_owned),
             entry: Entry::default(),
             client: address::client(peer, headers, &self.state.trusted_proxies),
             started: self.state.gateway.now(),
@@ -152,6 +151,12 @@ fn without_slash(uri: &mut Uri) {
             *uri = changed;
         }
     }
+}
+
+/// The request id of a caller that sends none.
+fn new_id() -> String {
+    let mut text = uuid::Uuid::encode_buffer();
+    uuid::Uuid::now_v7().simple().encode_lower(&mut text).to_owned()
 }
 
 /// A caller's request id that is kept: 1 to 128 letters, digits, dots, dashes and underscores.
