@@ -98,6 +98,9 @@ where
             }
             rest.push(&data)?;
         }
+        if reading.is_over() {
+            break;
+        }
     }
     Ok(if rest.is_empty() { first } else { rest.finish() })
 }
@@ -118,6 +121,11 @@ where
     /// Begins to read a body of at most `limit` bytes.
     pub(crate) fn new(body: B, limit: u64, patience: Patience) -> Self {
         Self { body, left: limit, patience, end: None }
+    }
+
+    /// Whether it is known that nothing follows.
+    fn is_over(&self) -> bool {
+        self.body.is_end_stream()
     }
 
     /// The next part; `None` at the end.
