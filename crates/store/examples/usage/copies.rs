@@ -45,7 +45,7 @@ impl Copies {
             ] {
                 let (low, high) = (number * size, (number + 1) * size);
                 let text = format!(
-                    "CREATE TABLE {table}_p{number} PARTITION OF {table} FOR VALUES FROM ({low}) TO ({high})"
+                    "CREATE TABLE IF NOT EXISTS {table}_p{number} PARTITION OF {table} FOR VALUES FROM ({low}) TO ({high})"
                 );
                 run(&mut on, text).await?;
             }
