@@ -23,6 +23,8 @@ pub struct Discrepancy {
 #[derive(sqlx::FromRow)]
 struct Row {
     id: i64,
+    /// Whether there is no such pool, but charges to it.
+    gone: i64,
     granted: i64,
     used: i64,
     leased: i64,
@@ -73,7 +75,8 @@ impl Store {
 
 /// Every difference, as [`Store::verify`] says.
 pub(crate) async fn find(database: &mut impl Run) -> Result<Vec<Discrepancy>, StoreError> {
-    // The database compares: of millions of pools only those come that are wrong.
+    // The database compares: of millions of pools only those come that are wrong. It reads all records for it, so charges to a
+    // pool that is gone are found on the same way.
     let rows: Vec<Row> = database.query(
             "WITH paid AS (
                 SELECT payer, sum(units) AS units FROM usage
@@ -91,10 +94,15 @@ pub(crate) async fn find(database: &mut impl Run) -> Result<Vec<Discrepancy>, St
                     CAST(sum(CASE WHEN state = 'suspense' THEN amount - spent ELSE 0 END) AS BIGINT) AS suspended
                 FROM lease GROUP BY pool
              )
-             SELECT pool.id, granted, used, leased, suspense, available, coalesce(charged.units, 0) AS charged,
-                coalesce(held.open, 0) AS open, coalesce(held.suspended, 0) AS suspended
-             FROM pool LEFT JOIN charged ON charged.pool = pool.id LEFT JOIN held ON held.pool = pool.id
-             WHERE granted <> used + leased + suspense + available OR used <> coalesce(charged.units, 0)
+             SELECT coalesce(pool.id, charged.pool) AS id,
+                CASE WHEN pool.id IS NULL THEN CAST(1 AS BIGINT) ELSE 0 END AS gone,
+                coalesce(granted, 0) AS granted, coalesce(used, 0) AS used, coalesce(leased, 0) AS leased,
+                coalesce(suspense, 0) AS suspense, coalesce(available, 0) AS available,
+                coalesce(charged.units, 0) AS charged, coalesce(held.open, 0) AS open,
+                coalesce(held.suspended, 0) AS suspended
+             FROM pool FULL JOIN charged ON charged.pool = pool.id LEFT JOIN held ON held.pool = pool.id
+             WHERE (pool.id IS NULL AND charged.units <> 0)
+                OR granted <> used + leased + suspense + available OR used <> coalesce(charged.units, 0)
                 OR leased <> coalesce(held.open, 0) OR suspense <> coalesce(held.suspended, 0)
                 OR granted < 0 OR used < 0 OR leased < 0 OR suspense < 0 OR available < 0",
         )
@@ -103,7 +111,6 @@ pub(crate) async fn find(database: &mut impl Run) -> Result<Vec<Discrepancy>, St
         .await?;
     let mut found: Vec<_> = rows.iter().flat_map(differences).collect();
     found.extend(overspent_leases(database).await?);
-    found.extend(charges_without_pool(database).await?);
     found.extend(charges_twice(database).await?);
     found.extend(wrong_sums(database).await?);
     Ok(found)
@@ -176,31 +183,11 @@ async fn overspent_leases(database: &mut impl Run) -> Result<Vec<Discrepancy>, S
     Ok(rows.into_iter().map(name).collect())
 }
 
-async fn charges_without_pool(database: &mut impl Run) -> Result<Vec<Discrepancy>, StoreError> {
-    let rows: Vec<(i64, i64)> = database
-        .query(
-            "WITH paid AS (
-                SELECT payer, sum(units) AS units FROM usage
-                WHERE id >= (SELECT kept FROM usage_next WHERE one = 1) * $1 GROUP BY payer
-             )
-             SELECT draws.pool, CAST(sum(draws.units) AS BIGINT) FROM (
-                SELECT key_pool AS pool, units FROM paid JOIN usage_payer ON usage_payer.id = payer
-                UNION ALL SELECT account_pool, units FROM paid JOIN usage_payer ON usage_payer.id = payer
-                UNION ALL SELECT pool, units FROM usage_retired
-             ) AS draws LEFT JOIN pool ON pool.id = draws.pool
-             WHERE pool.id IS NULL AND draws.units <> 0 GROUP BY draws.pool ORDER BY draws.pool",
-        )
-        .bind(BLOCK)
-        .fetch_all()
-        .await?;
-    let name = |(pool, units)| Discrepancy {
-        pool: Some(pool),
-        what: format!("there is no such pool, its charges are {units}"),
-    };
-    Ok(rows.into_iter().map(name).collect())
-}
-
 fn differences(row: &Row) -> Vec<Discrepancy> {
+    if row.gone != 0 {
+        let what = format!("there is no such pool, its charges are {}", row.charged);
+        return vec![Discrepancy { pool: Some(row.id), what }];
+    }
     let sum = row.used + row.leased + row.suspense + row.available;
     let checks = [
         ("granted", row.granted, "used + leased + suspense + available", sum),
