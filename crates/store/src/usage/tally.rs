@@ -11,7 +11,7 @@ use super::{
     BLOCK, HOUR, UsageKind,
     by_name::Names,
     request_key,
-    write::{count, size, took},
+    write::{beside, count, took},
 };
 use crate::{database::Tx, rows::ManyRows, sql::Run, store::StoreError};
 
@@ -57,7 +57,8 @@ pub(crate) struct Tally {
     /// By the upper bits of the request's key.
     requests: BTreeMap<i64, String>,
     names: Names,
-    bytes: i64,
+    /// Bytes of the records' texts.
+    text: i64,
 }
 
 static PARTS: LazyLock<ManyRows> = LazyLock::new(|| {
@@ -80,7 +81,7 @@ impl Tally {
             parts: BTreeMap::new(),
             requests: BTreeMap::new(),
             names: Names::default(),
-            bytes: 0,
+            text: 0,
         }
     }
 
@@ -117,7 +118,7 @@ impl Tally {
             tally.parts.entry(of).or_default().add(added, offset)?;
         }
         tally.names.add(&charge.context.key_name, (hour, way, kind), added, offset)?;
-        tally.bytes = tally.bytes.saturating_add(size(record));
+        tally.text = tally.text.saturating_add(i64::try_from(record.len()).unwrap_or(i64::MAX));
         let key = request_key(&charge.context.request_id);
         let shard = tally.requests.entry(key >> 16).or_default();
         separate(shard);
@@ -156,6 +157,7 @@ impl Tally {
             query.execute().await?;
         }
         self.names.close(tx, self.block).await?;
+        let bytes = self.text.saturating_add(beside(tx.engine()).saturating_mul(self.records));
         tx.query(
             "INSERT INTO usage_block (block, requests, oldest, newest, bytes) VALUES ($1, $2, $3, $4, $5)",
         )
@@ -163,7 +165,7 @@ impl Tally {
         .bind(self.records)
         .bind(self.oldest)
         .bind(self.newest)
-        .bind(self.bytes)
+        .bind(bytes)
         .execute()
         .await?;
         Ok(())

@@ -8,7 +8,12 @@ use super::{
     BLOCK, DAY, Detail, HOUR, UsageKind, by_name, name::Learned, name::Names, partition, request_key,
     tally::Tally,
 };
-use crate::{database::Tx, rows::ManyRows, sql::Run, store::StoreError};
+use crate::{
+    database::Tx,
+    rows::ManyRows,
+    sql::{Engine, Run},
+    store::StoreError,
+};
 
 /// Nothing counted in a record is larger, so that the sums of a block stay in range whatever an upstream claims.
 const MOST: i64 = 1 << 40;
@@ -23,12 +28,12 @@ pub(super) fn took(charge: &Charge) -> i64 {
 }
 
 /// Bytes of a record beside its text: its numbers, and its part of the sums and the index of its block. Measured with
-/// `bench/usage`.
-const BESIDE: i64 = 130;
-
-/// About how many bytes a record takes.
-pub(super) fn size(record: &str) -> i64 {
-    i64::try_from(record.len()).unwrap_or(MOST).saturating_add(BESIDE)
+/// `bench/usage` and `bench/scale`. PostgreSQL keeps every number in eight bytes, and 24 with every row.
+pub(super) const fn beside(engine: Engine) -> i64 {
+    match engine {
+        Engine::Sqlite => 130,
+        Engine::Postgres => 450,
+    }
 }
 
 static INSERT: LazyLock<ManyRows> = LazyLock::new(|| {
@@ -208,6 +213,7 @@ async fn close(tx: &mut Tx, block: i64) -> Result<(), StoreError> {
     .bind(high)
     .execute()
     .await?;
+    let beside = beside(tx.engine());
     tx.query(
         "INSERT INTO usage_block (block, requests, oldest, newest, bytes)
          SELECT $1, count(*), coalesce(min(ended), 0), coalesce(max(ended), 0),
@@ -217,7 +223,7 @@ async fn close(tx: &mut Tx, block: i64) -> Result<(), StoreError> {
     .bind(block)
     .bind(low)
     .bind(high)
-    .bind(BESIDE)
+    .bind(beside)
     .execute()
     .await?;
     Ok(())
