@@ -32,11 +32,12 @@ def sql(text):
     return subprocess.run(["psql", arguments.url, "-Atc", text], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def start():
-    """A running server, its address, and the seconds until it listened."""
+def start(days=100_000):
+    """A running server that keeps records for so long, its address, and the seconds until it listened."""
     begun = time.monotonic()
     settings = ["--set", "log.level=off", "--set", "upstream.allow_private=127.0.0.0/8", "--set", "ledger.verify_every=86400s",
-                "--set", "usage.keep_records=1000000000", "--set", "usage.keep_bytes=1000000000000"]
+                "--set", "usage.keep_records=1000000000", "--set", "usage.keep_bytes=1000000000000",
+                "--set", f"usage.keep_days={days}"]
     server = subprocess.Popen([arguments.binary, "serve", "--data-dir", arguments.data, "--listen", "127.0.0.1:0", *settings],
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     while line := server.stdout.readline():
@@ -97,7 +98,8 @@ async def strangers(gateway):
 async def pages(gateway):
     for path in ["/api/token/?p=1&page_size=100", "/api/token/?p=50000&page_size=100", "/api/token/search?keyword=9999999",
                  "/api/token/search?keyword=nothing", "/api/log/?p=1&page_size=100", "/api/log/?p=100000&page_size=100",
-                 "/api/log/?model_name=rare-model", "/api/log/?username=account-7", "/api/log/stat", "/api/log/stat?username=account-7"]:
+                 "/api/log/?model_name=rare-model", "/api/log/?model_name=grok-4", "/api/log/?token_name=tests",
+                 "/api/log/?username=account-7", "/api/log/?username=account-0", "/api/log/stat", "/api/log/stat?username=account-7"]:
         times = []
         for _ in range(5):
             begun = time.monotonic()
@@ -125,10 +127,45 @@ end
     return next(line.split()[1] for line in text.splitlines() if line.startswith("Requests/sec"))
 
 
+def weigh():
+    """Bytes of a record: itself, and its part of what its block keeps of it."""
+    def of(*tables):
+        return sum(int(sql(f"SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('{table}')")) for table in tables)
+    records = int(sql("SELECT sum(requests) FROM usage_block"))
+    itself, rest = of("usage") / records, of("usage_part", "usage_name", "usage_request") / records
+    print(f"| size of a record, bytes: the record itself; its part of sums, lists and indexes of its block | {itself:.0f}; {rest:.0f} |")
+
+
+def prove():
+    begun = time.monotonic()
+    said = run("ledger", "verify")
+    print(f"| `apsis ledger verify` ({said}), s | {time.monotonic() - begun:.0f} |", flush=True)
+
+
+def forget():
+    """The time that a block takes when everything of the oldest partition is too old, until that is dropped."""
+    first, last = sql("SELECT min(block), (min(block) / 256 + 1) * 256 - 1 FROM usage_block").split("|")
+    age = int(sql(f"SELECT (SELECT millis FROM clock) - max(newest) FROM usage_block WHERE block <= {last}"))
+    server, _, _ = start(age // 86_400_000)
+    begun = None
+    try:
+        while sql(f"SELECT to_regclass('usage_p{int(last) // 256}') IS NULL") == "f":
+            if begun is None and sql("SELECT min(block) FROM usage_block") != first:
+                begun = time.monotonic()
+            time.sleep(0.2)
+        took, forgotten = time.monotonic() - begun, int(sql("SELECT min(block) FROM usage_block")) - int(first)
+        print(f"| forget {forgotten} blocks and drop their partition, with 250 ms between two: s; ms of a block beside the pause | "
+              f"{took:.0f}; {took / forgotten * 1000 - 250:.0f} |", flush=True)
+    finally:
+        server.terminate()
+        server.wait()
+
+
 async def main():
     records, keys = sql("SELECT sum(requests) FROM usage_block"), sql("SELECT count(*) FROM api_key")
     size = sql("SELECT pg_size_pretty(pg_database_size(current_database()))")
     print(f"| {keys} keys, {records} records, {size} | |\n|---|---|")
+    weigh()
     starts = []
     for _ in range(3):
         server, address, took = start()
@@ -149,9 +186,9 @@ async def main():
     finally:
         server.terminate()
         server.wait()
-    begun = time.monotonic()
-    said = run("ledger", "verify")
-    print(f"| `apsis ledger verify` ({said}), s | {time.monotonic() - begun:.0f} |")
+    prove()
+    forget()
+    prove()
 
 
 asyncio.run(main())
