@@ -72,6 +72,13 @@ impl FromStr for DatabaseUrl {
 const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 
+/// What suits short questions of much data, unless somebody has decided otherwise for this server, database or user. Compiling
+/// a question of many partitions takes longer than any answer of ours; and by the costs of a disk with an arm, reading all of
+/// a table is taken to be faster than reading a part of an index.
+const PLANS: &str =
+    "SELECT set_config(name, CASE name WHEN 'jit' THEN 'off' ELSE '1.1' END, false) FROM pg_settings
+    WHERE name IN ('jit', 'random_page_cost') AND source = 'default'";
+
 /// How a PostgreSQL database is used.
 #[derive(Clone, Debug)]
 pub struct PostgresServer {
@@ -88,7 +95,7 @@ impl PostgresServer {
     fn settings(&self) -> String {
         let millis = self.statement_timeout.as_millis();
         format!(
-            "SET statement_timeout = {millis}; SET idle_in_transaction_session_timeout = {millis}; {DURABLE}"
+            "SET statement_timeout = {millis}; SET idle_in_transaction_session_timeout = {millis}; {DURABLE}; {PLANS}"
         )
     }
 
@@ -206,21 +213,38 @@ mod tests {
         assert!(!shown.contains("s@fe") && !shown.contains("ada"), "{shown}");
     }
 
-    /// Beside the server that `tests/postgres/run` starts, whose own commits wait for nothing.
-    #[tokio::test]
-    async fn a_commit_waits_for_the_disk_whatever_the_server_says() {
+    /// The server that `tests/postgres/run` starts, whose own commits wait for nothing.
+    fn of_the_tests() -> PostgresServer {
         #[expect(clippy::disallowed_methods, reason = "where the tests' server is")]
         let url = std::env::var("TEST_POSTGRES_URL").unwrap();
-        let server = PostgresServer {
+        PostgresServer {
             url: url.parse().unwrap(),
             connections: 2,
             statement_timeout: Duration::from_secs(10),
-        };
+        }
+    }
+
+    async fn said(server: &PostgresServer, setting: &'static str) -> String {
         let pool = server.pool(1).connect_lazy_with(server.url.0.as_ref().clone());
-        let said: String = sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&pool).await.unwrap();
-        assert_eq!(said, "on");
+        sqlx::query_scalar("SELECT current_setting($1)").bind(setting).fetch_one(&pool).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_commit_waits_for_the_disk_whatever_the_server_says() {
+        let server = of_the_tests();
+        assert_eq!(said(&server, "synchronous_commit").await, "on");
         let mut alone = open_alone(&server.url).await.unwrap();
         let said: String = sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&mut alone).await.unwrap();
         assert_eq!(said, "on");
+    }
+
+    #[tokio::test]
+    async fn questions_are_planned_for_what_they_are_unless_somebody_has_decided() {
+        let mut server = of_the_tests();
+        assert_eq!(said(&server, "jit").await, "off");
+        assert_eq!(said(&server, "random_page_cost").await, "1.1");
+        server.url.0 = Box::new(server.url.0.options([("jit", "on"), ("random_page_cost", "3")]));
+        assert_eq!(said(&server, "jit").await, "on");
+        assert_eq!(said(&server, "random_page_cost").await, "3");
     }
 }

@@ -40,7 +40,11 @@ impl UsageFilter {
     }
 
     const fn names_a_payer(&self) -> bool {
-        self.account.is_some() || self.username.is_some() || self.key.is_some() || self.key_name.is_some()
+        self.account.is_some() || self.username.is_some() || self.names_a_key()
+    }
+
+    const fn names_a_key(&self) -> bool {
+        self.key.is_some() || self.key_name.is_some()
     }
 
     const fn names_a_way(&self) -> bool {
@@ -87,8 +91,8 @@ impl UsageFilter {
     }
 
     /// Conditions on payer, way and kind, each after an `AND`.
-    fn push_kinds(&self, sql: &mut Sql) {
-        if self.names_a_payer() {
+    fn push_kinds(&self, sql: &mut Sql, payer: bool) {
+        if payer {
             sql.push(" AND payer IN ");
             self.push_payers(sql, "id");
         }
@@ -117,7 +121,7 @@ impl UsageFilter {
 
     /// Conditions on rows, each after an `AND`.
     pub(super) fn push_rows(&self, sql: &mut Sql) {
-        self.push_kinds(sql);
+        self.push_kinds(sql, self.names_a_payer());
         if let Some(from) = self.from {
             sql.push(" AND ended >= ").push_bind(from.millis());
         }
@@ -145,6 +149,27 @@ impl UsageFilter {
         !self.names_a_payer() && !self.names_a_way() && self.kind.is_none() && self.keyword.is_none()
     }
 
+    /// Whose sums they are, each condition after an `AND`: 0 stands for all accounts together, which know no payer.
+    fn push_accounts(&self, sql: &mut Sql) {
+        if let Some(account) = self.account {
+            sql.push(" AND account <> 0 AND account = ").push_bind(account.0);
+        }
+        if let Some(name) = &self.username {
+            sql.push(" AND account IN (SELECT id FROM account WHERE ");
+            push_name(sql, "username", name);
+            sql.push(")");
+        }
+        if self.account.is_some() || self.username.is_some() {
+            return;
+        }
+        if self.names_a_key() || self.keyword.is_some() {
+            sql.push(" AND account IN ");
+            self.push_payers(sql, "account");
+        } else {
+            sql.push(" AND account = 0");
+        }
+    }
+
     /// Conditions on the sums of those blocks ([`Self::parts`]) that have to do with the filter's hours.
     pub(super) fn push_parts(&self, sql: &mut Sql, blocks: &Range<i64>) {
         sql.push(" WHERE 1 = 1");
@@ -152,14 +177,9 @@ impl UsageFilter {
             self.push_key_name(sql, "key_name");
             self.push_way_and_kind(sql);
         } else {
-            // The sums of all accounts together know no payer.
-            if self.names_a_payer() || self.keyword.is_some() {
-                sql.push(" AND account IN ");
-                self.push_payers(sql, "account");
-            } else {
-                sql.push(" AND account = 0");
-            }
-            self.push_kinds(sql);
+            self.push_accounts(sql);
+            // Of an account it is all, however many keys it has: its sums are looked through once, not for each of its payers.
+            self.push_kinds(sql, self.names_a_key());
         }
         // Hours stand behind blocks in the key: the blocks are what the database can seek.
         sql.push(" AND block >= ").push_bind(blocks.start).push(" AND block < ").push_bind(blocks.end);
