@@ -43,6 +43,7 @@ impl Store {
     ) -> Result<NewestUsage, StoreError> {
         // One transaction: a block that is closed meanwhile would be seen twice or not at all.
         let mut tx = self.snapshot().await?;
+        let filter = &filter.resolved(&mut tx).await?;
         let next: i64 = tx.query("SELECT id FROM usage_next WHERE one = 1").scalar().await?;
         let reach = reach(&mut tx, filter).await?;
         let mut end = filter.before.map_or(next, |before| before.min(next)).div_euclid(BLOCK) + 1;

@@ -247,10 +247,11 @@ impl Store {
     ) -> Result<(Vec<UsageRecord>, i64), StoreError> {
         // One transaction: a block that is closed meanwhile would be seen twice or not at all.
         let mut tx = self.snapshot().await?;
-        let reach = reach(&mut tx, filter).await?;
-        let segments = segments(&mut tx, filter, &reach, &EVERYWHERE).await?;
+        let filter = filter.resolved(&mut tx).await?;
+        let reach = reach(&mut tx, &filter).await?;
+        let segments = segments(&mut tx, &filter, &reach, &EVERYWHERE).await?;
         let total = segments.iter().map(|segment| segment.rows).sum();
-        Ok((page(&mut tx, filter, &segments, skip, limit).await?, total))
+        Ok((page(&mut tx, &filter, &segments, skip, limit).await?, total))
     }
 
     /// The records that fit and have this request id, newest first; at most a thousand of them are found.

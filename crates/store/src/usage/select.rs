@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use model::clock::Timestamp;
+use model::{clock::Timestamp, id::AccountId};
 
-use crate::build::Sql;
+use crate::{build::Sql, sql::Run, store::StoreError};
 
 use super::{HOUR, UsageFilter};
 
@@ -33,6 +33,20 @@ fn push_like(sql: &mut Sql, column: &str, pattern: String) {
 }
 
 impl UsageFilter {
+    /// The same, with the account that a whole username names: a database that knows which account it is knows how much that is,
+    /// and goes about much in another way than about little.
+    pub(super) async fn resolved(&self, on: &mut impl Run) -> Result<Self, StoreError> {
+        let mut resolved = self.clone();
+        let named = self.username.as_ref().filter(|name| self.account.is_none() && !name.contains('%'));
+        if let Some(name) = named {
+            let found = on.query("SELECT id FROM account WHERE username = $1").bind(name.as_str());
+            if let Some(id) = found.optional_scalar().await? {
+                (resolved.account, resolved.username) = (Some(AccountId(id)), None);
+            }
+        }
+        Ok(resolved)
+    }
+
     /// The first and the last moment, in milliseconds: from the one, before the other.
     pub(super) fn times(&self) -> (i64, i64) {
         let millis = |time: Option<Timestamp>| time.map(Timestamp::millis);

@@ -182,12 +182,13 @@ impl Store {
     pub async fn usage_sums(&self, filter: &UsageFilter) -> Result<UsageSums, StoreError> {
         let filter = UsageFilter { before: None, ..filter.clone() };
         let mut tx = self.snapshot().await?;
+        let filter = filter.resolved(&mut tx).await?;
         let reach = reach(&mut tx, &filter).await?;
         let mut sql = Sql::new("SELECT ");
         sql.push(OF_PARTS).push(" FROM ").push(filter.parts());
         filter.push_parts(&mut sql, &reach);
         push_whole_hours(&mut sql, &filter);
-        let mut sums: UsageSums = tx.built(sql).fetch_one().await?;
+        let mut sums: UsageSums = tx.built(sql).once().fetch_one().await?;
         for (segment, closed) in cut(&mut tx, &filter, &reach).await? {
             let mut sql = Sql::new("SELECT ");
             sql.push(OF_ROWS).push(" FROM usage WHERE ");
@@ -204,6 +205,7 @@ impl Store {
     pub async fn usage_hours(&self, filter: &UsageFilter) -> Result<Vec<UsageHour>, StoreError> {
         let filter = UsageFilter { before: None, ..filter.clone() };
         let mut tx = self.snapshot().await?;
+        let filter = filter.resolved(&mut tx).await?;
         let reach = reach(&mut tx, &filter).await?;
         let mut sql = Sql::new("SELECT hour, model, ");
         sql.push(OF_PARTS).push(" FROM ").push(filter.parts());
@@ -211,7 +213,7 @@ impl Store {
         filter.push_parts(&mut sql, &reach);
         push_whole_hours(&mut sql, &filter);
         sql.push(" GROUP BY hour, model");
-        let mut rows: Vec<Row> = tx.built(sql).fetch_all().await?;
+        let mut rows: Vec<Row> = tx.built(sql).once().fetch_all().await?;
         for (segment, closed) in cut(&mut tx, &filter, &reach).await? {
             let mut sql = Sql::new("SELECT ended - ended % ");
             sql.push_bind(HOUR).push(" AS hour, model, ").push(OF_ROWS);

@@ -29,6 +29,7 @@ impl Store {
     /// The database.
     pub async fn usage_walk(&self, filter: UsageFilter) -> Result<UsageWalk, StoreError> {
         let mut tx = self.snapshot().await?;
+        let filter = filter.resolved(&mut tx).await?;
         let reach = reach(&mut tx, &filter).await?;
         let segments = segments(&mut tx, &filter, &reach, &EVERYWHERE).await?.into();
         Ok(UsageWalk { store: self.clone(), filter, segments, found: Vec::new() })
