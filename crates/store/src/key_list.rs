@@ -180,7 +180,7 @@ impl Store {
         let mut sql = Sql::new("SELECT count(*) FROM api_key k WHERE k.account = ");
         sql.push_bind(account.0);
         filter.push_keyword(&mut sql);
-        Ok(self.read().await?.built(sql).scalar().await?)
+        Ok(self.read().await?.built(sql).once().scalar().await?)
     }
 
     /// Keys of an account, newest first, and how many there are.
@@ -191,7 +191,9 @@ impl Store {
         let total = self
             .read()
             .await?
+            // Not remembered: a plan for any account is none for one that has nearly all keys.
             .query("SELECT count(*) FROM api_key WHERE account = $1")
+            .once()
             .bind(account.0)
             .scalar()
             .await?;
@@ -232,7 +234,7 @@ impl Store {
 
     /// The keys of a page, of the ids from its first one on, in their order.
     async fn ordered(&self, account: AccountId, page: Page, ids: Sql) -> Result<FoundKeys, StoreError> {
-        let mut ids: Vec<i64> = self.read().await?.built(ids).scalars().await?;
+        let mut ids: Vec<i64> = self.read().await?.built(ids).once().scalars().await?;
         let found = i64::try_from(ids.len()).unwrap_or(i64::MAX);
         ids.truncate(usize::try_from(page.size).unwrap_or(0));
         let before = if found > 0 || page.number == 1 { page.offset() } else { 0 };

@@ -4,7 +4,7 @@
 use crate::fixture::{Fixture, JOURNAL, at, batch, charge};
 use ledger::{Applied, Book, Charge};
 use model::{
-    id::{ChannelId, LeaseId, PoolId},
+    id::{AccountId, ChannelId, LeaseId, PoolId},
     key::{ApiKey, Settings},
     money::Units,
     price::ListedRates,
@@ -171,6 +171,8 @@ fn filters(keys: &[(ApiKey, PoolId); 2]) -> Vec<UsageFilter> {
     let hour = |hours: i64| Some(at(DAY + hours * HOUR));
     vec![
         UsageFilter { account: ada, ..any() },
+        // The number under which the sums of all accounts together stand.
+        UsageFilter { account: Some(AccountId(0)), ..any() },
         UsageFilter { account: eve, kind: Some(UsageKind::Error), ..any() },
         UsageFilter { account: eve, model: text("rare"), ..any() },
         UsageFilter { model: text("rare"), ..any() },
