@@ -77,7 +77,11 @@ async fn of_postgres() -> (BTreeSet<Column>, BTreeSet<Index>) {
 
 #[tokio::test]
 async fn both_databases_have_the_same_tables_and_indexes() {
-    let ((columns, indexes), (their_columns, their_indexes)) = (of_sqlite().await, of_postgres().await);
+    let ((columns, indexes), (their_columns, mut their_indexes)) = (of_sqlite().await, of_postgres().await);
+    // SQLite keeps these sums in the order of their key and has no use for it.
+    let all = their_indexes.len();
+    their_indexes.retain(|(table, of, ..)| table != "usage_part" || !of.starts_with("way,"));
+    assert_eq!(all - their_indexes.len(), 1);
     assert!(columns.len() > 150 && indexes.len() > 15);
     let differing = |ours: &BTreeSet<Column>, theirs: &BTreeSet<Column>| {
         ours.symmetric_difference(theirs).cloned().collect::<Vec<_>>()
