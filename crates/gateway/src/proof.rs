@@ -40,6 +40,7 @@ struct State {
 #[derive(Debug, Default)]
 pub(crate) struct Proofs {
     wanted: Notify,
+    stopped: Notify,
     state: Mutex<State>,
 }
 
@@ -61,6 +62,12 @@ impl Proofs {
 }
 
 impl Gateway {
+    /// Gives up the proof that is on its way, and begins none: a server that stops does not wait for it, and with very many
+    /// records it takes minutes.
+    pub fn stop_proving(&self) {
+        self.proofs.stopped.notify_one();
+    }
+
     /// Proves the books now, as `apsis ledger verify` does, and notes how many discrepancies there are.
     ///
     /// # Errors
@@ -99,8 +106,12 @@ pub(crate) async fn run(gateway: Weak<Gateway>, every: Duration) {
         if !asked && !gateway.claims("proof", every.saturating_add(every / 2)).await {
             continue;
         }
-        if let Err(error) = gateway.prove().await {
-            tracing::warn!(%error, "the books cannot be proved at the moment");
+        tokio::select! {
+            biased;
+            () = proofs.stopped.notified() => return,
+            proved = gateway.prove() => if let Err(error) = proved {
+                tracing::warn!(%error, "the books cannot be proved at the moment");
+            },
         }
     }
 }

@@ -56,7 +56,7 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
     let address = listener.local_addr()?;
     let ready = Arc::new(AtomicBool::new(true));
     let state = AppState {
-        gateway,
+        gateway: Arc::clone(&gateway),
         trusted_proxies: config.networks("trusted_proxies")?.into(),
         management_body: config.get("limits.management_body")?,
         public_url: config.public_url()?.map(Into::into),
@@ -74,6 +74,8 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
     let why = until_the_end(&ledger, signals).await;
     ready.store(false, Ordering::Release);
     ledger.stop_admitting();
+    gateway.stop_proving();
+    drop(gateway);
     stop.send_replace(true);
     let finished = accepting.await.context("the listener panicked")??;
     if !finished {

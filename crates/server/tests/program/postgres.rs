@@ -122,6 +122,23 @@ async fn what_was_answered_is_charged_once_and_the_master_key_is_asked_for() {
     assert_eq!(used(&url, &data), 12 * WORDS);
 }
 
+/// A proof of very many records takes minutes; here it waits for one who has taken their table.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stops_does_not_wait_for_its_proof() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let place = server_url().replacen("/postgres?", &format!("/{}?", database().await), 1);
+    let url = url_file(dir.path(), &place);
+    let mut server = Server::start(&with(&url, &["--set", "ledger.verify_every=1s"]), &data);
+    let (mut taken, mut raw) =
+        (PgConnection::connect(&place).await.unwrap(), PgConnection::connect(&place).await.unwrap());
+    sqlx::raw_sql("BEGIN; LOCK TABLE usage IN ACCESS EXCLUSIVE MODE").execute(&mut taken).await.unwrap();
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'WITH paid%'";
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut raw).await.unwrap() == 0 {}
+    assert_eq!(server.terminate(), Some(0));
+}
+
 #[tokio::test]
 async fn a_data_directory_belongs_to_one_database() {
     let dir = tempfile::tempdir().unwrap();
