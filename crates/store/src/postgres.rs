@@ -243,7 +243,7 @@ mod tests {
         let mut server = of_the_tests();
         assert_eq!(said(&server, "jit").await, "off");
         assert_eq!(said(&server, "random_page_cost").await, "1.1");
-        server.url.0 = Box::new(server.url.0.options([("jit", "on"), ("random_page_cost", "3")]));
+        *server.url.0 = server.url.0.clone().options([("jit", "on"), ("random_page_cost", "3")]);
         assert_eq!(said(&server, "jit").await, "on");
         assert_eq!(said(&server, "random_page_cost").await, "3");
     }
