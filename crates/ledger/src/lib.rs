@@ -12,6 +12,7 @@ mod applier;
 mod aside;
 mod asking;
 mod book;
+mod close;
 mod disk;
 mod error;
 mod flaw;
