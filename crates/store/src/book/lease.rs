@@ -40,7 +40,8 @@ impl Store {
                 grants.push(decide(&mut tx, &heard, &wishes, ask, available).await?);
             }
         }
-        give(&mut tx, &grants).await?;
+        let given = grants.iter().filter(|grant| grant.units > Units::ZERO);
+        give(&mut tx, &given.map(|grant| (grant.pool.0, grant.units.get())).collect::<Vec<_>>()).await?;
         let leases = extend(&mut tx, heard.journal, &grants).await?;
         tx.commit().await?;
         if grants.iter().any(|grant| grant.outlook == Outlook::Recalled) {
@@ -112,12 +113,12 @@ async fn balances(tx: &mut Tx, asks: &[Ask]) -> Result<HashMap<PoolId, (Units, b
     Ok(balances)
 }
 
-async fn give(tx: &mut Tx, grants: &[Grant]) -> Result<(), StoreError> {
-    let given: Vec<_> = grants.iter().filter(|grant| grant.units > Units::ZERO).collect();
-    for (sql, rows) in GIVE.split(tx.engine(), &given) {
+/// Takes units out of what is available in their pools, for leases to have; no pool twice.
+pub(super) async fn give(tx: &mut Tx, given: &[(i64, i64)]) -> Result<(), StoreError> {
+    for (sql, rows) in GIVE.split(tx.engine(), given) {
         let mut query = tx.query(sql);
-        for grant in rows {
-            query = query.bind(grant.pool.0).bind(grant.units.get());
+        for (pool, units) in rows {
+            query = query.bind(*pool).bind(*units);
         }
         query.execute().await?;
     }

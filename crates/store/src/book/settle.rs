@@ -14,6 +14,7 @@ use model::money::Units;
 use super::{
     Refused,
     give_back::close_all,
+    lease::give,
     node::{ENDED, refusal, revive},
     position,
 };
@@ -97,7 +98,10 @@ impl Store {
         let mut pools = pools(&mut tx, told).await?;
         let restored: Vec<Restored> =
             told.iter().map(|standing| restore(journal, standing, &known, &mut pools)).collect();
-        take(&mut tx, &restored).await?;
+        // A node has one lease of a pool.
+        let given = restored.iter().filter(|lease| lease.amount > lease.spent);
+        give(&mut tx, &given.map(|lease| (lease.pool, lease.amount - lease.spent)).collect::<Vec<_>>())
+            .await?;
         write(&mut tx, journal, &restored).await?;
         tx.query("DELETE FROM lease WHERE journal = $1 AND lost = 1 AND state = 'closed'")
             .bind(journal)
@@ -174,19 +178,6 @@ async fn pools(tx: &mut Tx, told: &[Standing]) -> Result<BTreeMap<i64, (i64, i64
     Ok(pools)
 }
 
-/// Takes what leases have out of what is available; a node has one lease of a pool.
-async fn take(tx: &mut Tx, restored: &[Restored]) -> Result<(), StoreError> {
-    let open: Vec<&Restored> = restored.iter().filter(|lease| lease.amount > lease.spent).collect();
-    for (sql, rows) in TAKE.split(tx.engine(), &open) {
-        let mut query = tx.query(sql);
-        for lease in rows {
-            query = query.bind(lease.pool).bind(lease.amount - lease.spent);
-        }
-        query.execute().await?;
-    }
-    Ok(())
-}
-
 async fn write(tx: &mut Tx, journal: i64, restored: &[Restored]) -> Result<(), StoreError> {
     let spoken: Vec<&Restored> = restored.iter().filter(|lease| lease.state != "left").collect();
     for (sql, rows) in WRITE.split(tx.engine(), &spoken) {
@@ -244,15 +235,6 @@ static POOLS: LazyLock<ManyRows> = LazyLock::new(|| {
         "WITH told (pool) AS (VALUES ",
         1,
         ") SELECT pool.id, pool.available, pool.edited FROM told JOIN pool ON pool.id = told.pool",
-    )
-});
-
-static TAKE: LazyLock<ManyRows> = LazyLock::new(|| {
-    ManyRows::new(
-        "WITH taken (pool, units) AS (VALUES ",
-        2,
-        ") UPDATE pool SET leased = pool.leased + taken.units, available = pool.available - taken.units
-           FROM taken WHERE pool.id = taken.pool",
     )
 });
 
