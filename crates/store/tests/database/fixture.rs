@@ -94,6 +94,11 @@ impl Fixture {
         AnyConnection::connect(&url).await.unwrap()
     }
 
+    /// Does to the database what no store would.
+    pub(crate) async fn run(&self, text: &'static str) {
+        sqlx::query(text).execute(&mut self.raw().await).await.unwrap();
+    }
+
     /// One that is past what the database checks, too.
     pub(crate) async fn raw_without_rules(&self) -> AnyConnection {
         let without = match &self.place {

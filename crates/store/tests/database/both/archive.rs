@@ -90,7 +90,7 @@ async fn what_nodes_have_not_spoken_of_yet_is_given_by_no_restore() {
         "UPDATE pool SET available = available + leased, leased = 0",
         "UPDATE lease SET state = 'closed', lost = 1 WHERE state = 'open'",
     ] {
-        sqlx::query(text).execute(&mut scene.fixture.raw().await).await.unwrap();
+        scene.fixture.run(text).await;
     }
     scene.backup().await;
     for place in scene.places() {

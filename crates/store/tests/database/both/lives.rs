@@ -30,10 +30,6 @@ async fn begin() -> (Fixture, ApiKey, PoolId) {
     (fixture, key, account.pool)
 }
 
-async fn run(fixture: &Fixture, text: &'static str) {
-    sqlx::query(text).execute(&mut fixture.raw().await).await.unwrap();
-}
-
 /// As if another server had taken the place of this one: everything that nodes have leased is known to them alone.
 async fn fail_over(fixture: &Fixture) {
     for text in [
@@ -41,7 +37,7 @@ async fn fail_over(fixture: &Fixture) {
         "UPDATE pool SET available = available + leased, leased = 0",
         "UPDATE lease SET state = 'closed', lost = 1 WHERE state = 'open'",
     ] {
-        run(fixture, text).await;
+        fixture.run(text).await;
     }
     fixture.assert_sound().await;
 }
@@ -206,11 +202,11 @@ async fn a_book_that_went_back_once_more_does_not_take_the_word_of_a_node() {
     // It has lost the charge again, and then the registration as well.
     let settle = async |applied| fixture.store.settle(first, applied, &told).await;
     assert_eq!(settle(2).await, Err(BookError::Anew));
-    run(&fixture, "UPDATE journal SET epoch = 1").await;
+    fixture.run("UPDATE journal SET epoch = 1").await;
     assert_eq!(settle(1).await, Err(BookError::Anew));
-    run(&fixture, "UPDATE journal SET epoch = 3").await;
+    fixture.run("UPDATE journal SET epoch = 3").await;
     assert_eq!(settle(1).await, Err(BookError::Fenced), "somebody else goes on with the journal");
-    run(&fixture, "UPDATE journal SET epoch = 2").await;
+    fixture.run("UPDATE journal SET epoch = 2").await;
     assert_eq!(fixture.pool(key.pool).await, [10_000, 25, 0, 0, 9_975], "nothing was done");
     assert_eq!(settle(1).await, Ok(vec![Units::new(60)]));
     let gone = Node { journal: JournalId(99), epoch: 5 };
@@ -248,7 +244,7 @@ async fn a_node_that_never_says_what_it_has_is_not_waited_for() {
     fail_over(&fixture).await;
     let first = rejoin(&fixture, ONE, 2).await;
     fixture.store.settle(first, 0, &[]).await.unwrap();
-    run(&fixture, "UPDATE journal SET seen = 1 WHERE life < (SELECT life FROM usage_next)").await;
+    fixture.run("UPDATE journal SET seen = 1 WHERE life < (SELECT life FROM usage_next)").await;
     fixture.store.open_journal(OTHER).await.unwrap();
     fixture.store.rejoin(Node { journal: OTHER, epoch: 2 }, Node { journal: OTHER, epoch: 9 }).await.unwrap();
     assert_eq!(ask(&fixture, first, key.pool, 5).await.unwrap().outlook, Outlook::Withheld);

@@ -17,10 +17,6 @@ const ONE: JournalId = JournalId(7);
 const OTHER: JournalId = JournalId(8);
 const LONG: Duration = Duration::from_secs(3_600);
 
-async fn run(fixture: &Fixture, text: &'static str) {
-    sqlx::query(text).execute(&mut fixture.raw().await).await.unwrap();
-}
-
 #[tokio::test]
 async fn the_first_word_on_another_server_begins_a_life() {
     let fixture = Fixture::on_postgres().await;
@@ -47,9 +43,9 @@ async fn the_first_word_on_another_server_begins_a_life() {
         "UPDATE pool SET leased = leased + 9, used = 0 WHERE leased > 0",
         "UPDATE pool SET granted = 0, used = 0 WHERE unlimited = 1",
     ] {
-        run(&fixture, text).await;
+        fixture.run(text).await;
     }
-    run(&fixture, "CREATE TABLE stranger (id SERIAL)").await;
+    fixture.run("CREATE TABLE stranger (id SERIAL)").await;
     assert_eq!(fixture.store.heartbeat(node(ONE), LONG).await, Err(BookError::Anew));
     // The life has begun, although the word that began it was refused.
     assert_eq!(fixture.pool(key.pool).await, [10_000, 0, 0, 0, 10_000], "nobody knows what is leased");
