@@ -11,9 +11,7 @@ use chacha20poly1305::{
     XChaCha20Poly1305, XNonce,
     aead::{Aead, KeyInit, Payload},
 };
-use hkdf::Hkdf;
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use ring::{hkdf, hmac};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -88,8 +86,10 @@ impl MasterKey {
 
     fn wrapping(&self) -> Result<XChaCha20Poly1305, StoreError> {
         let mut key = Key::default();
-        Hkdf::<Sha256>::new(None, self.0.as_slice())
-            .expand(b"apsis data keys", key.as_mut_slice())
+        hkdf::Salt::new(hkdf::HKDF_SHA256, &[])
+            .extract(self.0.as_slice())
+            .expand(&[b"apsis data keys"], hkdf::HKDF_SHA256)
+            .and_then(|made| made.fill(key.as_mut_slice()))
             .map_err(|_| StoreError::Corrupt("a key of the wrong length"))?;
         Ok(XChaCha20Poly1305::new(key.as_slice().into()))
     }
@@ -118,7 +118,7 @@ impl Place {
 /// The data keys, unwrapped.
 pub(crate) struct Vault {
     lookup_key: Zeroizing<Vec<u8>>,
-    lookup: Hmac<Sha256>,
+    lookup: hmac::Key,
     seal: XChaCha20Poly1305,
 }
 
@@ -145,16 +145,19 @@ impl Vault {
         let corrupt = |_| StoreError::Corrupt("a data key of the wrong length");
         Ok(Self {
             lookup_key: lookup.clone(),
-            lookup: Mac::new_from_slice(lookup).map_err(corrupt)?,
+            lookup: hmac::Key::new(hmac::HMAC_SHA256, lookup),
             seal: XChaCha20Poly1305::new_from_slice(seal).map_err(corrupt)?,
         })
     }
 
     /// What a credential is looked up by.
     pub(crate) fn digest(&self, credential: &str) -> [u8; 32] {
-        let mut mac = self.lookup.clone();
-        mac.update(credential.as_bytes());
-        mac.finalize().into_bytes().into()
+        let tag = hmac::sign(&self.lookup, credential.as_bytes());
+        let mut digest = [0; 32];
+        for (to, from) in digest.iter_mut().zip(tag.as_ref()) {
+            *to = *from;
+        }
+        digest
     }
 
     pub(crate) fn seal(&self, place: Place, secret: &str) -> Result<Vec<u8>, StoreError> {

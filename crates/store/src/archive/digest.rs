@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256};
+use ring::digest::{Context, SHA256};
 
 use super::{ArchiveError, Cell, Column, Piece, Sink};
 
 /// The checksum of every table, whatever the order of its columns.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Digests(BTreeMap<String, [u8; 32]>);
+pub(super) struct Digests(BTreeMap<String, Vec<u8>>);
 
 impl Digests {
     /// A table that differs, if there is one.
@@ -22,7 +22,7 @@ impl Digests {
 #[derive(Default)]
 pub(super) struct Adder {
     done: Digests,
-    now: Option<(String, Vec<usize>, Sha256)>,
+    now: Option<(String, Vec<usize>, Context)>,
 }
 
 impl Adder {
@@ -35,8 +35,8 @@ impl Adder {
         match piece {
             Piece::Table(table) => {
                 self.end_table();
-                let mut digest = Sha256::new();
-                digest.update(table.last_id.to_le_bytes());
+                let mut digest = Context::new(&SHA256);
+                digest.update(&table.last_id.to_le_bytes());
                 self.now = Some((table.name.clone(), by_name(&table.columns), digest));
             }
             Piece::Rows(rows) => {
@@ -53,7 +53,7 @@ impl Adder {
 
     fn end_table(&mut self) {
         if let Some((name, _, digest)) = self.now.take() {
-            self.done.0.insert(name, digest.finalize().into());
+            self.done.0.insert(name, digest.finish().as_ref().to_vec());
         }
     }
 }
@@ -72,14 +72,14 @@ fn by_name(columns: &[Column]) -> Vec<usize> {
     order
 }
 
-fn add(digest: &mut Sha256, cell: &Cell) {
+fn add(digest: &mut Context, cell: &Cell) {
     let (kind, bytes): (u8, &[u8]) = match cell {
         Cell::Null => (0, &[]),
-        Cell::Number(number) => return digest.update([&[1], number.to_le_bytes().as_slice()].concat()),
+        Cell::Number(number) => return digest.update(&[&[1], number.to_le_bytes().as_slice()].concat()),
         Cell::Text(text) => (2, text.as_bytes()),
         Cell::Bytes(bytes) => (3, bytes),
     };
-    digest.update([kind]);
-    digest.update((bytes.len() as u64).to_le_bytes());
+    digest.update(&[kind]);
+    digest.update(&(bytes.len() as u64).to_le_bytes());
     digest.update(bytes);
 }

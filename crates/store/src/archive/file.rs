@@ -12,7 +12,7 @@ use std::{
 };
 
 use model::clock::Timestamp;
-use sha2::{Digest, Sha256};
+use ring::digest::{Context, SHA256};
 
 use super::{ArchiveError, Piece, Sink, damaged, read};
 use crate::{location::Location, postgres, sqlite, store::StoreError};
@@ -88,7 +88,7 @@ pub(super) fn sync_directory(path: &Path) -> std::io::Result<()> {
 struct Writer {
     path: PathBuf,
     out: BufWriter<File>,
-    digest: Sha256,
+    digest: Context,
     backup: Backup,
 }
 
@@ -99,7 +99,7 @@ impl Writer {
         let file = file.map_err(|error| ArchiveError::File { path: path.to_owned(), error })?;
         let backup = Backup { schema: 0, rows: 0, bytes: 0 };
         let mut writer =
-            Self { path: path.to_owned(), out: BufWriter::new(file), digest: Sha256::new(), backup };
+            Self { path: path.to_owned(), out: BufWriter::new(file), digest: Context::new(&SHA256), backup };
         writer.put(MAGIC)?;
         Ok(writer)
     }
@@ -131,8 +131,8 @@ impl Sink for Writer {
         let length = length.map_err(|_| StoreError::Corrupt("a row of more than four gigabytes"))?;
         self.put(&length.to_le_bytes())?;
         self.put(&body)?;
-        let checksum: [u8; CHECKSUM] = self.digest.clone().finalize().into();
-        self.put(&checksum)
+        let checksum = self.digest.clone().finish();
+        self.put(checksum.as_ref())
     }
 }
 
@@ -140,13 +140,14 @@ impl Sink for Writer {
 pub(super) struct Reader {
     path: PathBuf,
     from: BufReader<File>,
-    digest: Sha256,
+    digest: Context,
 }
 
 impl Reader {
     pub(super) fn open(path: &Path) -> Result<Self, ArchiveError> {
         let file = File::open(path).map_err(|error| ArchiveError::File { path: path.to_owned(), error })?;
-        let mut reader = Self { path: path.to_owned(), from: BufReader::new(file), digest: Sha256::new() };
+        let mut reader =
+            Self { path: path.to_owned(), from: BufReader::new(file), digest: Context::new(&SHA256) };
         if reader.bytes(MAGIC.len() as u64)? != MAGIC {
             return Err(damaged("it does not begin as a backup of this program does"));
         }
@@ -174,8 +175,8 @@ impl Reader {
         let length = self.bytes(4)?;
         let length = length.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
         let body = self.bytes(length.into())?;
-        let checksum: [u8; CHECKSUM] = self.digest.clone().finalize().into();
-        if self.bytes(CHECKSUM as u64)? != checksum {
+        let checksum = self.digest.clone().finish();
+        if self.bytes(CHECKSUM as u64)? != checksum.as_ref() {
             return Err(damaged("a checksum is not right"));
         }
         postcard::from_bytes(&body).map_err(|_| damaged("a piece of it is of no known form"))

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, StatusCode, header};
-use sha2::{Digest, Sha256};
+use ring::digest::{SHA256, digest};
 
 /// Where files are.
 const PREFIX: &str = "/console/assets/";
@@ -62,7 +62,7 @@ impl Assets {
 }
 
 fn file(name: &str, extension: &str, kind: &'static str, plain: &'static [u8]) -> File {
-    let digest = Sha256::digest(plain).iter().take(8).fold(String::new(), |mut text, byte| {
+    let digest = digest(&SHA256, plain).as_ref().iter().take(8).fold(String::new(), |mut text, byte| {
         // Writing to a text cannot fail.
         _ = write!(text, "{byte:02x}");
         text
