@@ -2,20 +2,13 @@
 //!
 //! A name may be common to a thousand accounts, whose sums would all have to be read. Here they are one.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::LazyLock,
-};
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use super::{HOUR, tally::Part};
 use crate::{database::Tx, rows::ManyRows, sql::Run, store::StoreError};
 
-/// What a sum of one name is of: hour, way, kind.
-type Of = (i64, i64, i64);
-
-/// The open block's sums by name.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Names(HashMap<String, BTreeMap<Of, Part>>);
+/// What a sum is of: name, hour, way, kind.
+type Of<'a> = (&'a str, i64, i64, i64);
 
 static ROWS: LazyLock<ManyRows> = LazyLock::new(|| {
     let before =
@@ -24,37 +17,21 @@ static ROWS: LazyLock<ManyRows> = LazyLock::new(|| {
     ManyRows::new(before, 14, "")
 });
 
-impl Names {
-    /// Adds one record of a key of this name.
-    pub(super) fn add(&mut self, name: &str, of: Of, added: [i64; 8], offset: i64) -> Result<(), StoreError> {
-        if !self.0.contains_key(name) {
-            self.0.insert(name.to_owned(), BTreeMap::new());
-        }
-        let Some(parts) = self.0.get_mut(name) else { return Ok(()) };
-        parts.entry(of).or_default().add(added, offset)
-    }
-
-    /// Writes the sums of a whole block.
-    pub(super) async fn close(&self, tx: &mut Tx, block: i64) -> Result<(), StoreError> {
-        let mut rows: Vec<_> = self
-            .0
-            .iter()
-            .flat_map(|(name, parts)| parts.iter().map(move |(of, part)| (name, of, part)))
-            .collect();
-        rows.sort_unstable_by_key(|(name, of, _)| (*name, *of));
-        for (sql, rows) in ROWS.split(tx.engine(), &rows) {
-            let mut query = tx.query(sql);
-            for (name, (hour, way, kind), part) in rows {
-                query = query.bind(name.as_str()).bind(block).bind(*hour).bind(*way).bind(*kind);
-                for sum in part.sums() {
-                    query = query.bind(sum);
-                }
-                query = query.bind(part.offsets());
+/// Writes the sums of a whole block.
+pub(super) async fn write(tx: &mut Tx, block: i64, sums: &BTreeMap<Of<'_>, Part>) -> Result<(), StoreError> {
+    let sums: Vec<_> = sums.iter().collect();
+    for (sql, rows) in ROWS.split(tx.engine(), &sums) {
+        let mut query = tx.query(sql);
+        for ((name, hour, way, kind), part) in rows {
+            query = query.bind(*name).bind(block).bind(*hour).bind(*way).bind(*kind);
+            for sum in part.sums() {
+                query = query.bind(sum);
             }
-            query.execute().await?;
+            query = query.bind(part.offsets());
         }
-        Ok(())
+        query.execute().await?;
     }
+    Ok(())
 }
 
 /// Sums a block up from its rows.

@@ -7,6 +7,7 @@
 //! whole tables of them ([`partition`]).
 
 mod by_name;
+mod detail;
 mod name;
 mod newest;
 pub(crate) mod partition;
@@ -25,9 +26,8 @@ use model::{
     id::{AccountId, ChannelId, KeyId},
     money::Units,
     price::{Price, Ratio},
-    usage::{Parts, Provenance, Tokens},
+    usage::{Provenance, Tokens},
 };
-use serde::{Deserialize, Serialize};
 
 pub(crate) use name::{Learned, Names};
 pub use newest::NewestUsage;
@@ -151,43 +151,6 @@ pub struct UsageFilter {
     pub keyword: Option<String>,
     /// With a smaller id: what follows a record in a list.
     pub before: Option<i64>,
-}
-
-/// The part of a record that is never filtered on, as JSON in one column.
-#[derive(Serialize, Deserialize)]
-struct Detail<'a> {
-    request_id: std::borrow::Cow<'a, str>,
-    client: String,
-    status: u16,
-    provenance: Provenance,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    first_byte_ms: Option<i64>,
-    #[serde(default = "once", skip_serializing_if = "is_once")]
-    attempts: u32,
-    #[serde(default, skip_serializing_if = "is_zero")]
-    overrun: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    error: Option<std::borrow::Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "is_none")]
-    parts: Parts,
-}
-
-fn is_none(parts: &Parts) -> bool {
-    *parts == Parts::default()
-}
-
-const fn once() -> u32 {
-    1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-const fn is_once(attempts: &u32) -> bool {
-    *attempts == 1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-const fn is_zero(number: &i64) -> bool {
-    *number == 0
 }
 
 /// The stable word of a provenance.

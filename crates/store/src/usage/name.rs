@@ -1,22 +1,34 @@
 //! The two tables of what repeats in usage records, and what this process remembers of them.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    hash::{Hash, Hasher},
+};
 
 use ledger::Charge;
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 
 use crate::{database::Tx, sql::Run, store::StoreError};
 
 /// Entries of one kind that are remembered; beyond that everything is forgotten and read again.
 const REMEMBERED: usize = 1 << 16;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Payer<'a> {
     account: i64,
     key: i64,
     key_name: Cow<'a, str>,
     key_pool: i64,
     account_pool: i64,
+}
+
+/// By its numbers alone: a name is the user's, who could choose many that fall together.
+impl Hash for Payer<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_i64(self.key);
+        state.write_i64(self.key_pool);
+    }
 }
 
 impl<'a> Payer<'a> {
@@ -114,18 +126,18 @@ impl<'a> Way<'a> {
     }
 }
 
-/// What is remembered. Only what was committed is, and entries never change.
+/// What is remembered. Only what was committed is, and entries never change. The texts of ways are operators'.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    payers: Mutex<HashMap<Payer<'static>, i64>>,
-    ways: Mutex<HashMap<Way<'static>, i64>>,
+    payers: Mutex<FxHashMap<Payer<'static>, i64>>,
+    ways: Mutex<FxHashMap<Way<'static>, i64>>,
 }
 
 /// What a transaction has looked up; it is remembered once the transaction is committed.
 #[derive(Debug, Default)]
 pub(crate) struct Learned {
-    payers: HashMap<Payer<'static>, i64>,
-    ways: HashMap<Way<'static>, i64>,
+    payers: FxHashMap<Payer<'static>, i64>,
+    ways: FxHashMap<Way<'static>, i64>,
 }
 
 impl Names {
@@ -179,15 +191,15 @@ impl Names {
     }
 }
 
-fn find_payer<'a>(map: &HashMap<Payer<'a>, i64>, payer: &Payer<'a>) -> Option<i64> {
+fn find_payer<'a>(map: &FxHashMap<Payer<'a>, i64>, payer: &Payer<'a>) -> Option<i64> {
     map.get(payer).copied()
 }
 
-fn find_way<'a>(map: &HashMap<Way<'a>, i64>, way: &Way<'a>) -> Option<i64> {
+fn find_way<'a>(map: &FxHashMap<Way<'a>, i64>, way: &Way<'a>) -> Option<i64> {
     map.get(way).copied()
 }
 
-fn keep<K: Eq + std::hash::Hash>(map: &mut HashMap<K, i64>, new: HashMap<K, i64>) {
+fn keep<K: Eq + Hash>(map: &mut FxHashMap<K, i64>, new: FxHashMap<K, i64>) {
     if map.len() + new.len() > REMEMBERED {
         map.clear();
     }

@@ -12,7 +12,9 @@ use model::{
 };
 
 use super::{
-    BLOCK, Detail, UsageFilter, UsageKind, UsageRecord, request_key,
+    BLOCK, UsageFilter, UsageKind, UsageRecord,
+    detail::Detail,
+    request_key,
     segment::{EVERYWHERE, SPARSE, Segment, reach, segments},
     word,
 };

@@ -6,11 +6,10 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use ledger::Charge;
+use rustc_hash::FxHashMap;
 
 use super::{
-    BLOCK, HOUR, UsageKind,
-    by_name::Names,
-    request_key,
+    BLOCK, HOUR, UsageKind, by_name, request_key,
     write::{beside, count, took},
 };
 use crate::{database::Tx, rows::ManyRows, sql::Run, store::StoreError};
@@ -23,17 +22,16 @@ type Of = (i64, i64, i64, i64, i64);
 pub(super) struct Part {
     /// Requests, units, input, cached input, cache writes, output, reasoning, milliseconds.
     sums: [i64; 8],
-    offsets: String,
+    /// In the block, in their order.
+    places: Vec<u16>,
 }
 
 impl Part {
-    /// Adds one record, the block's `offset`th.
-    pub(super) fn add(&mut self, added: [i64; 8], offset: i64) -> Result<(), StoreError> {
+    fn add(&mut self, added: [i64; 8], places: &[u16]) -> Result<(), StoreError> {
         for (sum, more) in self.sums.iter_mut().zip(added) {
             *sum = sum.checked_add(more).ok_or(StoreError::Corrupt("usage that cannot be added up"))?;
         }
-        separate(&mut self.offsets);
-        number(&mut self.offsets, offset);
+        self.places.extend_from_slice(places);
         Ok(())
     }
 
@@ -41,9 +39,27 @@ impl Part {
         self.sums
     }
 
-    pub(super) const fn offsets(&self) -> &str {
-        self.offsets.as_str()
+    /// The places as they are kept.
+    pub(super) fn offsets(&self) -> String {
+        let mut list = String::with_capacity(self.places.len() * 6);
+        for place in &self.places {
+            separate(&mut list);
+            number(&mut list, *place);
+        }
+        list
     }
+}
+
+/// Adds parts up that are of the same, and brings their places into order.
+fn together<'a, K: Ord>(parts: impl Iterator<Item = (K, &'a Part)>) -> Result<BTreeMap<K, Part>, StoreError> {
+    let mut sums: BTreeMap<K, Part> = BTreeMap::new();
+    for (of, part) in parts {
+        sums.entry(of).or_default().add(part.sums, &part.places)?;
+    }
+    for sum in sums.values_mut() {
+        sum.places.sort_unstable();
+    }
+    Ok(sums)
 }
 
 /// A block from its first record on.
@@ -53,10 +69,11 @@ pub(crate) struct Tally {
     records: i64,
     oldest: i64,
     newest: i64,
-    parts: BTreeMap<Of, Part>,
+    parts: FxHashMap<Of, Part>,
+    /// The names of the payers' keys.
+    names: FxHashMap<i64, String>,
     /// By the upper bits of the request's key.
     requests: BTreeMap<i64, String>,
-    names: Names,
     /// Bytes of the records' texts.
     text: i64,
 }
@@ -78,9 +95,9 @@ impl Tally {
             records: 0,
             oldest: i64::MAX,
             newest: 0,
-            parts: BTreeMap::new(),
+            parts: FxHashMap::default(),
+            names: FxHashMap::default(),
             requests: BTreeMap::new(),
-            names: Names::default(),
             text: 0,
         }
     }
@@ -113,11 +130,12 @@ impl Tally {
             count(tokens.reasoning),
             took(charge),
         ];
-        let account = charge.context.account.0;
-        for of in [(account, hour, payer, way, kind), (0, hour, 0, way, kind)] {
-            tally.parts.entry(of).or_default().add(added, offset)?;
+        let place = u16::try_from(offset).map_err(|_| StoreError::Corrupt("a block that is too long"))?;
+        let part = tally.parts.entry((charge.context.account.0, hour, payer, way, kind)).or_default();
+        if part.places.is_empty() {
+            tally.names.entry(payer).or_insert_with(|| charge.context.key_name.clone());
         }
-        tally.names.add(&charge.context.key_name, (hour, way, kind), added, offset)?;
+        part.add(added, &[place])?;
         tally.text = tally.text.saturating_add(i64::try_from(record.len()).unwrap_or(i64::MAX));
         let key = request_key(&charge.context.request_id);
         let shard = tally.requests.entry(key >> 16).or_default();
@@ -137,17 +155,25 @@ impl Tally {
 
     /// Writes the sums and the index of a whole block.
     pub(crate) async fn close(&self, tx: &mut Tx) -> Result<(), StoreError> {
-        let parts: Vec<(&Of, &Part)> = self.parts.iter().collect();
+        let all = together(
+            self.parts.iter().map(|((_, hour, _, way, kind), part)| ((0, *hour, 0, *way, *kind), part)),
+        )?;
+        let mut parts: Vec<(&Of, &Part)> = self.parts.iter().chain(&all).collect();
+        parts.sort_unstable_by_key(|(of, _)| **of);
         for (sql, rows) in PARTS.split(tx.engine(), &parts) {
             let mut query = tx.query(sql);
             for ((account, hour, payer, way, kind), part) in rows {
                 for number in [account, &self.block, hour, payer, way, kind].into_iter().chain(&part.sums) {
                     query = query.bind(*number);
                 }
-                query = query.bind(part.offsets.as_str());
+                query = query.bind(part.offsets());
             }
             query.execute().await?;
         }
+        let named = self.parts.iter().filter_map(|((_, hour, payer, way, kind), part)| {
+            Some(((self.names.get(payer)?.as_str(), *hour, *way, *kind), part))
+        });
+        by_name::write(tx, self.block, &together(named)?).await?;
         let requests: Vec<(&i64, &String)> = self.requests.iter().collect();
         for (sql, rows) in REQUESTS.split(tx.engine(), &requests) {
             let mut query = tx.query(sql);
@@ -156,7 +182,6 @@ impl Tally {
             }
             query.execute().await?;
         }
-        self.names.close(tx, self.block).await?;
         let bytes = self.text.saturating_add(beside(tx.engine()).saturating_mul(self.records));
         tx.query(
             "INSERT INTO usage_block (block, requests, oldest, newest, bytes) VALUES ($1, $2, $3, $4, $5)",
@@ -178,6 +203,6 @@ fn separate(list: &mut String) {
     }
 }
 
-fn number(list: &mut String, number: i64) {
+fn number(list: &mut String, number: impl itoa::Integer) {
     list.push_str(itoa::Buffer::new().format(number));
 }

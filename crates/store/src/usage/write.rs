@@ -1,11 +1,11 @@
 //! Writing usage records, and closing a block: summing it up and indexing it.
 
-use std::{borrow::Cow, sync::LazyLock};
+use std::sync::LazyLock;
 
 use ledger::Charge;
 
 use super::{
-    BLOCK, DAY, Detail, HOUR, UsageKind, by_name, name::Learned, name::Names, partition, request_key,
+    BLOCK, DAY, HOUR, UsageKind, by_name, detail, name::Learned, name::Names, partition, request_key,
     tally::Tally,
 };
 use crate::{
@@ -61,7 +61,7 @@ pub(crate) async fn append(
     let mut rows = Vec::with_capacity(charges.len());
     for charge in charges {
         let (payer, way) = names.of(tx, &mut learned, charge).await?;
-        let record = detail(charge)?;
+        let record = detail::text(charge)?;
         tally = Tally::with(tally, next, payer, way, charge, &record)?;
         rows.push((next, payer, way, charge, record));
         next += 1;
@@ -97,28 +97,6 @@ pub(crate) async fn append(
     }
     close_full(tx, first, next, newest, &full).await?;
     Ok((learned, tally))
-}
-
-/// Room for the usual text of a record, in bytes.
-const USUAL: usize = 192;
-const NO_JSON: StoreError = StoreError::Corrupt("a record that is no JSON");
-
-fn detail(charge: &Charge) -> Result<String, StoreError> {
-    let outcome = &charge.outcome;
-    let detail = Detail {
-        request_id: Cow::Borrowed(&charge.context.request_id),
-        client: charge.context.client.to_string(),
-        status: outcome.status,
-        provenance: outcome.provenance,
-        first_byte_ms: outcome.first_byte_ms,
-        attempts: charge.context.attempt,
-        overrun: outcome.overrun.get(),
-        error: outcome.error.as_deref().map(Cow::Borrowed),
-        parts: outcome.tokens.parts,
-    };
-    let mut text = Vec::with_capacity(USUAL);
-    serde_json::to_writer(&mut text, &detail).map_err(|_| NO_JSON)?;
-    String::from_utf8(text).map_err(|_| NO_JSON)
 }
 
 /// The id of the next record. Closes the open block first when its first record is a day older than `newest`, so
