@@ -162,7 +162,9 @@ impl Reader {
     /// The next batch: records up to `limit`, at most about `records` of them. `None` when there is nothing new to
     /// tell the book.
     pub(crate) fn batch(&mut self, limit: u64, records: usize) -> Result<Option<Batch>, ReadError> {
-        let mut charges = Vec::new();
+        // Of two records one settles.
+        let most = usize::try_from(limit.saturating_sub(self.seq)).unwrap_or(records).min(records);
+        let mut charges = Vec::with_capacity(most / 2 + 1);
         let mut read = 0;
         while self.seq < limit && read < records {
             let record = self.next()?;
