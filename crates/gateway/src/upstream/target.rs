@@ -50,7 +50,7 @@ impl Target {
 
     /// The path of `door` at this upstream.
     pub(crate) fn path(&self, door: &str) -> Option<PathAndQuery> {
-        PathAndQuery::from_maybe_shared(format!("{}{door}", self.path)).ok()
+        PathAndQuery::from_maybe_shared([self.path.as_str(), door].concat()).ok()
     }
 
     /// The scheme.
