@@ -126,13 +126,10 @@ pub(crate) fn read(body: &[u8]) -> Option<Record> {
 }
 
 fn checksum(nonce: u32, length: u32, seq: u64, durable: u64, body: &[u8]) -> u32 {
-    let mut before = [0; HEADER - 4];
-    let parts = length.to_le_bytes().into_iter().chain(seq.to_le_bytes()).chain(durable.to_le_bytes());
-    for (to, from) in before.iter_mut().zip(parts) {
-        *to = from;
-    }
     let mut hasher = crc32fast::Hasher::new_with_initial(nonce);
-    hasher.update(&before);
+    hasher.update(&length.to_le_bytes());
+    hasher.update(&seq.to_le_bytes());
+    hasher.update(&durable.to_le_bytes());
     hasher.update(body);
     hasher.finalize()
 }
