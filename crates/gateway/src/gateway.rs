@@ -31,6 +31,8 @@ const COUNTING: usize = 2;
 /// What an operator decides about model requests.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Workers that requests come from.
+    pub workers: usize,
     /// Largest body of a model request, in bytes.
     pub body_limit: u64,
     /// Where large files of forms lie while their request lasts; in memory without it.
@@ -80,6 +82,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            workers: 0,
             body_limit: 32 << 20,
             spool: None,
             body_idle: Duration::from_secs(30),

@@ -56,6 +56,7 @@ pub mod top_ups;
 mod upstream;
 pub mod usage;
 mod walk;
+mod workers;
 
 pub use admission::Credentials;
 pub use failure::Failure;
@@ -68,3 +69,4 @@ pub use store::{
     UsageSums, UsageWalk,
 };
 pub use upstream::{InvalidRoots, Roots};
+pub use workers::{Place, Running, Taken, Workers};

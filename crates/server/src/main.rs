@@ -23,6 +23,7 @@ use std::{
 
 use cli::{Cli, Command};
 use config::Config;
+use gateway::Workers;
 
 /// A request makes and drops some hundred small pieces of memory; this allocator makes that a few percent of its cost.
 #[global_allocator]
@@ -49,17 +50,16 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Serve { demo } => {
             telemetry::start(&config)?;
-            runtime(&config)?.block_on(start::serve(&config, demo))
+            let (workers, running) = Workers::start(config.get("worker_threads")?)?;
+            let ended = runtime()?.block_on(start::serve(&config, demo, workers));
+            drop(running);
+            ended
         }
-        Command::Admin(command) => runtime(&config)?.block_on(admin::run(&config, command)),
+        Command::Admin(command) => runtime()?.block_on(admin::run(&config, command)),
     }
 }
 
-fn runtime(config: &Config) -> anyhow::Result<tokio::runtime::Runtime> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let threads: usize = config.get("worker_threads")?;
-    if threads > 0 {
-        builder.worker_threads(threads);
-    }
-    Ok(builder.enable_all().build()?)
+/// What is done beside requests. One thread alone would have all wait for what takes long.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }

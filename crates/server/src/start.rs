@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use gateway::{Gateway, Parts, Settings, UsageLimits, catalogue, dial::DialPolicy, routing::Policy};
+use gateway::{Gateway, Parts, Settings, UsageLimits, Workers, catalogue, dial::DialPolicy, routing::Policy};
 use ledger::{Ledger, Options};
 use model::{
     clock::{Clock, SystemClock},
@@ -32,7 +32,7 @@ use web::{
 use crate::{config::Config, data_dir::DataDir, demo::Demo, memory};
 
 /// Runs until a signal or a fatal fault of the journal.
-pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCode> {
+pub(crate) async fn serve(config: &Config, demo: bool, workers: Workers) -> anyhow::Result<ExitCode> {
     let listen: SocketAddr = config.get("listen")?;
     let path = if demo { config.data_dir_or(Demo::directory)? } else { config.data_dir()? };
     if demo && config.database()?.is_some() {
@@ -44,7 +44,7 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
         Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
     let tracker = TaskTracker::new();
     let started = tokio::select! {
-        started = start(config, &dir, demo, &tracker) => started?,
+        started = start(config, &dir, demo, (&tracker, workers.count())) => started?,
         () = signals.asked() => {
             tracing::info!("stopped before it listened");
             return Ok(ExitCode::SUCCESS);
@@ -69,7 +69,7 @@ pub(crate) async fn serve(config: &Config, demo: bool) -> anyhow::Result<ExitCod
     let (stop, stopping) = watch::channel(false);
     let accepting = tokio::spawn({
         let (tracker, app) = (tracker.clone(), App::new(state));
-        async move { accept(listener, app, limits, stopping, &tracker).await }
+        async move { accept(listener, app, limits, stopping, (&tracker, &workers)).await }
     });
     let why = until_the_end(&ledger, signals).await;
     ready.store(false, Ordering::Release);
@@ -113,7 +113,12 @@ struct Started {
 
 /// Opens the database, brings the journal into it, and reads what requests need. That may be broken off at any moment, as
 /// a death may.
-async fn start(config: &Config, dir: &DataDir, demo: bool, tracker: &TaskTracker) -> anyhow::Result<Started> {
+async fn start(
+    config: &Config,
+    dir: &DataDir,
+    demo: bool,
+    (tracker, workers): (&TaskTracker, usize),
+) -> anyhow::Result<Started> {
     let store = dir.store_when_there().await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let setup_token = set_up(&store, &*clock).await?;
@@ -126,6 +131,7 @@ async fn start(config: &Config, dir: &DataDir, demo: bool, tracker: &TaskTracker
         .await
         .with_context(|| format!("cannot open the journal in {}", dir.path.join("journal").display()))?;
     let mut settings = settings(config)?;
+    settings.workers = workers;
     let spool = dir.path.join("spool");
     std::fs::create_dir_all(&spool).with_context(|| format!("cannot make {}", spool.display()))?;
     settings.spool = Some(spool);
@@ -194,6 +200,7 @@ pub(crate) fn journal(config: &Config, dir: &DataDir) -> anyhow::Result<Options>
 pub(crate) fn settings(config: &Config) -> anyhow::Result<Settings> {
     let bodies = Some(config.get("limits.bodies")?).filter(|bodies| *bodies > 0);
     Ok(Settings {
+        workers: 0,
         body_limit: config.get("limits.model_body")?,
         spool: None,
         body_idle: config.time("timeouts.body_idle")?,

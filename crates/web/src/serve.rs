@@ -1,11 +1,18 @@
 //! Accepting connections: limits, time-outs, and an end that lets requests finish.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::{SocketAddr, TcpStream as Accepted},
+    sync::Arc,
+    time::Duration,
+};
 
+use gateway::{Place, Workers};
 use http::Version;
 use hyper::body::Incoming;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::{
         conn::auto::Builder,
         graceful::{GracefulShutdown, Watcher},
@@ -40,8 +47,8 @@ pub struct Limits {
 /// Largest head of a request, in bytes.
 const HEAD: usize = 64 << 10;
 
-/// Accepts connections until `stop` turns true, then waits for open requests, at most for the drain limit. Returns
-/// whether all of them finished.
+/// Accepts connections for `workers` until `stop` turns true, then waits for open requests, at most for the drain limit.
+/// Returns whether all of them finished.
 ///
 /// # Errors
 /// The listener fails.
@@ -50,9 +57,9 @@ pub async fn serve(
     app: App,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
-    tracker: &TaskTracker,
+    (tracker, workers): (&TaskTracker, &Workers),
 ) -> io::Result<bool> {
-    let builder = Arc::new(protocols(&limits));
+    let builder = Arc::new(protocols(&limits, workers));
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(limits.connections));
     loop {
@@ -71,7 +78,9 @@ pub async fn serve(
                 let (mut stop, drain) = (stop.clone(), limits.drain);
                 // The end waits for what becomes of the connection, too.
                 let session = graceful.watcher();
-                tracker.spawn(async move {
+                let Place { runtime, taken } = workers.place();
+                let serving = async move {
+                    let Some(stream) = moved(stream) else { return };
                     let silent = tokio::select! {
                         first = tokio::time::timeout(patience.greeting, stream.readable()) => !matches!(first, Ok(Ok(()))),
                         _ = stop.wait_for(|stop| *stop) => true,
@@ -85,8 +94,9 @@ pub async fn serve(
                             drop(line);
                         }
                     }
-                    drop((place, session));
-                });
+                    drop((place, session, taken));
+                };
+                tracker.spawn_on(serving, &runtime);
             }
             // Too many open files and the like pass; what does not will show in the log until it does.
             Err(error) => {
@@ -101,8 +111,8 @@ pub async fn serve(
 }
 
 /// How HTTP/1.1 and HTTP/2 are spoken.
-fn protocols(limits: &Limits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn protocols(limits: &Limits, workers: &Workers) -> Builder<Workers> {
+    let mut builder = Builder::new(workers.clone());
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -116,18 +126,24 @@ fn protocols(limits: &Limits) -> Builder<TokioExecutor> {
     builder
 }
 
-async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+async fn accept(listener: &TcpListener) -> io::Result<(Accepted, SocketAddr)> {
     let (stream, peer) = listener.accept().await?;
     // Without it a small piece of a stream waits 40 ms for the caller's acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    Ok((stream, peer))
+    Ok((stream.into_std()?, peer))
+}
+
+/// A connection with the runtime that serves it.
+fn moved(stream: Accepted) -> Option<TcpStream> {
+    let moved = TcpStream::from_std(stream);
+    moved.inspect_err(|error| tracing::warn!(%error, "cannot serve a connection")).ok()
 }
 
 /// Serves a connection to its end, or until a session follows: that is returned, with the log line of its request.
 async fn connection(
-    builder: &Builder<TokioExecutor>,
+    builder: &Builder<Workers>,
     watcher: Watcher,
     stream: Patient<TcpStream>,
     write: Duration,

@@ -53,6 +53,7 @@ use crate::{
     gateway::Settings,
     room::Room,
     routing::{Channel, UpstreamFailure, retry_after as rest},
+    workers,
 };
 
 /// The longest time for a token endpoint's answer after its head.
@@ -63,7 +64,10 @@ const MAX_TOKEN: u64 = 64 << 10;
 /// The client of all channels.
 pub(crate) struct Upstream {
     dialer: Dialer,
+    /// Of tasks outside of all workers.
     pool: Arc<Pool>,
+    /// Of each worker: a connection belongs to the thread that waits for its answers.
+    of_workers: Vec<Arc<Pool>>,
     tokens: Tokens,
     clock: Arc<dyn Clock>,
 }
@@ -71,13 +75,19 @@ pub(crate) struct Upstream {
 impl Upstream {
     pub(crate) fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Self {
         let dialer = Dialer::new(settings.connect, settings.dial.clone(), &settings.roots);
-        Self { dialer, pool: Arc::default(), tokens: Tokens::default(), clock }
+        let of_workers = (0..settings.workers).map(|_| Arc::default()).collect();
+        Self { dialer, pool: Arc::default(), of_workers, tokens: Tokens::default(), clock }
     }
 
     /// Closes connections that nobody has used for a while, and forgets access tokens that have ended.
     pub(crate) fn sweep(&self) {
-        self.pool.sweep();
+        self.of_workers.iter().chain([&self.pool]).for_each(|pool| pool.sweep());
         self.tokens.sweep(self.clock.now());
+    }
+
+    /// The connections that may be used here.
+    fn pool(&self) -> &Arc<Pool> {
+        workers::here().and_then(|index| self.of_workers.get(index)).unwrap_or(&self.pool)
     }
 
     /// Sends a request to `channel`, with the headers of `caller` that may go on, and waits for the head of the answer. Dropping the future or the answer's body
@@ -235,8 +245,8 @@ impl Upstream {
         target: &Target,
         sending: &Sending,
     ) -> Result<Response<UpstreamBody>, (UpstreamFailure, io::Error)> {
-        let origin = &target.origin;
-        if let Some(shared) = self.pool.shared(origin) {
+        let (origin, pool) = (&target.origin, self.pool());
+        if let Some(shared) = pool.shared(origin) {
             match Box::pin(shared.send(target, sending.clone())).await {
                 Ok(answer) => return Ok(answer.map(UpstreamBody::Http2)),
                 // The upstream closed it at the very moment of the request, as it may: that was no answer.
@@ -244,8 +254,8 @@ impl Upstream {
                 Err(why) => return Err(broken(why.error)),
             }
         }
-        let home = || Home { pool: Arc::clone(&self.pool), origin: origin.clone() };
-        if let Some(connection) = self.pool.take(origin) {
+        let home = || Home { pool: Arc::clone(pool), origin: origin.clone() };
+        if let Some(connection) = pool.take(origin) {
             let answer = connection.send(target, sending, home()).await;
             match answer {
                 Ok(answer) => return Ok(answer.map(UpstreamBody::Http1)),
@@ -268,13 +278,14 @@ impl Upstream {
     /// A fresh connection. Where HTTP/2 may be spoken, one request connects at a time and the others wait, because they
     /// may share its connection; when it fails, they wait no longer.
     async fn open(&self, origin: &Origin) -> Result<Opened, (UpstreamFailure, io::Error)> {
-        let Some(turn) = self.pool.turn(origin) else { return self.connect(origin).await };
+        let pool = self.pool();
+        let Some(turn) = pool.turn(origin) else { return self.connect(origin).await };
         let before = turn.failed.load(Ordering::Relaxed);
         let holding = turn.lock.lock().await;
-        if let Some(shared) = self.pool.shared(origin) {
+        if let Some(shared) = pool.shared(origin) {
             return Ok(Opened::Shared(shared));
         }
-        if turn.failed.load(Ordering::Relaxed) != before || self.pool.turn(origin).is_none() {
+        if turn.failed.load(Ordering::Relaxed) != before || pool.turn(origin).is_none() {
             drop(holding);
             return self.connect(origin).await;
         }
@@ -290,11 +301,11 @@ impl Upstream {
         let stream = dialled.map_err(|error| (UpstreamFailure::Connect, error))?;
         if stream.is_http2() {
             let shared = Shared::open(stream).await.map_err(broken)?;
-            self.pool.share(origin, shared.clone());
+            self.pool().share(origin, shared.clone());
             return Ok(Opened::Shared(shared));
         }
         if origin.secure {
-            self.pool.speaks_http1(origin);
+            self.pool().speaks_http1(origin);
         }
         Ok(Opened::Own(Connection::new(stream, BytesMut::new())))
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gateway::{Gateway, Parts, Settings};
+use gateway::{Gateway, Parts, Settings, Workers};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -127,28 +127,34 @@ impl App {
     }
 
     pub(crate) async fn with(adjust: impl FnOnce(&mut Settings)) -> Self {
-        Self::begin(adjust, None, limits()).await.prepared().await
+        Self::begin(adjust, None, limits(), &Workers::default()).await.prepared().await
     }
 
     /// With other limits of callers' connections.
     pub(crate) async fn limited(adjust: impl FnOnce(&mut Settings), limits: serve::Limits) -> Self {
-        Self::begin(adjust, None, limits).await.prepared().await
+        Self::begin(adjust, None, limits, &Workers::default()).await.prepared().await
+    }
+
+    /// With workers of its own.
+    pub(crate) async fn served_by(workers: &Workers) -> Self {
+        Self::begin(|_| {}, None, limits(), workers).await.prepared().await
     }
 
     /// As it is right after the first start.
     pub(crate) async fn fresh() -> Self {
-        Self::begin(|_| {}, None, limits()).await
+        Self::begin(|_| {}, None, limits(), &Workers::default()).await
     }
 
     /// Behind a proxy that clients reach at `url`.
     pub(crate) async fn behind(url: &str) -> Self {
-        Self::begin(|_| {}, Some(url.into()), limits()).await
+        Self::begin(|_| {}, Some(url.into()), limits(), &Workers::default()).await
     }
 
     async fn begin(
         adjust: impl FnOnce(&mut Settings),
         public_url: Option<Arc<str>>,
         limits: serve::Limits,
+        workers: &Workers,
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("apsis.db"), &MasterKey::generate().unwrap()).await.unwrap();
@@ -161,6 +167,7 @@ impl App {
         let mut settings = Settings::default();
         settings.dial = settings.dial.with_loopback();
         settings.spool = Some(dir.path().to_owned());
+        settings.workers = workers.count();
         adjust(&mut settings);
         let tracker = TaskTracker::new();
         let parts = Parts { store: store.clone(), ledger: Arc::clone(&ledger), clock, settings };
@@ -176,8 +183,9 @@ impl App {
             ready: Arc::new(AtomicBool::new(true)),
         };
         let (stop, stopping) = watch::channel(false);
+        let workers = workers.clone();
         tokio::spawn(async move {
-            serve::serve(listener, web::App::new(state), limits, stopping, &tracker).await
+            serve::serve(listener, web::App::new(state), limits, stopping, (&tracker, &workers)).await
         });
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self {

@@ -40,3 +40,4 @@ mod room;
 mod routes;
 mod second_factor;
 mod slow;
+mod workers;
