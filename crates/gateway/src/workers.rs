@@ -35,7 +35,7 @@ pub struct Workers(Arc<[Worker]>);
 #[derive(Debug)]
 struct Worker {
     runtime: Handle,
-    /// Connections that it has.
+    /// Connections that it has, and requests of HTTP/2 connections.
     connections: Arc<AtomicUsize>,
 }
 

@@ -21,6 +21,7 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::Context;
 use cli::{Cli, Command};
 use config::Config;
 use gateway::Workers;
@@ -50,7 +51,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Serve { demo } => {
             telemetry::start(&config)?;
-            let (workers, running) = Workers::start(config.get("worker_threads")?)?;
+            let (workers, running) =
+                Workers::start(config.workers()?).context("cannot start `worker_threads`")?;
             let ended = runtime()?.block_on(start::serve(&config, demo, workers));
             drop(running);
             ended

@@ -210,6 +210,7 @@ impl Config {
     /// The first that is not.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.public_url()?;
+        self.workers()?;
         for key in KEYS {
             match key.kind {
                 Kind::Text => {}
@@ -242,6 +243,15 @@ impl Config {
             bail!("{source}: `routing.attempts_per_group` must be at least 1, not `{text}`");
         }
         Ok(())
+    }
+
+    /// How many threads serve requests; 0 is one for each core. An error where there are more than any machine needs.
+    pub(crate) fn workers(&self) -> anyhow::Result<usize> {
+        let (text, source) = self.text("worker_threads")?;
+        match self.get("worker_threads")? {
+            count @ 0..=1024 => Ok(count),
+            _ => bail!("{source}: `worker_threads` must be at most 1024, not `{text}`"),
+        }
     }
 
     /// The PostgreSQL database; `None` for SQLite in the data directory.
@@ -362,6 +372,7 @@ mod tests {
         assert!(!secret.contains("s3cret"), "{secret}");
         let few = [("APSIS_DATABASE_URL", "postgres://db/apsis"), ("APSIS_DATABASE_CONNECTIONS", "2")];
         assert!(error("", &few, none()).contains("`database.connections` must be at least 3, not `2`"));
+        assert!(error("", &[("APSIS_WORKER_THREADS", "1025")], none()).contains("at most 1024, not `1025`"));
     }
 
     #[test]
