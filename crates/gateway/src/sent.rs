@@ -158,11 +158,12 @@ fn hosted(
 /// The path for a model; `events` asks Google for server-sent events.
 fn path_of(path: &str, model: &str, events: bool) -> String {
     let named = |mark: &str, plain| {
-        // Few paths name anything, and to look for a character is far cheaper than for a text.
-        let (front, behind) = path.contains('{').then(|| path.split_once(mark)).flatten()?;
+        let (front, behind) = path.split_once(mark)?;
         Some(format!("{front}{}{behind}", utf8_percent_encode(model, plain)))
     };
-    let path = named("{model}", PLAIN).or_else(|| named("{id}", SEGMENT)).unwrap_or_else(|| path.to_owned());
+    // Few paths name anything, and to look for a character is far cheaper than for a text.
+    let named = path.contains('{').then(|| named("{model}", PLAIN).or_else(|| named("{id}", SEGMENT)));
+    let path = named.flatten().unwrap_or_else(|| path.to_owned());
     if events { path + "?alt=sse" } else { path }
 }
 
